@@ -1,0 +1,190 @@
+//! The gates of the GRU, both reset variants, forward and backward.
+//!
+//! ```text
+//! r  = σ(W_ir x + b_ir + W_hr h + b_hr)
+//! z  = σ(W_iz x + b_iz + W_hz h + b_hz)
+//! n  = tanh(W_in x + b_in + r ⊙ (W_hn h + b_hn))    reset after
+//! n  = tanh(W_in x + b_in + W_hn (r ⊙ h) + b_hn)    reset before
+//! h' = (1 − z) ⊙ n + z ⊙ h = n + z ⊙ (h − n)
+//! ```
+//! With d the gradient of h':
+//! ```text
+//! d pre-z = d ⊙ (h − n) ⊙ z (1 − z)        d pre-n = d ⊙ (1 − z) ⊙ (1 − n²)
+//! reset after:   d (W_hn h + b_hn) = d pre-n ⊙ r        d pre-r = d pre-n ⊙ (W_hn h + b_hn) ⊙ r (1 − r)
+//! reset before:  d (r ⊙ h) = W_hnᵀ d pre-n              d pre-r = d (r ⊙ h) ⊙ h ⊙ r (1 − r)
+//! d h = d ⊙ z + Wᵀ d pre  (+ d (r ⊙ h) ⊙ r, reset before)
+//! ```
+//! Cho et al., "Learning Phrase Representations using RNN Encoder–Decoder", 2014 (reset before).
+
+use super::activation::{divide, divide_both, sigmoid, tanh};
+use super::gates::{Gates, GatesBackward};
+use crate::float::Float;
+use crate::simd::{Kernel, Simd};
+
+/// h' = n + z ⊙ (h − n)
+#[inline(always)]
+fn blend<F: Float, S: Simd<F>>(s: S, z: S::V, n: S::V, h: S::V) -> S::V {
+    s.mul_add(z, s.sub(h, n), n)
+}
+
+/// Reset after: slots (x part of n, r, z, h part of n); keeps r, z, n and the h part of n.
+pub struct After<'a, F>(pub Gates<'a, F>);
+
+impl<F: Float> Kernel<F> for After<'_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<F>>(self, s: S) {
+        let mut g = self.0;
+        for panel in g.panels.clone() {
+            for row in 0..g.rows {
+                let [n_x, r, z, n_h] = g.pre(s, panel, row);
+                let (r, z) = divide_both(s, sigmoid(s, r), sigmoid(s, z));
+                let n = divide(s, tanh(s, s.mul_add(r, n_h, n_x)));
+                let at = g.at::<S>(0, panel, row);
+                let h = s.load(&g.states[at..]);
+                s.store(blend(s, z, n, h), &mut g.next[at..]);
+                g.keep(s, panel, row, 0, 4, [r, z, n, n_h]);
+            }
+        }
+    }
+}
+
+/// Reset before, first phase: slots (r, z); spares r ⊙ h and z, keeps r and z.
+pub struct BeforeReset<'a, F>(pub Gates<'a, F>);
+
+impl<F: Float> Kernel<F> for BeforeReset<'_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<F>>(self, s: S) {
+        let mut g = self.0;
+        for panel in g.panels.clone() {
+            for row in 0..g.rows {
+                let [r, z] = g.pre(s, panel, row);
+                let (r, z) = divide_both(s, sigmoid(s, r), sigmoid(s, z));
+                let h = s.load(&g.states[g.at::<S>(0, panel, row)..]);
+                let (reset, update) = (g.at::<S>(0, panel, row), g.at::<S>(1, panel, row));
+                s.store(s.mul(r, h), &mut g.spare[reset..]);
+                s.store(z, &mut g.spare[update..]);
+                g.keep(s, panel, row, 0, 3, [r, z]);
+            }
+        }
+    }
+}
+
+/// Reset before, second phase: slot n; keeps n.
+pub struct BeforeUpdate<'a, F>(pub Gates<'a, F>);
+
+impl<F: Float> Kernel<F> for BeforeUpdate<'_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<F>>(self, s: S) {
+        let mut g = self.0;
+        for panel in g.panels.clone() {
+            for row in 0..g.rows {
+                let [n] = g.pre(s, panel, row);
+                let n = divide(s, tanh(s, n));
+                let z = s.load(&g.spare[g.at::<S>(1, panel, row)..]);
+                let at = g.at::<S>(0, panel, row);
+                let h = s.load(&g.states[at..]);
+                s.store(blend(s, z, n, h), &mut g.next[at..]);
+                g.keep(s, panel, row, 2, 3, [n]);
+            }
+        }
+    }
+}
+
+/// v (1 − v): the derivative of the sigmoid whose value is v.
+#[inline(always)]
+pub(super) fn d_sigmoid<F: Float, S: Simd<F>>(s: S, v: S::V) -> S::V {
+    s.neg_mul_add(v, v, v)
+}
+
+/// 1 − v²: the derivative of the tanh whose value is v.
+#[inline(always)]
+pub(super) fn d_tanh<F: Float, S: Simd<F>>(s: S, v: S::V) -> S::V {
+    s.neg_mul_add(v, v, s.splat(F::ONE))
+}
+
+/// (d pre-z, d pre-n) from d = d h'.
+#[inline(always)]
+fn d_blend<F: Float, S: Simd<F>>(s: S, d: S::V, z: S::V, n: S::V, h: S::V) -> (S::V, S::V) {
+    let d_z = s.mul(s.mul(d, s.sub(h, n)), d_sigmoid(s, z));
+    let d_n = s.mul(s.neg_mul_add(d, z, d), d_tanh(s, n));
+    (d_z, d_n)
+}
+
+/// Backward of [`After`].
+pub struct AfterBackward<'a, F>(pub GatesBackward<'a, F>);
+
+impl<F: Float> Kernel<F> for AfterBackward<'_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<F>>(self, s: S) {
+        let mut g = self.0;
+        for row in 0..g.rows {
+            for panel in 0..g.panels::<S>() {
+                let [r, z, n, n_h] = g.kept(s, panel, row);
+                let d = g.d_h(s, panel, row);
+                let (d_z, d_n) = d_blend(s, d, z, n, g.state(s, panel, row));
+                g.store(s, panel, row, 0, d_n);
+                g.store(s, panel, row, 1, s.mul(s.mul(d_n, n_h), d_sigmoid(s, r)));
+                g.store(s, panel, row, 2, d_z);
+                g.store(s, panel, row, 3, s.mul(d_n, r));
+                s.store(s.mul(d, z), &mut g.carry[row * g.carry_row + panel * S::LANES..]);
+            }
+        }
+    }
+}
+
+/// Backward of [`BeforeUpdate`]; clears the gradient of r ⊙ h for the product to come.
+pub struct BeforeUpdateBackward<'a, F>(pub GatesBackward<'a, F>);
+
+impl<F: Float> Kernel<F> for BeforeUpdateBackward<'_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<F>>(self, s: S) {
+        let mut g = self.0;
+        for row in 0..g.rows {
+            for panel in 0..g.panels::<S>() {
+                let [r, z, n] = g.kept(s, panel, row);
+                let h = g.state(s, panel, row);
+                let d = g.d_h(s, panel, row);
+                let (d_z, d_n) = d_blend(s, d, z, n, h);
+                g.store(s, panel, row, 1, d_z);
+                g.store(s, panel, row, 2, d_n);
+                let at = row * g.carry_row + panel * S::LANES;
+                s.store(s.mul(d, z), &mut g.carry[at..]);
+                s.store(s.splat(F::ZERO), &mut g.spare[at..]);
+                s.store(s.mul(r, h), &mut g.operand[row * g.states_row + panel * S::LANES..]);
+            }
+        }
+    }
+}
+
+/// Backward of [`BeforeReset`].
+pub struct BeforeResetBackward<'a, F>(pub GatesBackward<'a, F>);
+
+impl<F: Float> Kernel<F> for BeforeResetBackward<'_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<F>>(self, s: S) {
+        let mut g = self.0;
+        for row in 0..g.rows {
+            for panel in 0..g.panels::<S>() {
+                let [r, _, _] = g.kept(s, panel, row);
+                let at = row * g.carry_row + panel * S::LANES;
+                let d_reset = s.load(&g.spare[at..]);
+                let d_r = s.mul(s.mul(d_reset, g.state(s, panel, row)), d_sigmoid(s, r));
+                g.store(s, panel, row, 0, d_r);
+                let carry = s.load(&g.carry[at..]);
+                s.store(s.mul_add(d_reset, r, carry), &mut g.carry[at..]);
+            }
+        }
+    }
+}

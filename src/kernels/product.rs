@@ -1,0 +1,344 @@
+//! The matrix product under everything: C += A · W, with W in panels.
+//!
+//! A panel is `width` vectors of columns wide; it holds, for each k, those vectors side by side, so the
+//! innermost loop reads it once, front to back. The tile in registers is a few rows by one panel
+//! (or one or two rows by several panels, when there are no more): 9 to 12 sums hide the latency of
+//! the multiply-add and leave registers for the operands.
+//!
+//! Two ways to sum, both fixed by the shape alone so that neither threads nor instruction sets nor
+//! other rows change a bit: [`Sum::Chain`] carries each output through all k in one chain, starting
+//! from what C holds; [`Sum::Blocks`] sums [`BLOCK`] terms at a time from zero and adds the blocks to
+//! C in order, which keeps long sums accurate.
+
+use crate::float::Float;
+use crate::simd::{Kernel, Simd};
+use std::ops::Range;
+
+/// Terms in a block of [`Sum::Blocks`]; also the depth after which a chain moves to the next tile,
+/// so that a panel's block stays in the first-level cache.
+pub const BLOCK: usize = 128;
+
+/// Rows of the tallest tile of `panels` panels of `width` vectors. Twelve sums would fill the 16
+/// registers of AVX2 with 3 columns and one row in flight, and 4 rows × 3 vectors do spill: the
+/// compiler's scheduler fetches the next row a moment too early. 3 × 3 lose less than that.
+fn tallest(panels: usize, width: usize) -> usize {
+    match panels * width {
+        1 => 8,
+        2 => 6,
+        3 | 4 => 3,
+        _ => 12 / (panels * width),
+    }
+}
+
+/// Rows of the tallest tile of one panel.
+pub fn tallest_alone(width: usize) -> usize {
+    tallest(1, width)
+}
+
+/// (h, n, tiles): `rows` rows shared out evenly, so that no lone last row leaves the registers idle:
+/// the first n of the tiles have h + 1 rows, the others h.
+pub fn tile_heights(rows: usize, tallest: usize) -> (usize, usize, usize) {
+    let tiles = rows.div_ceil(tallest);
+    (rows / tiles.max(1), rows % tiles.max(1), tiles)
+}
+
+/// How the terms of an output are added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sum {
+    /// One chain over k from the value in C.
+    Chain,
+    /// Blocks of [`BLOCK`] terms, each from zero, added to C in order.
+    Blocks,
+}
+
+/// W: `panels × depth × width` vectors.
+#[derive(Clone, Copy, Debug)]
+pub struct Panels<'a, F> {
+    /// The numbers, panel by panel, k by k.
+    pub data: &'a [F],
+    /// Rows of W: the k of the sum.
+    pub depth: usize,
+    /// Vectors side by side in a panel, 1 to 4.
+    pub width: usize,
+}
+
+/// A: rows of numbers, found by a constant stride or by a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a, F> {
+    /// Where all the rows lie.
+    pub data: &'a [F],
+    /// Where each begins.
+    pub at: At<'a>,
+}
+
+/// Where row i begins.
+#[derive(Clone, Copy, Debug)]
+pub enum At<'a> {
+    /// At `offset + i * stride`.
+    Stride { offset: usize, stride: usize },
+    /// At `table[i]`.
+    Table(&'a [usize]),
+}
+
+impl<'a, F> Rows<'a, F> {
+    /// Row i from its first number on.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> &'a [F] {
+        match self.at {
+            At::Stride { offset, stride } => &self.data[offset + i * stride..],
+            At::Table(table) => &self.data[table[i]..],
+        }
+    }
+}
+
+/// A: its rows, or its tiles interleaved as [`super::pack::columns_as_tiles`] does.
+#[derive(Clone, Copy, Debug)]
+pub enum Left<'a, F> {
+    /// Row by row.
+    Rows(Rows<'a, F>),
+    /// The tile whose first row is r begins at r · depth and holds, for each k, its rows side by side.
+    Tiles(&'a [F]),
+}
+
+/// Where the outputs of row i and panel p lie: from `i * row + p * panel`, `width` vectors on end.
+#[derive(Debug)]
+pub struct Outputs<'a, F> {
+    /// The numbers.
+    pub data: &'a mut [F],
+    /// From one row to the next.
+    pub row: usize,
+    /// From one panel to the next.
+    pub panel: usize,
+}
+
+/// C[0..rows, panels] += A[0..rows] · W[.., panels]
+#[derive(Debug)]
+pub struct Product<'a, 'c, F> {
+    /// A
+    pub a: Left<'a, F>,
+    /// Rows of A and C.
+    pub rows: usize,
+    /// W
+    pub w: Panels<'a, F>,
+    /// Which panels, and of those the first is C's panel 0.
+    pub panels: Range<usize>,
+    /// Last panel first: a walk to and fro finds the last panels still in cache.
+    pub backwards: bool,
+    /// How to add.
+    pub sum: Sum,
+    /// C
+    pub c: Outputs<'c, F>,
+}
+
+impl<F: Float> Kernel<F> for Product<'_, '_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<F>>(mut self, s: S) {
+        let count = self.panels.len();
+        let at_once = panels_at_once(self.rows, self.w.width);
+        let groups = count.div_ceil(at_once);
+        for g in 0..groups {
+            let first = at_once * if self.backwards { groups - 1 - g } else { g };
+            if first + at_once <= count {
+                self.depth_blocks(s, first, at_once);
+            } else {
+                for panel in first..count {
+                    self.depth_blocks(s, panel, 1);
+                }
+            }
+        }
+    }
+}
+
+/// Several panels share a tile when there are too few rows to fill it.
+fn panels_at_once(rows: usize, width: usize) -> usize {
+    match (rows, width) {
+        (1, 1..=3) => 4,
+        (1, 4) | (2, 1..=3) => 2,
+        _ => 1,
+    }
+}
+
+impl<F: Float> Product<'_, '_, F> {
+    /// All rows by `count` panels, one block of k after another.
+    #[inline(always)]
+    fn depth_blocks<S: Simd<F>>(&mut self, s: S, panel: usize, count: usize) {
+        let (rows, taller, tiles) = tile_heights(self.rows, tallest(count, self.w.width));
+        for begin in (0..self.w.depth).step_by(BLOCK) {
+            let depth = BLOCK.min(self.w.depth - begin);
+            self.strip(s, panel, count, begin..begin + depth, 0, rows + 1, taller);
+            self.strip(s, panel, count, begin..begin + depth, taller * (rows + 1), rows, tiles - taller);
+        }
+    }
+
+    /// `tiles` tiles of `rows` rows from row `first` on.
+    #[inline(always)]
+    #[allow(clippy::too_many_arguments, reason = "the bounds of five nested loops")]
+    fn strip<S: Simd<F>>(
+        &mut self, s: S, panel: usize, count: usize, depth: Range<usize>, first: usize, rows: usize, tiles: usize,
+    ) {
+        macro_rules! strip {
+            ($(($width:literal, $count:literal: $($rows:literal)*))*) => {
+                match (self.w.width, count, rows, self.a) {
+                    $($(($width, $count, $rows, Left::Rows(a)) => {
+                        s.call(Strip::<_, _, $rows, $count, $width> { a, product: self, panel, depth, first, tiles });
+                    }
+                    ($width, $count, $rows, Left::Tiles(a)) => {
+                        s.call(Strip::<_, _, $rows, $count, $width> { a, product: self, panel, depth, first, tiles });
+                    })*)*
+                    shape => unreachable!("no tile of (width, panels, rows) {:?}", (shape.0, shape.1, shape.2)),
+                }
+            };
+        }
+        if tiles > 0 {
+            strip!((1, 1: 1 2 3 4 5 6 7 8)(1, 2: 2)(1, 4: 1)(2, 1: 1 2 3 4 5 6)(2, 2: 2)(2, 4: 1)
+                   (3, 1: 1 2 3)(3, 2: 2)(3, 4: 1)(4, 1: 1 2 3)(4, 2: 1));
+        }
+    }
+}
+
+/// How a tile of M rows reads the left operand.
+trait LeftTile<F: Float>: Copy {
+    type Tile<'t, const M: usize>: Copy
+    where
+        Self: 't;
+    fn tile<'t, const M: usize>(&'t self, first: usize, whole_depth: usize, depth: &Range<usize>) -> Self::Tile<'t, M>;
+    fn at<const M: usize>(tile: &Self::Tile<'_, M>, i: usize, k: usize) -> F;
+}
+
+impl<F: Float> LeftTile<F> for Rows<'_, F> {
+    type Tile<'t, const M: usize>
+        = [&'t [F]; M]
+    where
+        Self: 't;
+    #[inline(always)]
+    fn tile<'t, const M: usize>(&'t self, first: usize, _: usize, depth: &Range<usize>) -> [&'t [F]; M] {
+        let mut rows: [&[F]; M] = [&[]; M];
+        for i in 0..M {
+            rows[i] = &self.row(first + i)[depth.start..][..depth.len()];
+        }
+        rows
+    }
+    #[inline(always)]
+    fn at<const M: usize>(tile: &[&[F]; M], i: usize, k: usize) -> F {
+        tile[i][k]
+    }
+}
+
+impl<F: Float> LeftTile<F> for &[F] {
+    type Tile<'t, const M: usize>
+        = &'t [[F; M]]
+    where
+        Self: 't;
+    #[inline(always)]
+    fn tile<'t, const M: usize>(&'t self, first: usize, whole: usize, depth: &Range<usize>) -> &'t [[F; M]] {
+        &self[first * whole..].as_chunks().0[depth.start..][..depth.len()]
+    }
+    #[inline(always)]
+    fn at<const M: usize>(tile: &&[[F; M]], i: usize, k: usize) -> F {
+        tile[k][i]
+    }
+}
+
+/// One block of k for `tiles` tiles of M rows by P panels of W vectors, one below the other.
+struct Strip<'s, 'a, 'c, F, L, const M: usize, const P: usize, const W: usize> {
+    a: L,
+    product: &'s mut Product<'a, 'c, F>,
+    panel: usize,
+    depth: Range<usize>,
+    first: usize,
+    tiles: usize,
+}
+
+impl<F: Float, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> Kernel<F>
+    for Strip<'_, '_, '_, F, L, M, P, W>
+{
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<F>>(self, s: S) {
+        let Product { w, panels, sum, c, .. } = self.product;
+        let vectors = W * S::LANES;
+        let depth = self.depth.len();
+        let mut block: [&[F]; P] = [&[]; P];
+        for p in 0..P {
+            let panel = (panels.start + self.panel + p) * w.depth * vectors;
+            block[p] = &w.data[panel + self.depth.start * vectors..panel + self.depth.end * vectors];
+        }
+        for tile in 0..self.tiles {
+            let first = self.first + tile * M;
+            let rows = self.a.tile::<M>(first, w.depth, &self.depth);
+            let tile = &mut c.data[first * c.row + self.panel * c.panel..];
+            let mut total = [[[s.splat(F::ZERO); W]; P]; M];
+            if *sum == Sum::Chain {
+                for i in 0..M {
+                    for p in 0..P {
+                        for v in 0..W {
+                            total[i][p][v] = s.load(&tile[i * c.row + p * c.panel + v * S::LANES..]);
+                        }
+                    }
+                }
+            }
+            let mut columns = block.map(|b| b.chunks_exact(vectors));
+            'depth: for k in 0..depth {
+                let mut term: [&[F]; P] = [&[]; P];
+                for p in 0..P {
+                    match columns[p].next() {
+                        Some(w) => term[p] = w,
+                        None => break 'depth,
+                    }
+                }
+                multiply_add::<F, S, L, M, P, W>(s, &rows, &term, k, &mut total);
+            }
+            for i in 0..M {
+                for p in 0..P {
+                    for v in 0..W {
+                        let out = &mut tile[i * c.row + p * c.panel + v * S::LANES..];
+                        if *sum == Sum::Blocks {
+                            total[i][p][v] = s.add(s.load(out), total[i][p][v]);
+                        }
+                        s.store(total[i][p][v], out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One term of every sum of the tile. What there is less of, rows or columns, waits in registers
+/// while the other passes.
+#[inline(always)]
+fn multiply_add<F: Float, S: Simd<F>, L: LeftTile<F>, const M: usize, const P: usize, const W: usize>(
+    s: S, rows: &L::Tile<'_, M>, term: &[&[F]; P], k: usize, total: &mut [[[S::V; W]; P]; M],
+) {
+    if M > W {
+        for p in 0..P {
+            let w = term[p];
+            let mut columns = [s.splat(F::ZERO); W];
+            for v in 0..W {
+                columns[v] = s.load(&w[v * S::LANES..]);
+            }
+            for i in 0..M {
+                let x = s.splat(L::at(rows, i, k));
+                for v in 0..W {
+                    total[i][p][v] = s.mul_add(x, columns[v], total[i][p][v]);
+                }
+            }
+        }
+    } else {
+        let mut x = [s.splat(F::ZERO); M];
+        for i in 0..M {
+            x[i] = s.splat(L::at(rows, i, k));
+        }
+        for p in 0..P {
+            let w = term[p];
+            for v in 0..W {
+                let column = s.load(&w[v * S::LANES..]);
+                for i in 0..M {
+                    total[i][p][v] = s.mul_add(x[i], column, total[i][p][v]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! GRU and LSTM layers, trained and run on the CPU.
+//!
+//! The rooms, each of which may use those below it only:
+//!
+//! ```text
+//! py ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, shape, rng, buffer)
+//! reference ─▶ base
+//! ```
+//!
+//! To understand the mathematics read [`reference`]: the paper in plain loops. To understand the speed
+//! read [`kernels::product`] and then `rnn/scan.rs`. All unsafe code is in [`simd`].
+//!
+//! Whatever the instruction set, the batch a row is in, or whether steps come one by one or at once,
+//! the bits are the same: every output is one chain of fused multiply-adds, bias first, then inputs,
+//! then the recurrent part; sums of backward are made of fixed blocks.
+//!
+//! ```
+//! use gru_rs::{Batch, Config, Gru, Memory, Rule, Sgd};
+//!
+//! let gru = Gru::<f32>::new(Config { seed: 1, ..Config::gru(3, 8) })?;
+//! let x = vec![0.1; 20 * 4 * 3]; // 20 steps of 4 rows of 3 numbers
+//! let batch = Batch { x: &x, batch: 4, seq: 20, states: &[], lengths: Some(&[20, 7, 0, 13]) };
+//! let (output, mut tape) = gru.forward(&batch, None)?;
+//! let gradients = tape.backward(Some(&output.y), &[])?; // of ½ Σ y²
+//! let sgd = Rule::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false, weight_decay: 0.0 });
+//! sgd.step(&gru, &gradients.flat, &mut Memory::default())?;
+//! # Ok::<(), gru_rs::Error>(())
+//! ```
+
+mod buffer;
+mod error;
+mod float;
+#[doc(hidden)]
+pub mod kernels;
+mod optim;
+#[cfg(feature = "python")]
+mod py;
+pub mod reference;
+mod rng;
+mod rnn;
+mod shape;
+#[doc(hidden)]
+pub mod simd;
+
+pub use error::{Error, Result};
+pub use float::Float;
+pub use optim::{Adam, Memory, Rule, Sgd};
+pub use rnn::cell::{Cell, Reset};
+pub use rnn::params::Config;
+pub use rnn::stack::{Batch, Gru, Lstm, Output, Rnn, Snapshot};
+pub use rnn::stream::Stream;
+pub use rnn::tape::{Gradients, Tape};
+pub use simd::{Dispatch, Isa};

@@ -1,0 +1,147 @@
+//! The paper in plain loops: one row, one step, one unit at a time, in f64. The oracle of the tests and
+//! the pages to read first. Nothing else in the crate may use it.
+//!
+//! ```
+//! use gru_rs::reference::{Kind, Weights, backward, forward};
+//! // One unit, one input: all weights 0.5, no biases.
+//! let w = Weights { kind: Kind::GruResetAfter, input: 1, hidden: 1, w_ih: &[0.5; 3], w_hh: &[0.5; 3], b_ih: &[], b_hh: &[] };
+//! let run = forward(&w, &[vec![1.0], vec![1.0]], &[0.0], &[]);
+//! assert!((run.y[0][0] - 0.174_469_9).abs() < 1e-6);
+//! let gradients = backward(&w, &run, &[vec![1.0], vec![1.0]], &[0.0], &[]);
+//! assert_eq!(gradients.x.len(), 2);
+//! ```
+
+mod gru;
+mod lstm;
+pub mod stack;
+
+/// The three recurrences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// PyTorch's GRU.
+    GruResetAfter,
+    /// Cho's GRU.
+    GruResetBefore,
+    /// LSTM.
+    Lstm,
+}
+
+impl Kind {
+    /// Gates, in PyTorch's order: (r, z, n) or (i, f, g, o).
+    pub fn gates(self) -> usize {
+        if self == Kind::Lstm { 4 } else { 3 }
+    }
+}
+
+/// The parameters of one layer in one direction, in PyTorch's shapes; empty biases are zeros.
+#[derive(Clone, Copy, Debug)]
+pub struct Weights<'a> {
+    /// Which recurrence.
+    pub kind: Kind,
+    /// Numbers a step of x.
+    pub input: usize,
+    /// Units.
+    pub hidden: usize,
+    /// `(gates · hidden, input)`
+    pub w_ih: &'a [f64],
+    /// `(gates · hidden, hidden)`
+    pub w_hh: &'a [f64],
+    /// `(gates · hidden,)` or empty
+    pub b_ih: &'a [f64],
+    /// `(gates · hidden,)` or empty
+    pub b_hh: &'a [f64],
+}
+
+/// All that happened in a sequence.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// The inputs.
+    pub x: Vec<Vec<f64>>,
+    /// h after each step.
+    pub y: Vec<Vec<f64>>,
+    /// h before each step, and after the last.
+    pub h: Vec<Vec<f64>>,
+    /// c before each step, and after the last (LSTM).
+    pub c: Vec<Vec<f64>>,
+    /// Each step's gates, one vector each.
+    pub gates: Vec<Vec<Vec<f64>>>,
+}
+
+/// The gradients of a sequence.
+#[derive(Clone, Debug)]
+pub struct Gradients {
+    /// Of each step's x.
+    pub x: Vec<Vec<f64>>,
+    /// Of h before the first step.
+    pub h: Vec<f64>,
+    /// Of c before the first step (LSTM).
+    pub c: Vec<f64>,
+    /// Of the weights and biases, shaped as they.
+    pub w_ih: Vec<f64>,
+    /// See `w_ih`.
+    pub w_hh: Vec<f64>,
+    /// See `w_ih`; also when there are no biases.
+    pub b_ih: Vec<f64>,
+    /// See `b_ih`.
+    pub b_hh: Vec<f64>,
+}
+
+/// A sequence from its first step to its last.
+pub fn forward(w: &Weights<'_>, x: &[Vec<f64>], h: &[f64], c: &[f64]) -> Run {
+    let mut run = Run { x: x.to_vec(), y: vec![], h: vec![h.to_vec()], c: vec![c.to_vec()], gates: vec![] };
+    for x in x {
+        let (h, c) = (&run.h[run.h.len() - 1], &run.c[run.c.len() - 1]);
+        let (h, c, gates) = match w.kind {
+            Kind::Lstm => lstm::step(w, x, h, c),
+            _ => gru::step(w, x, h),
+        };
+        run.y.push(h.clone());
+        run.h.push(h);
+        run.c.push(c);
+        run.gates.push(gates);
+    }
+    run
+}
+
+/// The same backwards, from the gradients of every output and of the last states.
+pub fn backward(w: &Weights<'_>, run: &Run, d_y: &[Vec<f64>], d_h: &[f64], d_c: &[f64]) -> Gradients {
+    let rows = w.kind.gates() * w.hidden;
+    let mut g = Gradients {
+        x: vec![vec![0.0; w.input]; run.x.len()],
+        h: d_h.to_vec(),
+        c: d_c.to_vec(),
+        w_ih: vec![0.0; rows * w.input],
+        w_hh: vec![0.0; rows * w.hidden],
+        b_ih: vec![0.0; rows],
+        b_hh: vec![0.0; rows],
+    };
+    for t in (0..run.x.len()).rev() {
+        for (d, dy) in g.h.iter_mut().zip(&d_y[t]) {
+            *d += dy;
+        }
+        match w.kind {
+            Kind::Lstm => lstm::step_backward(w, run, t, &mut g),
+            _ => gru::step_backward(w, run, t, &mut g),
+        }
+    }
+    g
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// W v + b for one row.
+fn affine(w: &[f64], b: &[f64], row: usize, v: &[f64]) -> f64 {
+    let products = w[row * v.len()..].iter().zip(v).map(|(w, v)| w * v);
+    b.get(row).copied().unwrap_or(0.0) + products.sum::<f64>()
+}
+
+/// Backward of [`affine`] in one row whose result has the gradient d.
+fn affine_backward(w: &[f64], row: usize, v: &[f64], d: f64, d_w: &mut [f64], d_b: &mut [f64], d_v: &mut [f64]) {
+    for (k, value) in v.iter().enumerate() {
+        d_w[row * v.len() + k] += d * value;
+        d_v[k] += d * w[row * v.len() + k];
+    }
+    d_b[row] += d;
+}

@@ -1,0 +1,291 @@
+//! One layer in one direction over one group of rows, forward in time order of its walk.
+//!
+//! A step is, for each phase of the cell: pre-activations = bias, += W_ih x, += W_hh h, then the gates.
+//! With rows enough, a panel of units goes through all of that at once while its pre-activations are
+//! in the first-level cache. With few rows the inputs of several steps are projected together, so that
+//! W_ih is read once for all of them. The chain of additions is the same, so are the bits.
+
+use super::cell::{Cell, Operand, Phase};
+use super::params::PhasePack;
+use super::sequence::{Array, GROUP, Walk};
+use crate::buffer::{Aligned, zeros};
+use crate::error::Result;
+use crate::kernels::gates::Gates;
+use crate::kernels::pack::Packed;
+use crate::kernels::product::{At, Left, Outputs, Product, Rows, Sum};
+use crate::simd::{Dispatch, Isa};
+use std::ops::Range;
+
+/// From this many rows on, a panel at a time.
+const FUSED_ROWS: usize = 12;
+
+/// A layer's direction: its sizes and its place among all (layer · directions + direction).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scan {
+    pub cell: Cell,
+    pub isa: Isa,
+    pub input: usize,
+    pub hidden: usize,
+    pub index: usize,
+}
+
+impl Scan {
+    /// Units rounded up to whole vectors.
+    pub fn padded<F: Dispatch>(&self) -> usize {
+        self.hidden.next_multiple_of(F::lanes(self.isa))
+    }
+
+    /// Where row r of the caller's states begins.
+    pub fn state_at(&self, batch: usize, row: usize) -> usize {
+        (self.index * batch + row) * self.hidden
+    }
+}
+
+/// What a step keeps for backward, walk after walk, step after step, row after row.
+#[derive(Debug)]
+pub(crate) struct Kept<F> {
+    /// The gates, panel by panel.
+    pub gates: Aligned<F>,
+    /// h before the step.
+    pub states: Aligned<F>,
+}
+
+impl<F: Dispatch> Kept<F> {
+    pub fn new(scan: &Scan, total: usize) -> Result<Self> {
+        let padded = scan.padded::<F>();
+        let gates = Aligned::zeros(total * padded * scan.cell.kept(), "tape")?;
+        Ok(Self { gates, states: Aligned::zeros(total * padded, "tape")? })
+    }
+}
+
+/// The arrays a scan reads and writes.
+pub(crate) struct Io<'a, F> {
+    pub batch: usize,
+    pub x: &'a [F],
+    pub x_array: Array,
+    /// The states (h, or h and c) of all layers and directions; none for zeros.
+    pub initial: &'a [&'a [F]],
+    /// The outputs, from the direction's first column on.
+    pub y: &'a mut [F],
+    pub y_array: Array,
+    pub finals: &'a mut [Vec<F>],
+}
+
+/// Memory for one scan, to be used again.
+#[derive(Debug)]
+pub(crate) struct Workspace<F> {
+    /// Pre-activations.
+    pre: Aligned<F>,
+    /// The states before a step, then those after it.
+    states: Aligned<F>,
+    next: Aligned<F>,
+    /// r ⊙ h and z.
+    spare: Aligned<F>,
+    /// Where the inputs of the rows in `pre` begin.
+    offsets: Vec<usize>,
+}
+
+impl<F: Dispatch> Workspace<F> {
+    /// For groups of up to `rows` rows of up to `steps` steps.
+    pub fn new(scan: &Scan, rows: usize, steps: usize) -> Result<Self> {
+        let rows = rows.min(GROUP);
+        let state = rows * scan.padded::<F>();
+        let projected = rows.saturating_mul(steps).min(GROUP);
+        let spare = if scan.cell.has_reset_operand() { 2 * state } else { 0 };
+        Ok(Self {
+            pre: Aligned::zeros(projected * scan.padded::<F>() * scan.cell.slots(), "scratch")?,
+            states: Aligned::zeros(state * scan.cell.states(), "scratch")?,
+            next: Aligned::zeros(state * scan.cell.states(), "scratch")?,
+            spare: Aligned::zeros(spare, "scratch")?,
+            offsets: zeros(GROUP, "scratch").map(|mut offsets: Vec<usize>| {
+                offsets.clear();
+                offsets
+            })?,
+        })
+    }
+}
+
+/// One walk of one scan.
+pub(crate) struct Forward<'a, 'io, F> {
+    pub scan: Scan,
+    pub packs: &'a [PhasePack<F>],
+    pub walk: Walk<'a>,
+    pub io: &'a mut Io<'io, F>,
+    pub work: &'a mut Workspace<F>,
+    /// This walk's part of the tape; empty at inference.
+    pub kept_gates: &'a mut [F],
+    pub kept_states: &'a mut [F],
+}
+
+impl<F: Dispatch> Forward<'_, '_, F> {
+    /// All steps.
+    pub fn run(mut self) {
+        self.begin();
+        let (mut step, mut taken) = (0, 0);
+        while step < self.walk.steps() {
+            let active = self.walk.active(step);
+            let fused = active >= FUSED_ROWS;
+            let chunk = if fused { 1 } else { (GROUP / active).min(self.walk.steps() - step) };
+            self.work.offsets.clear();
+            for s in step..step + chunk {
+                for row in 0..self.walk.active(s) {
+                    self.work.offsets.push(self.walk.at(self.io.x_array, row, s));
+                }
+            }
+            if fused {
+                self.panel_by_panel(active, taken);
+                self.end_step(step, active, &mut taken);
+            } else {
+                self.project();
+                let mut first = 0;
+                for s in step..step + chunk {
+                    let active = self.walk.active(s);
+                    self.recur(first, active, taken, s % 2 == 1);
+                    self.end_step(s, active, &mut taken);
+                    first += active;
+                }
+            }
+            step += chunk;
+        }
+    }
+
+    fn lanes(&self) -> usize {
+        F::lanes(self.scan.isa)
+    }
+
+    /// From one state to the next: h, then c.
+    fn state(&self) -> usize {
+        self.work.states.len() / self.scan.cell.states()
+    }
+
+    /// The initial states, which are also the final ones of rows without steps.
+    fn begin(&mut self) {
+        self.work.states.fill(F::ZERO);
+        let (hidden, padded, state) = (self.scan.hidden, self.scan.padded::<F>(), self.state());
+        for (i, initial) in self.io.initial.iter().enumerate() {
+            for row in 0..self.walk.len() {
+                let from = self.scan.state_at(self.io.batch, self.walk.row(row));
+                let h = &initial[from..from + hidden];
+                self.work.states[i * state + row * padded..][..hidden].copy_from_slice(h);
+                self.io.finals[i][from..from + hidden].copy_from_slice(h);
+            }
+        }
+    }
+
+    /// Puts the biases where the sums begin.
+    fn add_bias(&mut self, phase: usize, panels: Range<usize>, rows: usize, at: usize) {
+        let row = self.scan.cell.phases()[phase].slots * self.lanes();
+        for (panel, out) in panels.zip(self.work.pre[at..].chunks_mut(rows * row)) {
+            let bias = &self.packs[phase].bias[panel * row..][..row];
+            out.chunks_exact_mut(row).for_each(|out| out.copy_from_slice(bias));
+        }
+    }
+
+    /// One step of `active` rows, each panel from bias to gates.
+    fn panel_by_panel(&mut self, active: usize, taken: usize) {
+        for (p, phase) in self.scan.cell.phases().iter().enumerate() {
+            for panel in 0..self.scan.padded::<F>() / self.lanes() {
+                let panels = panel..panel + 1;
+                self.add_bias(p, panels.clone(), active, 0);
+                self.project_phase(p, phase, panels.clone(), active, 0);
+                self.recur_phase(p, phase, panels.clone(), active, 0, active, false);
+                self.gates(p, panels, active, 0, active, taken);
+            }
+        }
+    }
+
+    /// The inputs of all rows in `offsets`, for all phases one behind the other.
+    fn project(&mut self) {
+        let (rows, panels) = (self.work.offsets.len(), self.scan.padded::<F>() / self.lanes());
+        for (p, phase) in self.scan.cell.phases().iter().enumerate() {
+            let at = rows * self.scan.padded::<F>() * phase.base;
+            self.add_bias(p, 0..panels, rows, at);
+            self.project_phase(p, phase, 0..panels, rows, at);
+        }
+    }
+
+    /// One step of `active` rows, projected from row `first` of `offsets` on.
+    fn recur(&mut self, first: usize, active: usize, taken: usize, backwards: bool) {
+        let (rows, panels) = (self.work.offsets.len(), self.scan.padded::<F>() / self.lanes());
+        for (p, phase) in self.scan.cell.phases().iter().enumerate() {
+            let at = rows * self.scan.padded::<F>() * phase.base + first * phase.slots * self.lanes();
+            self.recur_phase(p, phase, 0..panels, active, at, rows, backwards);
+            self.gates(p, 0..panels, active, at, rows, taken);
+        }
+    }
+
+    fn project_phase(&mut self, p: usize, phase: &Phase, panels: Range<usize>, rows: usize, at: usize) {
+        let a = Rows { data: self.io.x, at: At::Table(&self.work.offsets) };
+        let (w, slots, isa) = (&self.packs[p].w_ih, phase.slots, self.scan.isa);
+        let at = at + phase.x_at * F::lanes(isa);
+        multiply(isa, a, rows, w, panels, &mut self.work.pre[at..], slots, rows, false);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "where the rows lie in a chunk")]
+    fn recur_phase(
+        &mut self, p: usize, phase: &Phase, panels: Range<usize>, active: usize, at: usize, rows: usize, backwards: bool,
+    ) {
+        let data: &[F] = match phase.of {
+            Operand::State => &self.work.states,
+            Operand::Reset => &self.work.spare,
+        };
+        let a = Rows { data, at: At::Stride { offset: 0, stride: self.scan.padded::<F>() } };
+        let (w, slots, isa) = (&self.packs[p].w_hh, phase.slots, self.scan.isa);
+        let at = at + phase.h_at * F::lanes(isa);
+        multiply(isa, a, active, w, panels, &mut self.work.pre[at..], slots, rows, backwards);
+    }
+
+    /// The gates of rows whose pre-activations begin at `at`, `rows` rows to a panel.
+    fn gates(&mut self, phase: usize, panels: Range<usize>, active: usize, at: usize, rows: usize, taken: usize) {
+        let (state, padded) = (self.state(), self.scan.padded::<F>());
+        let kept_row = padded * self.scan.cell.kept();
+        let kept = if self.kept_gates.is_empty() { &mut [] } else { &mut self.kept_gates[taken * kept_row..] };
+        let gates = Gates {
+            rows: active,
+            panels,
+            pre: &self.work.pre[at..],
+            pre_panel: rows * self.scan.cell.phases()[phase].slots * F::lanes(self.scan.isa),
+            states: &self.work.states,
+            next: &mut self.work.next,
+            state,
+            padded,
+            spare: &mut self.work.spare,
+            kept,
+            kept_row,
+        };
+        self.scan.cell.forward(self.scan.isa, phase, gates);
+    }
+
+    /// Keeps, hands out and swaps the states.
+    fn end_step(&mut self, step: usize, active: usize, taken: &mut usize) {
+        let (hidden, padded, state) = (self.scan.hidden, self.scan.padded::<F>(), self.state());
+        if !self.kept_states.is_empty() {
+            let before = &self.work.states[..active * padded];
+            self.kept_states[*taken * padded..][..before.len()].copy_from_slice(before);
+        }
+        for row in 0..active {
+            let at = self.walk.at(self.io.y_array, row, step);
+            self.io.y[at..at + hidden].copy_from_slice(&self.work.next[row * padded..][..hidden]);
+        }
+        for row in self.walk.ending(step) {
+            let to = self.scan.state_at(self.io.batch, self.walk.row(row));
+            for (i, last) in self.io.finals.iter_mut().enumerate() {
+                last[to..to + hidden].copy_from_slice(&self.work.next[i * state + row * padded..][..hidden]);
+            }
+        }
+        std::mem::swap(&mut self.work.states, &mut self.work.next);
+        *taken += active;
+    }
+}
+
+/// pre += A W for the panels, `rows` pre-activation rows of `slots` vectors to a panel.
+#[allow(clippy::too_many_arguments, reason = "the fields of a Product, in this file's terms")]
+fn multiply<F: Dispatch>(
+    isa: Isa, a: Rows<'_, F>, count: usize, w: &Packed<F>, panels: Range<usize>, pre: &mut [F], slots: usize,
+    rows: usize, backwards: bool,
+) {
+    let row = slots * F::lanes(isa);
+    let c = Outputs { data: pre, row, panel: rows * row };
+    let product = Product { a: Left::Rows(a), rows: count, w: w.panels(), panels, backwards, sum: Sum::Chain, c };
+    F::dispatch(isa, product);
+}

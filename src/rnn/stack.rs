@@ -1,0 +1,356 @@
+//! Layers on layers: the object a user holds. It owns the parameters, runs scans layer by layer and
+//! direction by direction, and drops outputs between layers while training. It must not know gates.
+
+use super::cell::Cell;
+use super::params::{Config, Weights};
+use super::scan::{Forward, Io, Kept, Scan, Workspace};
+use super::sequence::{Array, Walk};
+use super::stream::Stream;
+use super::tape::Tape;
+use crate::buffer::{copied, zeros};
+use crate::error::{Error, Result};
+use crate::rng::{self, Rng};
+use crate::shape::{self, Rows};
+use crate::simd::{Dispatch, Isa};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// A stack of recurrent layers, for one or several threads at once. Cloning gives another handle to
+/// the same weights.
+#[derive(Debug, Clone)]
+pub struct Rnn<F> {
+    pub(super) shared: Arc<Shared<F>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared<F> {
+    pub config: Config,
+    pub isa: Isa,
+    weights: RwLock<Arc<Weights<F>>>,
+    /// The weights' version, to be read without a lock.
+    version: AtomicU64,
+    /// Dropout's generator.
+    rng: Mutex<Rng>,
+}
+
+impl<F: Dispatch> Shared<F> {
+    pub fn weights(&self) -> Arc<Weights<F>> {
+        self.weights.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The scans in the order of the parameters.
+    pub fn scan(&self, layer: usize, direction: usize) -> Scan {
+        let Config { cell, hidden, .. } = self.config;
+        let index = layer * self.config.directions() + direction;
+        Scan { cell, isa: self.isa, input: self.config.inputs(layer), hidden, index }
+    }
+}
+
+/// The parameters at one moment; later writes do not change it.
+#[derive(Debug, Clone)]
+pub struct Snapshot<F>(Arc<Weights<F>>);
+
+impl<F> Deref for Snapshot<F> {
+    type Target = [F];
+    fn deref(&self) -> &[F] {
+        &self.0.flat
+    }
+}
+
+/// A batch of sequences, as slices with their sizes.
+///
+/// `x` is `(seq, batch, input)`, or `(batch, seq, input)` if the layer is batch-first; the states are
+/// `(layers · directions, batch, hidden)` each: none for zeros, `[h0]` for a GRU, `[h0, c0]` for an LSTM.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a, F> {
+    /// The inputs.
+    pub x: &'a [F],
+    /// Rows.
+    pub batch: usize,
+    /// Steps.
+    pub seq: usize,
+    /// The initial states.
+    pub states: &'a [&'a [F]],
+    /// Each row's steps, in any order, zeros allowed; all have `seq` when there is none.
+    pub lengths: Option<&'a [usize]>,
+}
+
+/// What a layer gives for a batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output<F> {
+    /// The outputs, shaped as the inputs, `directions · hidden` numbers a step; 0 past a row's length.
+    pub y: Vec<F>,
+    /// The states after each row's last step, shaped as the initial ones.
+    pub states: Vec<Vec<F>>,
+}
+
+impl<F: Dispatch> Rnn<F> {
+    /// Fresh weights, uniform in ±1/√hidden, from the configuration's seed.
+    pub fn new(config: Config) -> Result<Self> {
+        Self::on(Isa::chosen()?, config)
+    }
+
+    /// The same on a given instruction set.
+    pub fn on(isa: Isa, config: Config) -> Result<Self> {
+        config.check()?;
+        let mut rng = Rng::new(config.seed);
+        let weights = Weights::init(&config, &mut rng)?;
+        Ok(Self::with(isa, config, weights, rng))
+    }
+
+    fn with(isa: Isa, config: Config, weights: Weights<F>, rng: Rng) -> Self {
+        let version = AtomicU64::new(weights.version);
+        let weights = RwLock::new(Arc::new(weights));
+        Self { shared: Arc::new(Shared { config, isa, weights, version, rng: Mutex::new(rng) }) }
+    }
+
+    /// A layer of its own with the same weights, and the same place in its generator.
+    pub fn duplicate(&self) -> Result<Self> {
+        let weights = self.shared.weights().successor()?;
+        let rng = self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Ok(Self::with(self.shared.isa, self.shared.config.clone(), weights, rng))
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The instruction set it runs on.
+    pub fn isa(&self) -> Isa {
+        self.shared.isa
+    }
+
+    /// Raised by every write of the weights.
+    pub fn version(&self) -> u64 {
+        self.shared.version()
+    }
+
+    /// All parameters end to end, in the order of [`Config::names`].
+    pub fn flat(&self) -> Snapshot<F> {
+        Snapshot(self.shared.weights())
+    }
+
+    /// Replaces all parameters. Calls in flight finish on the old ones.
+    pub fn set_flat(&self, flat: &[F]) -> Result<()> {
+        shape::expect_len("flat", flat.len(), &[self.config().parameters()])?;
+        self.update(|weights| {
+            weights.copy_from_slice(flat);
+            Ok(())
+        })
+    }
+
+    /// Writes the parameters in place, or in a copy while anyone else reads them. When `write` fails
+    /// nothing is changed, if it fails before it writes.
+    pub fn update(&self, write: impl FnOnce(&mut [F]) -> Result<()>) -> Result<()> {
+        let mut guard = self.shared.weights.write().unwrap_or_else(PoisonError::into_inner);
+        let version = match Arc::get_mut(&mut guard) {
+            Some(weights) => {
+                write(&mut weights.flat)?;
+                weights.written();
+                weights.version
+            }
+            None => {
+                let mut weights = guard.successor()?;
+                write(&mut weights.flat)?;
+                weights.written();
+                *guard = Arc::new(weights);
+                guard.version
+            }
+        };
+        self.shared.version.store(version, Ordering::Release);
+        Ok(())
+    }
+
+    /// Where the generator of dropout stands.
+    pub fn rng_state(&self) -> u64 {
+        self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner).state()
+    }
+
+    /// Puts it there.
+    pub fn set_rng_state(&self, state: u64) {
+        *self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner) = Rng::new(state);
+    }
+
+    /// Inference: nothing is kept, nothing is dropped.
+    pub fn run(&self, batch: &Batch<'_, F>) -> Result<Output<F>> {
+        let rows = self.check(batch)?;
+        self.pass(batch, &rows, None)
+    }
+
+    /// Training: what backward needs is kept, and with dropout the outputs between layers are masked by
+    /// `seed`, drawn from the layer's own generator when there is none.
+    pub fn forward(&self, batch: &Batch<'_, F>, seed: Option<u64>) -> Result<(Output<F>, Tape<F>)> {
+        let rows = self.check(batch)?;
+        let draw = || self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
+        let seed = if self.config().dropout > 0.0 { seed.unwrap_or_else(draw) } else { 0 };
+        let mut tape = Tape::new(self.shared.clone(), batch, rows.clone(), seed)?;
+        let output = self.pass(batch, &rows, Some(&mut tape))?;
+        Ok((output, tape))
+    }
+
+    /// One step at a time for `batch` independent sequences.
+    pub fn stream(&self, batch: usize) -> Result<Stream<F>> {
+        Stream::new(self.shared.clone(), batch)
+    }
+
+    fn check(&self, batch: &Batch<'_, F>) -> Result<Rows> {
+        let config = self.config();
+        shape::expect_len("x", batch.x.len(), &[batch.seq, batch.batch, config.input])?;
+        expect_states("h0", config, batch.states, batch.batch)?;
+        shape::product("the output", &[batch.seq, batch.batch, config.outputs()])?;
+        Rows::new(batch.batch, batch.seq, batch.lengths)
+    }
+
+    fn pass(&self, batch: &Batch<'_, F>, rows: &Rows, mut tape: Option<&mut Tape<F>>) -> Result<Output<F>> {
+        let config = self.config();
+        let weights = tape.as_ref().map_or_else(|| self.shared.weights(), |tape| tape.weights.clone());
+        let packs = weights.forward(config, self.shared.isa)?;
+        let array = |width| Array::new(config.batch_first, batch.batch, batch.seq, width);
+        let state_len = config.layers * config.directions() * batch.batch * config.hidden;
+        let mut states = (0..config.cell.states()).map(|_| zeros(state_len, "states")).collect::<Result<Vec<_>>>()?;
+        let mut below: Option<Vec<F>> = None;
+        for layer in 0..config.layers {
+            let mut y = zeros(batch.seq * batch.batch * config.outputs(), "output")?;
+            for direction in 0..config.directions() {
+                let scan = self.shared.scan(layer, direction);
+                let mut kept = tape.is_some().then(|| Kept::new(&scan, rows.total())).transpose()?;
+                let mut io = Io {
+                    batch: batch.batch,
+                    x: below.as_deref().unwrap_or(batch.x),
+                    x_array: array(scan.input),
+                    initial: batch.states,
+                    y: y.get_mut(direction * config.hidden..).unwrap_or_default(),
+                    y_array: array(config.outputs()),
+                    finals: &mut states,
+                };
+                run_scan(scan, &packs[scan.index], rows, direction == 1, &mut io, kept.as_mut())?;
+                if let (Some(tape), Some(kept)) = (tape.as_deref_mut(), kept) {
+                    tape.keep(kept);
+                }
+            }
+            if layer + 1 == config.layers {
+                return Ok(Output { y, states });
+            }
+            below = Some(match tape.as_deref_mut() {
+                Some(tape) => {
+                    mask(&mut y, config.dropout, tape.seed, layer);
+                    tape.keep_input(copied(&y, "tape")?);
+                    y
+                }
+                None => y,
+            });
+        }
+        unreachable!("a stack has a layer")
+    }
+}
+
+/// All groups of a batch.
+fn run_scan<F: Dispatch>(
+    scan: Scan, packs: &[super::params::PhasePack<F>], rows: &Rows, reverse: bool, io: &mut Io<'_, F>,
+    mut kept: Option<&mut Kept<F>>,
+) -> Result<()> {
+    let padded = scan.padded::<F>();
+    let mut work = Workspace::new(&scan, rows.order.len(), rows.lengths.first().copied().unwrap_or(0))?;
+    let mut first = 0;
+    for walk in Walk::groups(rows, reverse) {
+        let (kept_gates, kept_states): (&mut [F], &mut [F]) = match kept.as_deref_mut() {
+            Some(kept) => (&mut kept.gates[first * padded * scan.cell.kept()..], &mut kept.states[first * padded..]),
+            None => (&mut [], &mut []),
+        };
+        Forward { scan, packs, walk, io, work: &mut work, kept_gates, kept_states }.run();
+        first += walk.total();
+    }
+    Ok(())
+}
+
+/// Sets a share of the numbers to zero and scales the others so that the mean stays; the same numbers
+/// for the same seed and layer, so that backward can do it again.
+pub(super) fn mask<F: Dispatch>(numbers: &mut [F], share: f64, seed: u64, layer: usize) {
+    if share > 0.0 {
+        let scale = F::from_f64(1.0 / (1.0 - share));
+        let first = layer as u64 * numbers.len() as u64;
+        for (index, number) in (first..).zip(numbers) {
+            *number = if rng::at(seed, index) < share { F::ZERO } else { *number * scale };
+        }
+    }
+}
+
+/// None, or one slice of the right length for each state of the cell.
+pub(super) fn expect_states<F>(argument: &'static str, config: &Config, states: &[&[F]], batch: usize) -> Result<()> {
+    if !states.is_empty() && states.len() != config.cell.states() {
+        let expected = format!("{} for {}", config.cell.states(), config.cell.name());
+        return Err(Error::value(argument, format!("no states or {expected}"), states.len()));
+    }
+    let sizes = [config.layers, config.directions(), batch, config.hidden];
+    shape::product("the states", &sizes)?;
+    states.iter().try_for_each(|state| shape::expect_len(argument, state.len(), &sizes))
+}
+
+macro_rules! layer {
+    ($(#[$doc:meta])* $name:ident, $cell:pat, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name<F>(Rnn<F>);
+
+        impl<F: Dispatch> $name<F> {
+            /// Fresh weights from the configuration's seed.
+            pub fn new(config: Config) -> Result<Self> {
+                match config.cell {
+                    $cell => Ok(Self(Rnn::new(config)?)),
+                    other => Err(Error::value("cell", $expected, format!("{other:?}"))),
+                }
+            }
+        }
+
+        impl<F> Deref for $name<F> {
+            type Target = Rnn<F>;
+            fn deref(&self) -> &Rnn<F> {
+                &self.0
+            }
+        }
+    };
+}
+
+layer!(
+    /// A stack of GRU layers; what it can do is on [`Rnn`].
+    ///
+    /// ```
+    /// use gru_rs::{Batch, Config, Gru};
+    /// let gru = Gru::<f32>::new(Config { seed: 1, ..Config::gru(3, 8) })?;
+    /// let x = vec![0.5; 5 * 2 * 3];
+    /// let batch = Batch { x: &x, batch: 2, seq: 5, states: &[], lengths: None };
+    /// let output = gru.run(&batch)?;
+    /// assert_eq!(output.y.len(), 5 * 2 * 8);
+    ///
+    /// // Training: the gradient of the sum of all outputs.
+    /// let (output, mut tape) = gru.forward(&batch, None)?;
+    /// let gradients = tape.backward(Some(&vec![1.0; output.y.len()]), &[])?;
+    /// assert_eq!(gradients.flat.len(), gru.flat().len());
+    /// # Ok::<(), gru_rs::Error>(())
+    /// ```
+    Gru,
+    Cell::Gru(_),
+    "Cell::Gru"
+);
+
+layer!(
+    /// A stack of LSTM layers; what it can do is on [`Rnn`].
+    ///
+    /// ```
+    /// use gru_rs::{Batch, Config, Lstm};
+    /// let lstm = Lstm::<f64>::new(Config::lstm(3, 8))?;
+    /// let batch = Batch { x: &[0.5; 12], batch: 1, seq: 4, states: &[], lengths: None };
+    /// let states = lstm.run(&batch)?.states;
+    /// assert_eq!((states[0].len(), states[1].len()), (8, 8)); // h and c
+    /// # Ok::<(), gru_rs::Error>(())
+    /// ```
+    Lstm,
+    Cell::Lstm,
+    "Cell::Lstm"
+);

@@ -1,0 +1,22 @@
+//! AVX2 with FMA: 8 × f32, 4 × f64, 16 registers.
+
+use super::x86::x86_simd;
+use std::arch::x86_64::*;
+
+/// Proof that this CPU has AVX2 and FMA.
+#[derive(Clone, Copy, Debug)]
+pub struct Avx2(());
+
+impl Avx2 {
+    /// The token, if the CPU has the instructions.
+    pub(super) fn detect() -> Option<Self> {
+        (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(Self(()))
+    }
+}
+
+x86_simd!(Avx2, "avx2,fma", f32, __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps,
+    _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
+    _mm256_max_ps, _mm256_min_ps, _mm256_castps_si256, _mm256_slli_epi32<23>, _mm256_castsi256_ps);
+x86_simd!(Avx2, "avx2,fma", f64, __m256d, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd,
+    _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd, _mm256_fmadd_pd, _mm256_fnmadd_pd,
+    _mm256_max_pd, _mm256_min_pd, _mm256_castpd_si256, _mm256_slli_epi64<52>, _mm256_castsi256_pd);

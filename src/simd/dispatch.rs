@@ -1,0 +1,124 @@
+//! The one place that chooses an instruction set: what the CPU has, or what `GRU_RS_ISA` names.
+
+use super::scalar::Scalar;
+use super::{Kernel, Simd};
+#[cfg(target_arch = "x86_64")]
+use super::{avx2::Avx2, avx512::Avx512};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use std::sync::OnceLock;
+
+/// An instruction set that this machine has, named `scalar`, `avx2` or `avx512`.
+///
+/// ```
+/// let isa = gru_rs::Isa::chosen()?;
+/// assert!(gru_rs::Isa::available().contains(&isa));
+/// # Ok::<(), gru_rs::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Isa(Token);
+
+#[derive(Clone, Copy, Debug)]
+enum Token {
+    Scalar(Scalar),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+}
+
+/// All that this build knows, fallback first.
+const NAMES: [&str; 3] = ["scalar", "avx2", "avx512"];
+
+impl Isa {
+    /// The environment variable that forces an instruction set.
+    pub const VARIABLE: &'static str = "GRU_RS_ISA";
+
+    /// Those this machine has, the plainest first.
+    pub fn available() -> Vec<Isa> {
+        #[allow(unused_mut, reason = "nothing to add off x86-64")]
+        let mut all = vec![Isa(Token::Scalar(Scalar(())))];
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(Avx2::detect().map(|t| Isa(Token::Avx2(t))));
+            all.extend(Avx512::detect().map(|t| Isa(Token::Avx512(t))));
+        }
+        all
+    }
+
+    /// The one named, if this machine has it.
+    pub fn named(name: &str) -> Result<Isa> {
+        let available = Self::available();
+        available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| {
+            let names: Vec<_> = available.iter().map(Isa::name).collect();
+            let expected = format!("one of {} (this machine has {})", NAMES.join(", "), names.join(", "));
+            Error::value(Self::VARIABLE, expected, format!("{name:?}"))
+        })
+    }
+
+    /// The one that new layers use: `GRU_RS_ISA` if set, else the fastest whose tests have a recorded
+    /// run (so not AVX-512 yet). Asked once for the process.
+    pub fn chosen() -> Result<Isa> {
+        static CHOSEN: OnceLock<Result<Isa>> = OnceLock::new();
+        CHOSEN
+            .get_or_init(|| match std::env::var_os(Self::VARIABLE) {
+                Some(name) => Self::named(&name.to_string_lossy()),
+                None => Self::named("avx2").or_else(|_| Self::named("scalar")),
+            })
+            .clone()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self.0 {
+            Token::Scalar(_) => NAMES[0],
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx2(_) => NAMES[1],
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512(_) => NAMES[2],
+        }
+    }
+}
+
+impl PartialEq for Isa {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Isa {}
+
+/// A float whose kernels can be run on an instruction set known only at run time.
+pub trait Dispatch: Float {
+    /// Runs the kernel on `isa`.
+    fn dispatch<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Out;
+    /// Numbers in a vector of `isa`.
+    fn lanes(isa: Isa) -> usize;
+}
+
+macro_rules! dispatch {
+    ($float:ident) => {
+        impl Dispatch for $float {
+            fn dispatch<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Out {
+                match isa.0 {
+                    Token::Scalar(simd) => Simd::<$float>::call(simd, kernel),
+                    #[cfg(target_arch = "x86_64")]
+                    Token::Avx2(simd) => Simd::<$float>::call(simd, kernel),
+                    #[cfg(target_arch = "x86_64")]
+                    Token::Avx512(simd) => Simd::<$float>::call(simd, kernel),
+                }
+            }
+            fn lanes(isa: Isa) -> usize {
+                match isa.0 {
+                    Token::Scalar(_) => <Scalar as Simd<$float>>::LANES,
+                    #[cfg(target_arch = "x86_64")]
+                    Token::Avx2(_) => <Avx2 as Simd<$float>>::LANES,
+                    #[cfg(target_arch = "x86_64")]
+                    Token::Avx512(_) => <Avx512 as Simd<$float>>::LANES,
+                }
+            }
+        }
+    };
+}
+dispatch!(f32);
+dispatch!(f64);

@@ -1,0 +1,67 @@
+//! One number at a time: the plain twin of the other instruction sets, and the fallback for a CPU
+//! that has none of them. `mul_add` may be a library call there: right, and slow.
+
+use super::{Kernel, Simd};
+use crate::float::Float;
+
+/// Needs no proof.
+#[derive(Clone, Copy, Debug)]
+pub struct Scalar(pub(super) ());
+
+impl<F: Float> Simd<F> for Scalar {
+    type V = F;
+    const LANES: usize = 1;
+
+    #[inline(never)]
+    fn call<K: Kernel<F>>(self, kernel: K) -> K::Out {
+        kernel.run(self)
+    }
+    #[inline(always)]
+    fn splat(self, x: F) -> F {
+        x
+    }
+    #[inline(always)]
+    fn load(self, x: &[F]) -> F {
+        x[0]
+    }
+    #[inline(always)]
+    fn store(self, v: F, x: &mut [F]) {
+        x[0] = v;
+    }
+    #[inline(always)]
+    fn add(self, a: F, b: F) -> F {
+        a + b
+    }
+    #[inline(always)]
+    fn sub(self, a: F, b: F) -> F {
+        a - b
+    }
+    #[inline(always)]
+    fn mul(self, a: F, b: F) -> F {
+        a * b
+    }
+    #[inline(always)]
+    fn div(self, a: F, b: F) -> F {
+        a / b
+    }
+    #[inline(always)]
+    fn mul_add(self, a: F, b: F, c: F) -> F {
+        a.mul_add(b, c)
+    }
+    #[inline(always)]
+    fn neg_mul_add(self, a: F, b: F, c: F) -> F {
+        (-a).mul_add(b, c)
+    }
+    #[inline(always)]
+    fn max(self, a: F, b: F) -> F {
+        if a > b { a } else { b }
+    }
+    #[inline(always)]
+    fn min(self, a: F, b: F) -> F {
+        if a < b { a } else { b }
+    }
+    #[inline(always)]
+    fn shift_to_exponent(self, a: F) -> F {
+        a.shift_to_exponent()
+    }
+}

@@ -1,0 +1,92 @@
+//! The operations of an x86 instruction set from the names of its intrinsics: AVX2 and AVX-512, f32
+//! and f64 differ in nothing else.
+
+/// Implements [`super::Simd`] for a token whose private field proves that the CPU has `$features`.
+macro_rules! x86_simd {
+    ($token:ident, $features:literal, $float:ident, $vector:ident, $lanes:literal,
+     $set1:ident, $loadu:ident, $storeu:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
+     $fmadd:ident, $fnmadd:ident, $max:ident, $min:ident, $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident) => {
+        impl super::Simd<$float> for $token {
+            type V = $vector;
+            const LANES: usize = $lanes;
+
+            #[inline(always)]
+            fn call<K: super::Kernel<$float>>(self, kernel: K) -> K::Out {
+                #[target_feature(enable = $features)]
+                #[inline(never)]
+                fn door<K: super::Kernel<$float>>(simd: $token, kernel: K) -> K::Out {
+                    kernel.run(simd)
+                }
+                // SAFETY: the token exists only where the CPU has the features.
+                unsafe { door(self, kernel) }
+            }
+            #[inline(always)]
+            fn splat(self, x: $float) -> $vector {
+                // SAFETY: the token proves the instruction.
+                unsafe { $set1(x) }
+            }
+            #[inline(always)]
+            fn load(self, x: &[$float]) -> $vector {
+                let x: &[$float; $lanes] = x.first_chunk().expect("a full vector");
+                // SAFETY: the token proves the instruction; the array has as many numbers as it reads.
+                unsafe { $loadu(x.as_ptr()) }
+            }
+            #[inline(always)]
+            fn store(self, v: $vector, x: &mut [$float]) {
+                let x: &mut [$float; $lanes] = x.first_chunk_mut().expect("a full vector");
+                // SAFETY: the token proves the instruction; the array has room for what it writes.
+                unsafe { $storeu(x.as_mut_ptr(), v) }
+            }
+            #[inline(always)]
+            fn add(self, a: $vector, b: $vector) -> $vector {
+                // SAFETY: the token proves the instruction.
+                unsafe { $add(a, b) }
+            }
+            #[inline(always)]
+            fn sub(self, a: $vector, b: $vector) -> $vector {
+                // SAFETY: the token proves the instruction.
+                unsafe { $sub(a, b) }
+            }
+            #[inline(always)]
+            fn mul(self, a: $vector, b: $vector) -> $vector {
+                // SAFETY: the token proves the instruction.
+                unsafe { $mul(a, b) }
+            }
+            #[inline(always)]
+            fn div(self, a: $vector, b: $vector) -> $vector {
+                // SAFETY: the token proves the instruction.
+                unsafe { $div(a, b) }
+            }
+            #[inline(always)]
+            fn mul_add(self, a: $vector, b: $vector, c: $vector) -> $vector {
+                // SAFETY: the token proves the instruction.
+                unsafe { $fmadd(a, b, c) }
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, a: $vector, b: $vector, c: $vector) -> $vector {
+                // SAFETY: the token proves the instruction.
+                unsafe { $fnmadd(a, b, c) }
+            }
+            #[inline(always)]
+            fn max(self, a: $vector, b: $vector) -> $vector {
+                // SAFETY: the token proves the instruction.
+                unsafe { $max(a, b) }
+            }
+            #[inline(always)]
+            fn min(self, a: $vector, b: $vector) -> $vector {
+                // SAFETY: the token proves the instruction.
+                unsafe { $min(a, b) }
+            }
+            #[inline(always)]
+            fn shift_to_exponent(self, a: $vector) -> $vector {
+                // SAFETY: the token proves the instruction.
+                let bits = unsafe { $to_bits(a) };
+                // SAFETY: as above.
+                let shifted = unsafe { $shift::<$by>(bits) };
+                // SAFETY: as above.
+                unsafe { $from_bits(shifted) }
+            }
+        }
+    };
+}
+pub(super) use x86_simd;

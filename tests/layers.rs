@@ -1,0 +1,349 @@
+//! The layers against the plain reference, over random sizes and options, on every instruction set of
+//! this machine: outputs and gradients in f64 and f32, and equal bits between instruction sets.
+
+use gru_rs::reference::{Kind, stack::Stack};
+use gru_rs::{Batch, Cell, Config, Dispatch, Gradients, Isa, Output, Reset, Rnn};
+use proptest::prelude::*;
+
+/// Largest difference over largest value. Sums of up to a few thousand terms of size about one, each
+/// rounded at 1.1e-16 (f64) or 6e-8 (f32); a wrong gate, block or tail is off by 1e-2 or more.
+const TOLERANCE_F64: f64 = 1e-12;
+const TOLERANCE_F32: f64 = 2e-4;
+
+#[derive(Clone, Debug)]
+struct Case {
+    config: Config,
+    batch: usize,
+    seq: usize,
+    lengths: Option<Vec<usize>>,
+    states: bool,
+}
+
+/// Deterministic numbers of [−1, 1).
+fn numbers(count: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
+    };
+    (0..count).map(|_| f64::from(next() as f32)).collect()
+}
+
+fn cast<F: Dispatch>(x: &[f64]) -> Vec<F> {
+    x.iter().map(|&x| F::from_f64(x)).collect()
+}
+
+struct Data {
+    x: Vec<f64>,
+    d_y: Vec<f64>,
+    states: Vec<Vec<f64>>,
+    d_states: Vec<Vec<f64>>,
+}
+
+impl Case {
+    fn data(&self) -> Data {
+        let c = &self.config;
+        let steps = self.seq * self.batch;
+        let state = c.layers * c.directions() * self.batch * c.hidden;
+        let states = |seed| {
+            (0..c.cell.states() as u64)
+                .map(|i| numbers(state, seed + i))
+                .collect()
+        };
+        Data {
+            x: numbers(steps * c.input, 1),
+            d_y: numbers(steps * c.outputs(), 2),
+            states: if self.states { states(3) } else { vec![] },
+            d_states: states(5),
+        }
+    }
+
+    fn run<F: Dispatch>(&self, isa: Isa) -> (Vec<f64>, Output<F>, Gradients<F>) {
+        let rnn = Rnn::<F>::on(isa, self.config.clone()).unwrap();
+        let data = self.data();
+        let x = cast::<F>(&data.x);
+        let states: Vec<Vec<F>> = data.states.iter().map(|s| cast(s)).collect();
+        let states: Vec<&[F]> = states.iter().map(|s| &s[..]).collect();
+        let d_states: Vec<Vec<F>> = data.d_states.iter().map(|s| cast(s)).collect();
+        let d_states: Vec<&[F]> = d_states.iter().map(|s| &s[..]).collect();
+        let batch = Batch {
+            x: &x,
+            batch: self.batch,
+            seq: self.seq,
+            states: &states,
+            lengths: self.lengths.as_deref(),
+        };
+        let plain = rnn.run(&batch).unwrap();
+        let (output, mut tape) = rnn.forward(&batch, None).unwrap();
+        assert_eq!(
+            bits(&plain.y),
+            bits(&output.y),
+            "forward and run give the same bits"
+        );
+        let gradients = tape
+            .backward(Some(&cast::<F>(&data.d_y)), &d_states)
+            .unwrap();
+        (
+            rnn.flat().iter().map(|w| w.to_f64()).collect(),
+            output,
+            gradients,
+        )
+    }
+
+    /// The same by the reference, row by row.
+    fn reference(&self, flat: &[f64]) -> (Output<f64>, Gradients<f64>) {
+        let (c, data) = (&self.config, self.data());
+        let kind = match c.cell {
+            Cell::Gru(Reset::After) => Kind::GruResetAfter,
+            Cell::Gru(Reset::Before) => Kind::GruResetBefore,
+            Cell::Lstm => Kind::Lstm,
+        };
+        let (input, hidden, layers, directions) = (c.input, c.hidden, c.layers, c.directions());
+        let stack = Stack {
+            kind,
+            input,
+            hidden,
+            layers,
+            directions,
+            bias: c.bias,
+        };
+        let count = layers * directions;
+        let (steps, width) = (self.seq * self.batch, c.outputs());
+        let state = || vec![vec![0.0; count * self.batch * hidden]; c.cell.states()];
+        let mut output = Output {
+            y: vec![0.0; steps * width],
+            states: state(),
+        };
+        let mut gradients = Gradients {
+            x: vec![0.0; steps * input],
+            states: state(),
+            flat: vec![0.0; flat.len()],
+        };
+        for row in 0..self.batch {
+            let length = self.lengths.as_ref().map_or(self.seq, |l| l[row]);
+            let step = |t: usize| {
+                if c.batch_first {
+                    row * self.seq + t
+                } else {
+                    t * self.batch + row
+                }
+            };
+            let pick = |from: &[f64], width: usize| -> Vec<Vec<f64>> {
+                (0..length)
+                    .map(|t| from[step(t) * width..][..width].to_vec())
+                    .collect()
+            };
+            let at = |k: usize| (k * self.batch + row) * hidden;
+            let states = |from: &[Vec<f64>], i: usize| -> Vec<Vec<f64>> {
+                let zeros = vec![0.0; count * self.batch * hidden];
+                if i >= c.cell.states() {
+                    return vec![];
+                }
+                let from = from.get(i).unwrap_or(&zeros);
+                (0..count)
+                    .map(|k| from[at(k)..at(k) + hidden].to_vec())
+                    .collect()
+            };
+            let (h, cc) = (states(&data.states, 0), states(&data.states, 1));
+            let run = stack.forward(flat, &pick(&data.x, input), &h, &cc);
+            let (d_h, d_c) = (states(&data.d_states, 0), states(&data.d_states, 1));
+            let g = stack.backward(flat, &run, &pick(&data.d_y, width), &d_h, &d_c);
+            for t in 0..length {
+                output.y[step(t) * width..][..width].copy_from_slice(&run.y[t]);
+                gradients.x[step(t) * input..][..input].copy_from_slice(&g.x[t]);
+            }
+            for k in 0..count {
+                let ends = [run.runs[k].h.last().unwrap(), run.runs[k].c.last().unwrap()];
+                let begins = [&g.h[k], &g.c[k]];
+                for i in 0..c.cell.states() {
+                    output.states[i][at(k)..at(k) + hidden].copy_from_slice(ends[i]);
+                    gradients.states[i][at(k)..at(k) + hidden].copy_from_slice(begins[i]);
+                }
+            }
+            for (sum, d) in gradients.flat.iter_mut().zip(g.flat) {
+                *sum += d;
+            }
+        }
+        (output, gradients)
+    }
+
+    fn check(&self) {
+        let all = Isa::available();
+        let (flat, output, gradients) = self.run::<f64>(all[0]);
+        let (expected, d_expected) = self.reference(&flat);
+        compare("y", &output.y, &expected.y, TOLERANCE_F64);
+        compare(
+            "states",
+            &output.states.concat(),
+            &expected.states.concat(),
+            TOLERANCE_F64,
+        );
+        compare("dx", &gradients.x, &d_expected.x, TOLERANCE_F64);
+        compare(
+            "d states",
+            &gradients.states.concat(),
+            &d_expected.states.concat(),
+            TOLERANCE_F64,
+        );
+        compare("d params", &gradients.flat, &d_expected.flat, TOLERANCE_F64);
+        let (flat, output32, gradients32) = self.run::<f32>(all[0]);
+        let (expected, d_expected) = self.reference(&flat);
+        let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|&x| f64::from(x)).collect() };
+        compare("y f32", &wide(&output32.y), &expected.y, TOLERANCE_F32);
+        compare(
+            "dx f32",
+            &wide(&gradients32.x),
+            &d_expected.x,
+            TOLERANCE_F32,
+        );
+        compare(
+            "d params f32",
+            &wide(&gradients32.flat),
+            &d_expected.flat,
+            TOLERANCE_F32,
+        );
+        for &isa in &all[1..] {
+            let (_, other, d_other) = self.run::<f64>(isa);
+            same("f64", isa, (&output, &gradients), (&other, &d_other));
+            let (_, other, d_other) = self.run::<f32>(isa);
+            same("f32", isa, (&output32, &gradients32), (&other, &d_other));
+        }
+    }
+}
+
+fn bits<F: Dispatch>(x: &[F]) -> Vec<u64> {
+    x.iter().map(|x| x.to_f64().to_bits()).collect()
+}
+
+fn same<F: Dispatch>(
+    what: &str,
+    isa: Isa,
+    a: (&Output<F>, &Gradients<F>),
+    b: (&Output<F>, &Gradients<F>),
+) {
+    let parts = |(o, g): (&Output<F>, &Gradients<F>)| {
+        [
+            bits(&o.y),
+            bits(&o.states.concat()),
+            bits(&g.x),
+            bits(&g.states.concat()),
+            bits(&g.flat),
+        ]
+    };
+    for ((name, a), b) in ["y", "states", "dx", "d states", "d params"]
+        .iter()
+        .zip(parts(a))
+        .zip(parts(b))
+    {
+        assert!(a == b, "{what}: {} and scalar differ in {name}", isa.name());
+    }
+}
+
+fn compare(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    let largest = expected.iter().fold(1.0f64, |m, x| m.max(x.abs()));
+    let off = got
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f64::max);
+    assert!(
+        off <= tolerance * largest,
+        "{what}: off by {off:e}, largest value {largest:e}"
+    );
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    let cell = prop_oneof![
+        Just(Cell::Gru(Reset::After)),
+        Just(Cell::Gru(Reset::Before)),
+        Just(Cell::Lstm)
+    ];
+    let sizes = (1usize..40, 1usize..70, 1usize..4, 0usize..20, 0usize..12);
+    let flags = (
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+    );
+    let lengths = proptest::collection::vec(0usize..1000, 20);
+    (cell, sizes, flags, lengths, any::<u64>()).prop_map(|(cell, sizes, flags, lengths, seed)| {
+        let (input, hidden, layers, batch, seq) = sizes;
+        let (bias, bidirectional, batch_first, ragged, states) = flags;
+        let config = Config {
+            cell,
+            layers,
+            bias,
+            bidirectional,
+            batch_first,
+            seed,
+            ..Config::gru(input, hidden)
+        };
+        let lengths = ragged.then(|| {
+            lengths[..batch]
+                .iter()
+                .map(|length| length % (seq + 1))
+                .collect()
+        });
+        Case {
+            config,
+            batch,
+            seq,
+            lengths,
+            states,
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_stacks(case in case()) {
+        case.check();
+    }
+}
+
+/// Sizes that cross every block and tail: panels of 1 to 16 lanes, groups of 64 rows, sums of 128
+/// terms, chunks of 256 rows.
+#[test]
+fn edges_of_blocks() {
+    let sizes = [
+        (1, 1, 1, 1),
+        (3, 300, 5, 2),
+        (130, 43, 3, 65),
+        (16, 32, 9, 33),
+        (12, 17, 130, 2),
+        (7, 128, 4, 64),
+        (5, 129, 3, 5),
+        (64, 64, 3, 129),
+        (33, 31, 257, 1),
+        (2, 9, 5, 12),
+        (2, 9, 5, 11),
+        (1, 24, 40, 13),
+    ];
+    for (input, hidden, seq, batch) in sizes {
+        for cell in [
+            Cell::Gru(Reset::After),
+            Cell::Gru(Reset::Before),
+            Cell::Lstm,
+        ] {
+            let config = Config {
+                cell,
+                seed: 3,
+                ..Config::gru(input, hidden)
+            };
+            Case {
+                config,
+                batch,
+                seq,
+                lengths: None,
+                states: true,
+            }
+            .check();
+        }
+    }
+}
