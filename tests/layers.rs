@@ -23,9 +23,7 @@ struct Case {
 fn numbers(count: usize, seed: u64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
     };
     (0..count).map(|_| f64::from(next() as f32)).collect()
@@ -47,11 +45,7 @@ impl Case {
         let c = &self.config;
         let steps = self.seq * self.batch;
         let state = c.layers * c.directions() * self.batch * c.hidden;
-        let states = |seed| {
-            (0..c.cell.states() as u64)
-                .map(|i| numbers(state, seed + i))
-                .collect()
-        };
+        let states = |seed| (0..c.cell.states() as u64).map(|i| numbers(state, seed + i)).collect();
         Data {
             x: numbers(steps * c.input, 1),
             d_y: numbers(steps * c.outputs(), 2),
@@ -68,28 +62,13 @@ impl Case {
         let states: Vec<&[F]> = states.iter().map(|s| &s[..]).collect();
         let d_states: Vec<Vec<F>> = data.d_states.iter().map(|s| cast(s)).collect();
         let d_states: Vec<&[F]> = d_states.iter().map(|s| &s[..]).collect();
-        let batch = Batch {
-            x: &x,
-            batch: self.batch,
-            seq: self.seq,
-            states: &states,
-            lengths: self.lengths.as_deref(),
-        };
+        let batch =
+            Batch { x: &x, batch: self.batch, seq: self.seq, states: &states, lengths: self.lengths.as_deref() };
         let plain = rnn.run(&batch).unwrap();
         let (output, mut tape) = rnn.forward(&batch, None).unwrap();
-        assert_eq!(
-            bits(&plain.y),
-            bits(&output.y),
-            "forward and run give the same bits"
-        );
-        let gradients = tape
-            .backward(Some(&cast::<F>(&data.d_y)), &d_states)
-            .unwrap();
-        (
-            rnn.flat().iter().map(|w| w.to_f64()).collect(),
-            output,
-            gradients,
-        )
+        assert_eq!(bits(&plain.y), bits(&output.y), "forward and run give the same bits");
+        let gradients = tape.backward(Some(&cast::<F>(&data.d_y)), &d_states).unwrap();
+        (rnn.flat().iter().map(|w| w.to_f64()).collect(), output, gradients)
     }
 
     /// The same by the reference, row by row.
@@ -101,39 +80,19 @@ impl Case {
             Cell::Lstm => Kind::Lstm,
         };
         let (input, hidden, layers, directions) = (c.input, c.hidden, c.layers, c.directions());
-        let stack = Stack {
-            kind,
-            input,
-            hidden,
-            layers,
-            directions,
-            bias: c.bias,
-        };
+        let stack = Stack { kind, input, hidden, layers, directions, bias: c.bias };
         let count = layers * directions;
         let (steps, width) = (self.seq * self.batch, c.outputs());
         let state = || vec![vec![0.0; count * self.batch * hidden]; c.cell.states()];
-        let mut output = Output {
-            y: vec![0.0; steps * width],
-            states: state(),
-        };
-        let mut gradients = Gradients {
-            x: vec![0.0; steps * input],
-            states: state(),
-            flat: vec![0.0; flat.len()],
-        };
+        let mut output = Output { y: vec![0.0; steps * width], states: state() };
+        let mut gradients = Gradients { x: vec![0.0; steps * input], states: state(), flat: vec![0.0; flat.len()] };
         for row in 0..self.batch {
             let length = self.lengths.as_ref().map_or(self.seq, |l| l[row]);
             let step = |t: usize| {
-                if c.batch_first {
-                    row * self.seq + t
-                } else {
-                    t * self.batch + row
-                }
+                if c.batch_first { row * self.seq + t } else { t * self.batch + row }
             };
             let pick = |from: &[f64], width: usize| -> Vec<Vec<f64>> {
-                (0..length)
-                    .map(|t| from[step(t) * width..][..width].to_vec())
-                    .collect()
+                (0..length).map(|t| from[step(t) * width..][..width].to_vec()).collect()
             };
             let at = |k: usize| (k * self.batch + row) * hidden;
             let states = |from: &[Vec<f64>], i: usize| -> Vec<Vec<f64>> {
@@ -142,9 +101,7 @@ impl Case {
                     return vec![];
                 }
                 let from = from.get(i).unwrap_or(&zeros);
-                (0..count)
-                    .map(|k| from[at(k)..at(k) + hidden].to_vec())
-                    .collect()
+                (0..count).map(|k| from[at(k)..at(k) + hidden].to_vec()).collect()
             };
             let (h, cc) = (states(&data.states, 0), states(&data.states, 1));
             let run = stack.forward(flat, &pick(&data.x, input), &h, &cc);
@@ -174,36 +131,16 @@ impl Case {
         let (flat, output, gradients) = self.run::<f64>(all[0]);
         let (expected, d_expected) = self.reference(&flat);
         compare("y", &output.y, &expected.y, TOLERANCE_F64);
-        compare(
-            "states",
-            &output.states.concat(),
-            &expected.states.concat(),
-            TOLERANCE_F64,
-        );
+        compare("states", &output.states.concat(), &expected.states.concat(), TOLERANCE_F64);
         compare("dx", &gradients.x, &d_expected.x, TOLERANCE_F64);
-        compare(
-            "d states",
-            &gradients.states.concat(),
-            &d_expected.states.concat(),
-            TOLERANCE_F64,
-        );
+        compare("d states", &gradients.states.concat(), &d_expected.states.concat(), TOLERANCE_F64);
         compare("d params", &gradients.flat, &d_expected.flat, TOLERANCE_F64);
         let (flat, output32, gradients32) = self.run::<f32>(all[0]);
         let (expected, d_expected) = self.reference(&flat);
         let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|&x| f64::from(x)).collect() };
         compare("y f32", &wide(&output32.y), &expected.y, TOLERANCE_F32);
-        compare(
-            "dx f32",
-            &wide(&gradients32.x),
-            &d_expected.x,
-            TOLERANCE_F32,
-        );
-        compare(
-            "d params f32",
-            &wide(&gradients32.flat),
-            &d_expected.flat,
-            TOLERANCE_F32,
-        );
+        compare("dx f32", &wide(&gradients32.x), &d_expected.x, TOLERANCE_F32);
+        compare("d params f32", &wide(&gradients32.flat), &d_expected.flat, TOLERANCE_F32);
         for &isa in &all[1..] {
             let (_, other, d_other) = self.run::<f64>(isa);
             same("f64", isa, (&output, &gradients), (&other, &d_other));
@@ -217,26 +154,11 @@ fn bits<F: Dispatch>(x: &[F]) -> Vec<u64> {
     x.iter().map(|x| x.to_f64().to_bits()).collect()
 }
 
-fn same<F: Dispatch>(
-    what: &str,
-    isa: Isa,
-    a: (&Output<F>, &Gradients<F>),
-    b: (&Output<F>, &Gradients<F>),
-) {
+fn same<F: Dispatch>(what: &str, isa: Isa, a: (&Output<F>, &Gradients<F>), b: (&Output<F>, &Gradients<F>)) {
     let parts = |(o, g): (&Output<F>, &Gradients<F>)| {
-        [
-            bits(&o.y),
-            bits(&o.states.concat()),
-            bits(&g.x),
-            bits(&g.states.concat()),
-            bits(&g.flat),
-        ]
+        [bits(&o.y), bits(&o.states.concat()), bits(&g.x), bits(&g.states.concat()), bits(&g.flat)]
     };
-    for ((name, a), b) in ["y", "states", "dx", "d states", "d params"]
-        .iter()
-        .zip(parts(a))
-        .zip(parts(b))
-    {
+    for ((name, a), b) in ["y", "states", "dx", "d states", "d params"].iter().zip(parts(a)).zip(parts(b)) {
         assert!(a == b, "{what}: {} and scalar differ in {name}", isa.name());
     }
 }
@@ -244,57 +166,21 @@ fn same<F: Dispatch>(
 fn compare(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(got.len(), expected.len(), "{what}");
     let largest = expected.iter().fold(1.0f64, |m, x| m.max(x.abs()));
-    let off = got
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f64::max);
-    assert!(
-        off <= tolerance * largest,
-        "{what}: off by {off:e}, largest value {largest:e}"
-    );
+    let off = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(off <= tolerance * largest, "{what}: off by {off:e}, largest value {largest:e}");
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let cell = prop_oneof![
-        Just(Cell::Gru(Reset::After)),
-        Just(Cell::Gru(Reset::Before)),
-        Just(Cell::Lstm)
-    ];
+    let cell = prop_oneof![Just(Cell::Gru(Reset::After)), Just(Cell::Gru(Reset::Before)), Just(Cell::Lstm)];
     let sizes = (1usize..40, 1usize..70, 1usize..4, 0usize..20, 0usize..12);
-    let flags = (
-        any::<bool>(),
-        any::<bool>(),
-        any::<bool>(),
-        any::<bool>(),
-        any::<bool>(),
-    );
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let lengths = proptest::collection::vec(0usize..1000, 20);
     (cell, sizes, flags, lengths, any::<u64>()).prop_map(|(cell, sizes, flags, lengths, seed)| {
         let (input, hidden, layers, batch, seq) = sizes;
         let (bias, bidirectional, batch_first, ragged, states) = flags;
-        let config = Config {
-            cell,
-            layers,
-            bias,
-            bidirectional,
-            batch_first,
-            seed,
-            ..Config::gru(input, hidden)
-        };
-        let lengths = ragged.then(|| {
-            lengths[..batch]
-                .iter()
-                .map(|length| length % (seq + 1))
-                .collect()
-        });
-        Case {
-            config,
-            batch,
-            seq,
-            lengths,
-            states,
-        }
+        let config = Config { cell, layers, bias, bidirectional, batch_first, seed, ..Config::gru(input, hidden) };
+        let lengths = ragged.then(|| lengths[..batch].iter().map(|length| length % (seq + 1)).collect());
+        Case { config, batch, seq, lengths, states }
     })
 }
 
@@ -326,24 +212,9 @@ fn edges_of_blocks() {
         (1, 24, 40, 13),
     ];
     for (input, hidden, seq, batch) in sizes {
-        for cell in [
-            Cell::Gru(Reset::After),
-            Cell::Gru(Reset::Before),
-            Cell::Lstm,
-        ] {
-            let config = Config {
-                cell,
-                seed: 3,
-                ..Config::gru(input, hidden)
-            };
-            Case {
-                config,
-                batch,
-                seq,
-                lengths: None,
-                states: true,
-            }
-            .check();
+        for cell in [Cell::Gru(Reset::After), Cell::Gru(Reset::Before), Cell::Lstm] {
+            let config = Config { cell, seed: 3, ..Config::gru(input, hidden) };
+            Case { config, batch, seq, lengths: None, states: true }.check();
         }
     }
 }

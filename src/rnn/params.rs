@@ -80,7 +80,9 @@ impl Config {
 
     /// All parameters.
     pub fn parameters(&self) -> usize {
-        self.scans().last().map_or(0, |(_, _, part)| part.all().end)
+        let rows = self.cell.gates() * self.hidden;
+        let scan = |input: usize| rows * (input + self.hidden + if self.bias { 2 } else { 0 });
+        self.directions() * (scan(self.input) + (self.layers - 1) * scan(self.outputs()))
     }
 
     pub(crate) fn check(&self) -> Result<()> {

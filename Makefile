@@ -1,0 +1,118 @@
+# Every task of the project. `make check` is the only definition of each check: CI and people call the same.
+# Needs Python 3.10 or newer with pip, and cargo; everything else is installed into .venv.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The frameworks that golden vectors and benchmarks are compared with: gigabytes, so outside the tree and shared
+# by all checkouts. An environment of your own that has them will do: GRU_RS_PEERS=/path make golden-check
+PEERS := $(or $(GRU_RS_PEERS),$(HOME)/.cache/gru-rs-peers)
+PEERS_PACKAGES := torch keras onnx onnxruntime
+
+# One interpreter for every build, so that maturin and clippy do not undo each other's work.
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Stamp files: what is done and up to date is not done again.
+VENV_READY := $(BIN)/.ready
+DEVELOPED := $(BIN)/.developed
+EXAMPLES_READY := $(BIN)/.examples
+PEERS_READY := $(PEERS)/.has-$(subst $() ,-,$(PEERS_PACKAGES))
+SOURCES := $(shell find src -name '*.rs') Cargo.toml $(wildcard Cargo.lock build.rs) pyproject.toml
+
+.PHONY: help
+help: ## list the targets (the default)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Set-up -----------------------------------------------------------------------------------------------------
+
+.PHONY: venv develop demo
+venv: $(VENV_READY) ## an empty environment in .venv
+develop: $(DEVELOPED) ## build the package into .venv, with all tools for development
+demo: $(EXAMPLES_READY) ## train a GRU and an LSTM on real recordings of speech
+	$(BIN)/python examples/japanese_vowels.py
+
+$(VENV_READY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "gru-rs needs Python 3.10 or newer")'
+	@command -v cargo > /dev/null || { echo "gru-rs is built with cargo: see https://rustup.rs" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet 'maturin>=1.9.4,<2'
+	touch $@
+
+$(DEVELOPED): $(VENV_READY) $(SOURCES)
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --extras dev
+	touch $@
+
+$(EXAMPLES_READY): $(DEVELOPED) examples/requirements.txt
+	$(BIN)/python -m pip install --quiet -r examples/requirements.txt
+	touch $@
+
+# Checks and tests -------------------------------------------------------------------------------------------
+
+.PHONY: check format stubs
+check: stubs ## formatting, lints, types, stubs, and who may import whom
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features python -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	cargo test --test architecture
+stubs: $(DEVELOPED) ## types of the package, and its stubs against the built module
+	$(BIN)/mypy --strict python/gru_rs
+	$(BIN)/python -m mypy.stubtest gru_rs
+format: $(DEVELOPED) ## format all code, and mend what the linters can
+	cargo fmt
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: test test-rust test-python test-slow doctest examples
+test: test-rust test-python ## all tests, with few Hypothesis examples
+test-rust:
+	cargo test
+test-python: $(DEVELOPED)
+	$(BIN)/python -m pytest tests/python
+test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples
+	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest tests/python -m hypothesis
+doctest: $(DEVELOPED) ## every example in the documentation of both languages
+	cargo test --doc
+	$(BIN)/python -m pytest --doctest-modules python/gru_rs
+examples: $(EXAMPLES_READY) ## run the examples, briefly
+	$(BIN)/python examples/japanese_vowels.py --quick
+
+# Peers ------------------------------------------------------------------------------------------------------
+
+.PHONY: golden golden-check bench bench-peers
+golden: $(PEERS_READY) ## write the golden vectors anew from PyTorch, Keras and ONNX Runtime
+	$(PEERS)/bin/python tests/golden/generate.py
+golden-check: $(PEERS_READY) ## ask the same peers again, and compare with the committed vectors
+	$(PEERS)/bin/python tests/golden/generate.py --check
+bench: ## benchmarks of kernels, layers and steps (criterion)
+	cargo bench
+bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside PyTorch and ONNX Runtime
+	PYTHONPATH=python $(PEERS)/bin/python benches/peers.py
+
+# No --clear: GRU_RS_PEERS may name an environment that holds more than ours. pip finishes what was begun.
+$(PEERS_READY):
+	if ! KERAS_BACKEND=torch $(PEERS)/bin/python -c 'import torch, keras, onnx, onnxruntime' 2> /dev/null; then \
+	    $(PYTHON) -m venv $(PEERS); \
+	    $(PEERS)/bin/python -m pip install --quiet $(PEERS_PACKAGES); \
+	fi
+	touch $@
+
+# Release ----------------------------------------------------------------------------------------------------
+
+.PHONY: wheel clean
+wheel: $(VENV_READY) ## a wheel and a source distribution in dist
+	rm -rf dist
+	$(BIN)/maturin build --release --strip --out dist
+	$(BIN)/maturin sdist --out dist
+clean: ## remove everything that make made here (not the peers, which other checkouts may share)
+	cargo clean
+	rm -rf $(VENV) dist examples/output .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -f python/gru_rs/_core*.so

@@ -1,0 +1,13 @@
+"""Times gru_rs beside PyTorch, ONNX Runtime and JAX over benches/grid.toml: `make bench-peers`.
+
+    python benches/peers.py --record benches/record
+    python benches/peers.py --quick --only forward,step
+
+One core, answers checked before anything is timed, the engines in turn round by round. Its parts are in the
+folder peers/ beside this file; `--help` lists the options.
+"""
+
+from peers.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

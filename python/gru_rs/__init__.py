@@ -1,0 +1,34 @@
+"""GRU and LSTM sequence models, trained and run on a CPU from NumPy arrays.
+
+Examples
+--------
+>>> import numpy as np, gru_rs
+>>> gru = gru_rs.GRU(input_size=3, hidden_size=8, seed=1)
+>>> x = np.ones((5, 2, 3), np.float32)          # 5 steps of 2 rows of 3 numbers
+>>> y, h_n = gru(x)
+>>> y.shape, h_n.shape
+((5, 2, 8), (1, 2, 8))
+"""
+
+from ._cells import CellTape, GRUCell, LSTMCell
+from ._config import show_config
+from ._core import Stream, __version__
+from ._layers import GRU, LSTM, Tape
+from ._optim import SGD, Adam, AdamW
+from ._weights import Grads
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "CellTape",
+    "GRUCell",
+    "Grads",
+    "LSTMCell",
+    "Stream",
+    "Tape",
+    "__version__",
+    "show_config",
+]

@@ -1,0 +1,155 @@
+"""Arrays at the border: what a caller passes becomes a C-contiguous array of the layer's dtype, or an error.
+
+The only file that decides which conversions are silent: those that lose nothing the caller could want, and
+none else. Nothing is copied that need not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+Array: TypeAlias = "NDArray[Any]"
+Shape: TypeAlias = "tuple[int | str, ...]"
+
+_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
+
+
+def as_float_dtype(dtype: Any) -> np.dtype[Any]:
+    """float32 or float64 in this machine's byte order."""
+    try:
+        found = np.dtype(dtype)
+    except (TypeError, ValueError):
+        found = None
+    if found is None or dtype is None or found not in _FLOATS:
+        msg = f"dtype: expected float32 or float64, got {dtype!r}"
+        raise TypeError(msg)
+    return found.newbyteorder("=")
+
+
+def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
+    """`value` as a C-contiguous array of `dtype`.
+
+    Lists, integers, bools and narrower floats are converted; an array of a wider float is refused, as are
+    complex numbers, objects and text.
+    """
+    if type(value) is np.ndarray and value.dtype == dtype:
+        flags = value.flags
+        if flags.c_contiguous and flags.aligned:
+            return value
+    array = _as_ndarray(name, value, dtype)
+    if array.dtype.kind == "f" and array.dtype.itemsize > dtype.itemsize and _is_array(value):
+        msg = (
+            f"{name}: expected {dtype.name}, got an array of {array.dtype.name}, which would lose precision;"
+            f" convert it with {name}.astype(np.{dtype.name})"
+        )
+        raise TypeError(msg)
+    if array.dtype.kind not in "fiub":
+        msg = f"{name}: expected an array of {dtype.name}, got {_describe(value)} of dtype {array.dtype}"
+        raise TypeError(msg)
+    return np.require(array, dtype, ["C", "A"])
+
+
+def _is_array(value: Any) -> bool:
+    """Something whose dtype is a decision, not a default of NumPy's for Python's floats."""
+    return hasattr(value, "dtype") or hasattr(value, "__dlpack__") or hasattr(value, "__array_interface__")
+
+
+def _as_ndarray(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        msg = f"{name}: expected an array of {dtype.name}, got a masked array, whose mask would be lost"
+        raise TypeError(msg)
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)
+    if value is None:
+        msg = f"{name}: expected an array of {dtype.name}, got None"
+        raise TypeError(msg)
+    if hasattr(value, "__dlpack__") and not isinstance(value, np.generic):
+        try:
+            return np.from_dlpack(value)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            device = getattr(value, "__dlpack_device__", lambda: "unknown")()
+            msg = f"{name}: expected an array in CPU memory, got {_describe(value)} on device {device}: {error}"
+            raise TypeError(msg) from error
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        msg = f"{name}: expected an array of {dtype.name}, got a ragged {_describe(value)}: {error}"
+        raise ValueError(msg) from error
+
+
+def _describe(value: Any) -> str:
+    return "array" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def expect_shape(name: str, array: Array, *shapes: Shape) -> None:
+    """The array's shape is one of `shapes`, where a str is any size, named."""
+    for shape in shapes:
+        if len(shape) == array.ndim and all(
+            isinstance(want, str) or want == have for want, have in zip(shape, array.shape, strict=True)
+        ):
+            return
+    expected = " or ".join(_write(shape) for shape in shapes)
+    msg = f"{name}: expected shape {expected}, got {array.shape}"
+    raise ValueError(msg)
+
+
+def _write(shape: Shape) -> str:
+    return f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
+
+
+def as_pair(name: str, value: Any) -> tuple[Any, Any]:
+    """The two states of an LSTM."""
+    if not isinstance(value, (tuple, list)):
+        msg = f"{name}: expected a pair (tuple) of arrays, got {_describe(value)}"
+        raise TypeError(msg)
+    if len(value) != 2:
+        msg = f"{name}: expected a pair of 2 arrays, got {len(value)}"
+        raise ValueError(msg)
+    return value[0], value[1]
+
+
+def as_lengths(value: ArrayLike | Sequence[int], batch: int, seq: int) -> list[int]:
+    """One integer of [0, seq] for each row."""
+    array = np.asarray(value)
+    if array.ndim == 1 and array.size == 0 and isinstance(value, (list, tuple)):
+        array = array.astype(np.intp)
+    if array.dtype.kind not in "iu":
+        msg = f"lengths: expected integers, got {_describe(value)} of dtype {array.dtype}: {value!r}"
+        raise TypeError(msg)
+    expect_shape("lengths", array, (batch,))
+    lengths: list[int] = array.tolist()
+    for row, length in enumerate(lengths):
+        if not 0 <= length <= seq:
+            msg = f"lengths: expected integers from 0 to {seq}, got {length} in row {row}"
+            raise ValueError(msg)
+    return lengths
+
+
+def as_step(name: str, value: ArrayLike, shape: tuple[int, ...], dtype: str) -> Array:
+    """A stream's x_t, when it is not yet as it should be."""
+    array = as_array(name, value, np.dtype(dtype))
+    expect_shape(name, array, shape)
+    return np.ascontiguousarray(array)
+
+
+def check_out(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> None:
+    """An array that can be written as it stands: nothing is converted on the way out."""
+    if not isinstance(value, np.ndarray):
+        msg = f"{name}: expected an array of {dtype}, got {_describe(value)}"
+        raise TypeError(msg)
+    if value.dtype != np.dtype(dtype):
+        msg = f"{name}: expected {dtype} in native byte order, got {value.dtype} ({value.dtype.str})"
+        raise TypeError(msg)
+    expect_shape(name, value, shape)
+    if not value.flags.writeable:
+        msg = f"{name}: expected a writeable array, got a read-only one"
+        raise ValueError(msg)
+    if not (value.flags.c_contiguous and value.flags.aligned):
+        msg = f"{name}: expected a C-contiguous array, got one with strides {value.strides}"
+        raise ValueError(msg)

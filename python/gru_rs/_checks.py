@@ -1,0 +1,53 @@
+"""Plain arguments: sizes, seeds, flags and rates, each named when it is wrong."""
+
+from __future__ import annotations
+
+import numbers
+import operator
+from typing import Any
+
+
+def as_size(name: str, value: Any) -> int:
+    """A positive integer."""
+    size = as_int(name, value, "a positive integer")
+    if size <= 0:
+        msg = f"{name}: expected a positive integer, got {size}"
+        raise ValueError(msg)
+    if size > 2**63 - 1:
+        msg = f"{name}: expected a size that fits the machine, got {size}, which is too large"
+        raise ValueError(msg)
+    return size
+
+
+def as_int(name: str, value: Any, expected: str) -> int:
+    """An integer, by Python's own idea of one."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        msg = f"{name}: expected {expected} (int), got {value!r} ({type(value).__name__})"
+        raise TypeError(msg) from None
+
+
+def as_seed(value: Any) -> int:
+    """An integer of [0, 2**64)."""
+    seed = as_int("seed", value, "an integer from 0 to 2**64 - 1")
+    if not 0 <= seed < 2**64:
+        msg = f"seed: expected an integer from 0 to 2**64 - 1, not negative and of 64 bits, got {seed}"
+        raise ValueError(msg)
+    return seed
+
+
+def as_flag(name: str, value: Any) -> bool:
+    """A bool, Python's or NumPy's."""
+    if isinstance(value, bool) or type(value).__name__ in {"bool", "bool_"}:
+        return bool(value)
+    msg = f"{name}: expected a bool, got {value!r} ({type(value).__name__})"
+    raise TypeError(msg)
+
+
+def as_real(name: str, value: Any) -> float:
+    """A number, as a float."""
+    if isinstance(value, numbers.Real):
+        return float(value)
+    msg = f"{name}: expected a number (float), got {value!r} ({type(value).__name__})"
+    raise TypeError(msg)

@@ -1,0 +1,85 @@
+"""The Rust extension. Private: arrays are checked by `_arrays` before they come here."""
+
+from typing import Any, final
+
+from numpy.typing import ArrayLike, NDArray
+
+__version__: str
+commit: str
+
+def fma_peak() -> float: ...
+def isa() -> str: ...
+def isa_available() -> list[str]: ...
+@final
+class Rnn:
+    def __new__(
+        cls,
+        cell: str,
+        dtype: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        seed: int,
+    ) -> Rnn: ...
+    def run(
+        self,
+        x: NDArray[Any],
+        batch: int,
+        seq: int,
+        states: list[NDArray[Any]],
+        lengths: list[int] | None,
+    ) -> tuple[NDArray[Any], list[NDArray[Any]]]: ...
+    def forward(
+        self,
+        x: NDArray[Any],
+        batch: int,
+        seq: int,
+        states: list[NDArray[Any]],
+        lengths: list[int] | None,
+        seed: int | None,
+    ) -> tuple[NDArray[Any], list[NDArray[Any]], Tape]: ...
+    def stream(self, batch: int | None) -> Stream: ...
+    def flat(self) -> FlatView: ...
+    def set_flat(self, flat: NDArray[Any]) -> None: ...
+    def names(self) -> list[tuple[str, int, int, list[int]]]: ...
+    def duplicate(self) -> Rnn: ...
+    @property
+    def rng_state(self) -> int: ...
+    def set_rng_state(self, state: int) -> None: ...
+
+@final
+class Tape:
+    def backward(
+        self, d_y: NDArray[Any] | None, d_states: list[NDArray[Any]]
+    ) -> tuple[NDArray[Any], list[NDArray[Any]], NDArray[Any]]: ...
+    @property
+    def nbytes(self) -> int: ...
+
+@final
+class FlatView:
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+@final
+class Stream:
+    def __call__(self, x_t: ArrayLike, out: NDArray[Any] | None = None) -> NDArray[Any]: ...
+    @property
+    def batch_size(self) -> int | None: ...
+
+@final
+class Memory:
+    def __new__(cls) -> Memory: ...
+
+@final
+class Rule:
+    @staticmethod
+    def sgd(learning_rate: float, momentum: float, nesterov: bool, weight_decay: float) -> Rule: ...
+    @staticmethod
+    def adam(
+        learning_rate: float, betas: tuple[float, float], epsilon: float, weight_decay: float, decoupled: bool
+    ) -> Rule: ...
+    def step(self, layer: Rnn, gradients: NDArray[Any], memory: Memory) -> None: ...

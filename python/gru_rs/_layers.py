@@ -1,0 +1,432 @@
+"""GRU and LSTM: what a user calls. It turns arrays into sizes and back; the numbers are `_core`'s."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ._arrays import as_array, as_lengths, as_pair, expect_shape
+from ._checks import as_flag, as_real, as_seed, as_size
+from ._weights import Grads, Weighted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from ._arrays import Array
+    from ._core import Stream
+    from ._core import Tape as CoreTape
+
+
+class _Layer(Weighted):
+    """A stack of recurrent layers, GRU or LSTM."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        **options: Any,
+    ) -> None:
+        self._num_layers = as_size("num_layers", num_layers)
+        self._batch_first = as_flag("batch_first", batch_first)
+        self._bidirectional = as_flag("bidirectional", bidirectional)
+        self._dropout = as_real("dropout", dropout)
+        if not 0 <= self._dropout < 1:
+            msg = f"dropout: expected a number from 0 to below 1, got {self._dropout}"
+            raise ValueError(msg)
+        if self._dropout > 0 and self._num_layers == 1:
+            msg = f"dropout: expected num_layers > 1, between which to drop, got {self._dropout} with 1"
+            raise ValueError(msg)
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers=self._num_layers,
+            batch_first=self._batch_first,
+            dropout=self._dropout,
+            bidirectional=self._bidirectional,
+            **options,
+        )
+
+    @property
+    def num_layers(self) -> int:
+        """Layers, one on the other."""
+        return self._num_layers
+
+    @property
+    def batch_first(self) -> bool:
+        """Whether arrays are (batch, steps, numbers)."""
+        return self._batch_first
+
+    @property
+    def dropout(self) -> float:
+        """Share of the outputs between layers that training drops."""
+        return self._dropout
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether there is a second direction."""
+        return self._bidirectional
+
+    def _arguments(self) -> list[str]:
+        names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"]
+        return [*names, "dtype", "seed"]
+
+    def _states(self, names: Sequence[str], value: Any) -> list[Any]:
+        """The states in `value`, none for None."""
+        return [] if value is None else [value]
+
+    def _wrap(self, states: list[Array]) -> Any:
+        """The states as the user sees them."""
+        return states[0]
+
+    def _state_names(self, name: str) -> Sequence[str]:
+        return [name]
+
+    def stream(self, batch_size: int | None = None) -> Stream:
+        """Run one step at a time, the state kept inside, starting from zeros.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Sequences side by side; None for one, without a batch axis.
+
+        Returns
+        -------
+        Stream
+            Call it with x_t ``(input_size,)`` or ``(batch_size, input_size)`` and, if you like, ``out=`` to
+            get y_t ``(hidden_size,)`` or ``(batch_size, hidden_size)``. It takes the layer's newest weights
+            at each step.
+
+        Raises
+        ------
+        ValueError
+            The layer is bidirectional: its second direction begins at the end of the sequence.
+
+        Examples
+        --------
+        >>> stream = GRU(3, 8).stream()
+        >>> stream([0.1, 0.2, 0.3]).shape
+        (8,)
+        """
+        if self._bidirectional:
+            msg = (
+                "stream: expected a layer of one direction, got bidirectional=True, whose reverse direction "
+                "begins at the end of the sequence"
+            )
+            raise ValueError(msg)
+        return self._core.stream(None if batch_size is None else as_size("batch_size", batch_size))
+
+    def _run(self, x: ArrayLike, h0: Any, lengths: Any) -> tuple[_Frame, list[Any]]:
+        """The checked arguments of a call."""
+        given = as_array("x", x, self._dtype)
+        axes = ("B", "T") if self._batch_first else ("T", "B")
+        expect_shape("x", given, (*axes, self._input_size), ("T", self._input_size))
+        frame = _Frame(self, given)
+        names = self._state_names("h0")
+        states = []
+        for name, value in zip(names, self._states(names, h0), strict=False):
+            state = as_array(name, value, self._dtype)
+            expect_shape(name, state, frame.state_shape)
+            states.append(state)
+        steps = None if lengths is None else as_lengths(lengths, frame.batch, frame.seq)
+        return frame, [given, frame.batch, frame.seq, states, steps]
+
+    def __call__(
+        self, x: ArrayLike, h0: Any = None, *, lengths: ArrayLike | Sequence[int] | None = None
+    ) -> tuple[Array, Any]:
+        """Run the layer for its outputs: nothing is kept, nothing is dropped.
+
+        Parameters
+        ----------
+        x : array_like
+            ``(T, B, input_size)``, or ``(B, T, input_size)`` with batch_first, or ``(T, input_size)`` for
+            one sequence without a batch axis.
+        h0 : array_like, optional
+            ``(num_layers · directions, B, hidden_size)``, without B for one sequence; zeros when missing.
+            An LSTM takes a pair (h0, c0).
+        lengths : array_like of int, (B,), optional
+            Each row's steps, in any order, zeros allowed. Past them x is not read and y is zero; the
+            reverse direction starts at the last of them.
+
+        Returns
+        -------
+        y : ndarray
+            As x, ``directions · hidden_size`` numbers a step.
+        h_n : ndarray, or a pair (h_n, c_n) for an LSTM
+            The states after each row's last step, shaped as h0.
+
+        Raises
+        ------
+        ValueError
+            A shape or a length cannot be.
+        TypeError
+            A dtype is wider than the layer's, or no number.
+
+        Examples
+        --------
+        >>> y, h_n = GRU(3, 8)(np.zeros((5, 2, 3), np.float32), lengths=[5, 2])
+        >>> y.shape, h_n.shape
+        ((5, 2, 8), (1, 2, 8))
+        """
+        frame, arguments = self._run(x, h0, lengths)
+        y, states = self._core.run(*arguments)
+        return y.reshape(frame.y_shape), self._wrap([state.reshape(frame.state_shape) for state in states])
+
+    def forward(
+        self,
+        x: ArrayLike,
+        h0: Any = None,
+        *,
+        lengths: ArrayLike | Sequence[int] | None = None,
+        seed: int | None = None,
+    ) -> tuple[Array, Any, Tape]:
+        """Run the layer for training: dropout is on, and what backward needs is kept.
+
+        Parameters
+        ----------
+        x, h0, lengths
+            As in a call.
+        seed : int, optional
+            Of the dropout between layers; when missing the layer's own generator gives one and moves on.
+
+        Returns
+        -------
+        y, h_n
+            As from a call, and with dropout=0 the same bits.
+        tape : Tape
+            Good for one ``backward``.
+
+        Examples
+        --------
+        >>> gru = GRU(3, 8)
+        >>> y, h_n, tape = gru.forward(np.ones((5, 2, 3), np.float32))
+        >>> grads = tape.backward(dy=y)             # of the loss y² / 2
+        >>> grads.flat.shape == gru.flat.shape
+        True
+        """
+        drawn = None if seed is None else as_seed(seed)
+        frame, arguments = self._run(x, h0, lengths)
+        y, states, tape = self._core.forward(*arguments, drawn)
+        wrapped = self._wrap([state.reshape(frame.state_shape) for state in states])
+        return y.reshape(frame.y_shape), wrapped, Tape(self, frame, tape)
+
+
+class _Frame:
+    """The sizes of one call, and the shapes that follow from them."""
+
+    __slots__ = ("batch", "seq", "state_shape", "x_shape", "y_shape")
+
+    def __init__(self, layer: _Layer, x: Array) -> None:
+        directions = 2 if layer._bidirectional else 1
+        scans = layer._num_layers * directions
+        self.x_shape: tuple[int, ...] = x.shape
+        self.y_shape = (*x.shape[:-1], directions * layer._hidden_size)
+        if x.ndim == 2:
+            self.seq, self.batch = x.shape[0], 1
+            self.state_shape: tuple[int, ...] = (scans, layer._hidden_size)
+        else:
+            self.seq, self.batch = x.shape[:2] if not layer._batch_first else x.shape[1::-1]
+            self.state_shape = (scans, self.batch, layer._hidden_size)
+
+
+class Tape:
+    """What one ``forward`` keeps for one ``backward``; made by a layer only.
+
+    It holds copies: arrays that were passed in may be changed.
+    """
+
+    __slots__ = ("_core", "_frame", "_layer")
+
+    def __init__(self, layer: _Layer, frame: _Frame, core: CoreTape) -> None:
+        self._layer, self._frame, self._core = layer, frame, core
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self._core.nbytes
+
+    def backward(self, dy: ArrayLike | None = None, dh_n: Any = None) -> Grads:
+        """The gradients of a loss, from those of its outputs and final states.
+
+        Parameters
+        ----------
+        dy : array_like, optional
+            Shaped as y; zeros when missing. Past a row's length it is not read.
+        dh_n : array_like, or a pair (dh_n, dc_n) for an LSTM, optional
+            Shaped as h_n; zeros when missing, of a pair either.
+
+        Returns
+        -------
+        Grads
+            With ``x``, ``h0``, ``params`` and ``flat``.
+
+        Raises
+        ------
+        RuntimeError
+            The tape was used, or the layer's weights were written since its forward.
+        ValueError, TypeError
+            A shape or dtype cannot be; the tape stays good.
+        """
+        layer, frame = self._layer, self._frame
+        d_y = None
+        if dy is not None:
+            d_y = as_array("dy", dy, layer.dtype)
+            expect_shape("dy", d_y, frame.y_shape)
+        names = layer._state_names("dh_n")
+        d_states = []
+        for name, value in zip(names, layer._states(names, dh_n), strict=False):
+            d_state = np.zeros(frame.state_shape, layer.dtype) if value is None else as_array(name, value, layer.dtype)
+            expect_shape(name, d_state, frame.state_shape)
+            d_states.append(d_state)
+        x, states, flat = self._core.backward(d_y, d_states)
+        wrapped = layer._wrap([state.reshape(frame.state_shape) for state in states])
+        return Grads(x.reshape(frame.x_shape), wrapped, flat, layer._names)
+
+    def __reduce__(self) -> Any:
+        msg = "a Tape cannot be pickled: run forward again"
+        raise TypeError(msg)
+
+
+class GRU(_Layer):
+    """Gated recurrent units, as PyTorch's ``nn.GRU`` and, with ``reset_after=False``, as Cho et al. 2014.
+
+    With σ the logistic function and ⊙ the product element by element::
+
+        r  = σ(W_ir x + b_ir + W_hr h + b_hr)
+        z  = σ(W_iz x + b_iz + W_hz h + b_hz)
+        n  = tanh(W_in x + b_in + r ⊙ (W_hn h + b_hn))     reset_after=True (PyTorch, cuDNN, Keras)
+        n  = tanh(W_in x + b_in + W_hn (r ⊙ h) + b_hn)     reset_after=False (Cho et al. 2014, ONNX)
+        h' = (1 − z) ⊙ n + z ⊙ h
+
+    Parameters
+    ----------
+    input_size : int
+        Numbers a step of the input.
+    hidden_size : int
+        Units of a layer and direction.
+    num_layers : int, default 1
+        Layers, each reading the outputs of the one below.
+    bias : bool, default True
+        Whether there are biases.
+    batch_first : bool, default False
+        Whether arrays are ``(B, T, …)`` in place of ``(T, B, …)``; states never are.
+    dropout : float, default 0.0
+        Share of the outputs of every layer but the last that training drops.
+    bidirectional : bool, default False
+        A second direction from the end to the beginning, its outputs beside the first's.
+    reset_after : bool, default True
+        Where the reset gate acts; the two variants' weights are not interchangeable.
+    dtype : dtype, default float32
+        float32 or float64.
+    seed : int, optional
+        Of the first weights, uniform in ±1/√hidden_size, and of dropout.
+
+    Examples
+    --------
+    >>> gru = GRU(3, 8, seed=1)
+    >>> y, h_n = gru(np.ones((5, 2, 3), np.float32))
+    >>> y.shape, h_n.shape
+    ((5, 2, 8), (1, 2, 8))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        reset_after: bool = True,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            reset_after=reset_after,
+            dtype=dtype,
+            seed=seed,
+        )
+
+    @property
+    def reset_after(self) -> bool:
+        """Where the reset gate acts."""
+        return self._reset_after
+
+    def _arguments(self) -> list[str]:
+        return [*super()._arguments()[:-2], "reset_after", "dtype", "seed"]
+
+
+class LSTM(_Layer):
+    """Long short-term memory, as PyTorch's ``nn.LSTM``; where GRU has h it has the pair (h, c).
+
+    ::
+
+        i, f, o = σ(W_i· x + b_i· + W_h· h + b_h·)
+        g       = tanh(W_ig x + b_ig + W_hg h + b_hg)
+        c'      = f ⊙ c + i ⊙ g
+        h'      = o ⊙ tanh(c')
+
+    Parameters
+    ----------
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed
+        As for `GRU`.
+
+    Examples
+    --------
+    >>> lstm = LSTM(3, 8, seed=1)
+    >>> y, (h_n, c_n) = lstm(np.ones((5, 2, 3), np.float32))
+    >>> y.shape, h_n.shape, c_n.shape
+    ((5, 2, 8), (1, 2, 8), (1, 2, 8))
+    """
+
+    _cell = "lstm"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            dtype=dtype,
+            seed=seed,
+        )
+
+    def _states(self, names: Sequence[str], value: Any) -> list[Any]:
+        return [] if value is None else list(as_pair(names[0], value))
+
+    def _wrap(self, states: list[Array]) -> Any:
+        return states[0], states[1]
+
+    def _state_names(self, name: str) -> Sequence[str]:
+        return [name, name.replace("h", "c")]

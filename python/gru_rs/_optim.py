@@ -1,0 +1,152 @@
+"""SGD, Adam and AdamW over the flat parameters of layers and cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from ._arrays import as_array, expect_shape
+from ._checks import as_flag, as_real
+from ._core import Memory, Rule
+from ._weights import Grads, Weighted
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class _Optimizer:
+    """A rule, and what it remembers of each layer it has stepped."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._memory: WeakKeyDictionary[Weighted, Memory] = WeakKeyDictionary()
+
+    def step(self, layer: Weighted, grads: Grads | ArrayLike) -> None:
+        """Move a layer's weights one step against its gradients.
+
+        Parameters
+        ----------
+        layer : GRU, LSTM, GRUCell or LSTMCell
+            Its moments are kept apart from other layers'.
+        grads : Grads or array_like, (n,)
+            Gradients lined up with ``layer.flat``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Gradients of another size or a wider dtype; nothing is changed.
+        """
+        if not isinstance(layer, Weighted):
+            kind = type(layer).__name__
+            msg = f"layer: expected a layer of gru_rs (GRU, LSTM, GRUCell, LSTMCell), got {kind}"
+            raise TypeError(msg)
+        flat = as_array("grads", grads.flat if isinstance(grads, Grads) else grads, layer.dtype)
+        expect_shape("grads", flat, (layer._names[-1][2],))
+        self._rule.step(layer._core, flat, self._memory.setdefault(layer, Memory()))
+
+
+class SGD(_Optimizer):
+    """Stochastic gradient descent, as PyTorch's: ``g += λ w; v = μ v + g; w -= lr v``.
+
+    Parameters
+    ----------
+    lr : float
+        Learning rate.
+    momentum : float, default 0.0
+        μ
+    nesterov : bool, default False
+        Step along ``g + μ v``; needs momentum.
+    weight_decay : float, default 0.0
+        λ
+
+    Examples
+    --------
+    >>> import gru_rs, numpy as np
+    >>> gru = gru_rs.GRU(3, 8)
+    >>> y, _, tape = gru.forward(np.ones((5, 2, 3), np.float32))
+    >>> gru_rs.SGD(0.1, momentum=0.9).step(gru, tape.backward(y))
+    """
+
+    def __init__(
+        self, lr: float, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
+    ) -> None:
+        rate, mu, decay = as_real("lr", lr), as_real("momentum", momentum), as_real("weight_decay", weight_decay)
+        super().__init__(Rule.sgd(rate, mu, as_flag("nesterov", nesterov), decay))
+        self._repr = f"SGD({rate}, momentum={mu}, nesterov={nesterov}, weight_decay={decay})"
+
+    def __repr__(self) -> str:
+        return self._repr
+
+
+class Adam(_Optimizer):
+    """Adam (Kingma and Ba, 2015), as PyTorch's; weight decay is part of the gradient.
+
+    Parameters
+    ----------
+    lr : float, default 0.001
+        Learning rate.
+    betas : pair of float, default (0.9, 0.999)
+        Decay of the mean and of the mean square.
+    eps : float, default 1e-8
+        Added to the root of the mean square.
+    weight_decay : float, default 0.0
+        λ
+
+    Examples
+    --------
+    >>> import gru_rs, numpy as np
+    >>> gru, adam = gru_rs.GRU(3, 8), gru_rs.Adam(0.01)
+    >>> y, _, tape = gru.forward(np.ones((5, 2, 3), np.float32))
+    >>> adam.step(gru, tape.backward(y))
+    """
+
+    _decoupled = False
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        rate, small, decay = as_real("lr", lr), as_real("eps", eps), as_real("weight_decay", weight_decay)
+        super().__init__(Rule.adam(rate, _betas(betas), small, decay, self._decoupled))
+        self._repr = f"{type(self).__name__}({rate}, betas={betas}, eps={small}, weight_decay={decay})"
+
+    def __repr__(self) -> str:
+        return self._repr
+
+
+class AdamW(Adam):
+    """Adam with the weight decay apart from the gradient (Loshchilov and Hutter, 2019), as PyTorch's.
+
+    Parameters
+    ----------
+    lr, betas, eps
+        As for `Adam`.
+    weight_decay : float, default 0.01
+        Each step shrinks the weights by ``lr · weight_decay``.
+    """
+
+    _decoupled = True
+
+    def __init__(
+        self,
+        lr: float = 1e-3,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+    ) -> None:
+        super().__init__(lr, betas=betas, eps=eps, weight_decay=weight_decay)
+
+
+def _betas(value: Any) -> tuple[float, float]:
+    if not isinstance(value, (tuple, list)):
+        msg = f"betas: expected a pair (tuple) of numbers, got {value!r} ({type(value).__name__})"
+        raise TypeError(msg)
+    if len(value) != 2:
+        msg = f"betas: expected a pair of 2 numbers, got {len(value)}"
+        raise ValueError(msg)
+    return as_real("betas", value[0]), as_real("betas", value[1])

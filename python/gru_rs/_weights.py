@@ -1,0 +1,250 @@
+"""What layers and cells share: their sizes as attributes, their weights by name and end to end, copies.
+
+It must not know how a layer is called.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from . import _core
+from ._arrays import as_array, as_float_dtype, expect_shape
+from ._checks import as_flag, as_seed, as_size
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ._arrays import Array
+
+Self = TypeVar("Self", bound="Weighted")
+Names = list[tuple[str, int, int, tuple[int, ...]]]
+
+
+class Weighted:
+    """The weights of a layer or cell."""
+
+    _cell = "gru"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        reset_after: bool = True,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self._input_size = as_size("input_size", input_size)
+        self._hidden_size = as_size("hidden_size", hidden_size)
+        self._bias = as_flag("bias", bias)
+        self._reset_after = as_flag("reset_after", reset_after)
+        self._dtype = as_float_dtype(dtype)
+        self._seed = None if seed is None else as_seed(seed)
+        self._core = _core.Rnn(
+            self._cell if self._reset_after else "gru_reset_before",
+            self._dtype.name,
+            self._input_size,
+            self._hidden_size,
+            num_layers,
+            self._bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            secrets.randbits(64) if self._seed is None else self._seed,
+        )
+        self._names = self._named()
+
+    def _named(self) -> Names:
+        return [(name, first, last, tuple(shape)) for name, first, last, shape in self._core.names()]
+
+    @property
+    def input_size(self) -> int:
+        """Numbers a step of the input."""
+        return self._input_size
+
+    @property
+    def hidden_size(self) -> int:
+        """Units."""
+        return self._hidden_size
+
+    @property
+    def bias(self) -> bool:
+        """Whether there are biases."""
+        return self._bias
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self._dtype
+
+    @property
+    def seed(self) -> int | None:
+        """What the first weights and dropout were drawn from; None: from the system."""
+        return self._seed
+
+    @property
+    def flat(self) -> Array:
+        """All parameters end to end in state-dict order, (n,), a read-only view.
+
+        The view keeps the values it had when it was taken; after a write, take it again.
+        """
+        return np.asarray(self._core.flat())
+
+    @property
+    def params(self) -> dict[str, Array]:
+        """The parameters by name, read-only views as `flat` is."""
+        return split(self.flat, self._names)
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of the parameters, with PyTorch's names and shapes.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``weight_ih_l0`` (gates·hidden_size, input_size), ``weight_hh_l0`` (gates·hidden_size,
+            hidden_size), ``bias_ih_l0`` and ``bias_hh_l0`` (gates·hidden_size,), and so on for
+            ``_reverse`` and ``_l1``; gates in PyTorch's order, r, z, n or i, f, g, o. A cell's names
+            have no ``_l0``.
+        """
+        return {name: value.copy() for name, value in self.params.items()}
+
+    def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
+        """Take all parameters from a dict as `state_dict` gives it; on an error none is changed.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to array_like
+            Each name once, each array of its parameter's shape.
+
+        Raises
+        ------
+        ValueError
+            A name is missing or unknown, or a shape is another.
+        TypeError
+            Not a mapping, or an array of a wider dtype than the layer's.
+        """
+        if not isinstance(state_dict, Mapping):
+            msg = f"state_dict: expected a mapping (dict) of names to arrays, got {type(state_dict).__name__}"
+            raise TypeError(msg)
+        known = [name for name, *_ in self._names]
+        missing = [name for name in known if name not in state_dict]
+        unknown = [name for name in state_dict if name not in known]
+        if missing or unknown:
+            msg = f"state_dict: expected the names {known}, got it with missing {missing}, unknown {unknown}"
+            raise ValueError(msg)
+        flat = np.empty(self._names[-1][2], self._dtype)
+        for name, first, last, shape in self._names:
+            value = as_array(name, state_dict[name], self._dtype)
+            expect_shape(name, value, shape)
+            flat[first:last] = value.reshape(-1)
+        self._core.set_flat(flat)
+
+    def set_flat(self, flat: ArrayLike) -> None:
+        """Take all parameters end to end, lined up as `flat`.
+
+        Parameters
+        ----------
+        flat : array_like, (n,)
+            All parameters in state-dict order.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Another shape, or a wider dtype.
+        """
+        value = as_array("flat", flat, self._dtype)
+        expect_shape("flat", value, (self._names[-1][2],))
+        self._core.set_flat(value)
+
+    def __copy__(self: Self) -> Self:
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self: Self, memo: dict[int, Any]) -> Self:
+        """A layer of its own: weights cannot be shared between two that are both written to."""
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        other.__dict__.update(self.__dict__)
+        other._core = self._core.duplicate()
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        arguments = {name: getattr(self, name) for name in self._arguments()}
+        return {"arguments": arguments, "flat": self.flat.copy(), "rng": self._core.rng_state}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state["arguments"])  # type: ignore[misc]
+        self.set_flat(state["flat"])
+        self._core.set_rng_state(state["rng"])
+
+    def _arguments(self) -> list[str]:
+        """The constructor's arguments, each also an attribute."""
+        return ["input_size", "hidden_size", "bias", "dtype", "seed"]
+
+    def __repr__(self) -> str:
+        sizes = f"{self.input_size}, {self.hidden_size}"
+        defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        defaults |= {"reset_after": True, "dtype": np.dtype(np.float32), "seed": None}
+        given = {name: getattr(self, name) for name in self._arguments()[2:]}
+        changed = {name: value for name, value in given.items() if value != defaults[name]}
+        if "dtype" in changed:
+            changed["dtype"] = np.dtype(changed["dtype"]).name
+        return f"{type(self).__name__}({', '.join([sizes, *(f'{k}={v!r}' for k, v in changed.items())])})"
+
+
+def split(flat: Array, names: Names) -> dict[str, Array]:
+    """Views of the parameters in a flat buffer."""
+    return {name: flat[first:last].reshape(shape) for name, first, last, shape in names}
+
+
+class Grads:
+    """The gradients that a tape's backward gives.
+
+    Attributes
+    ----------
+    x : ndarray
+        Of the inputs, shaped as they; zero past a row's length.
+    h0 : ndarray, or a pair of them for an LSTM
+        Of the initial states, shaped as they, also when none were given.
+    params : dict of str to ndarray
+        Of the parameters, with the names and shapes of ``state_dict()``; views of `flat`.
+    flat : ndarray, (n,)
+        Of the parameters end to end, lined up with the layer's ``flat``.
+    """
+
+    __slots__ = ("_flat", "_h0", "_names", "_x")
+
+    def __init__(self, x: Array, h0: Array | tuple[Array, Array], flat: Array, names: Names) -> None:
+        self._x, self._h0, self._flat, self._names = x, h0, flat, names
+
+    @property
+    def x(self) -> Array:
+        """Of the inputs."""
+        return self._x
+
+    @property
+    def h0(self) -> Any:
+        """Of the initial states; a pair for an LSTM."""
+        return self._h0
+
+    @property
+    def flat(self) -> Array:
+        """Of the parameters end to end."""
+        return self._flat
+
+    @property
+    def params(self) -> dict[str, Array]:
+        """Of the parameters by name."""
+        return split(self._flat, self._names)
+
+    def __reduce__(self) -> Any:
+        msg = "Grads cannot be pickled: pickle its arrays"
+        raise TypeError(msg)

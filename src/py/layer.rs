@@ -1,0 +1,202 @@
+//! Layers and tapes.
+
+use super::arrays::{Number, borrow, borrow_all, give, give_all, slices};
+use super::stream::Stream;
+use super::{Either, each};
+use crate::rnn;
+use crate::{Batch, Cell, Config, Reset};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::sync::Mutex;
+
+type Arrays<'py> = Vec<Bound<'py, PyAny>>;
+
+/// A stack of layers in one of the two float types.
+#[pyclass(frozen, module = "gru_rs._core")]
+pub(crate) struct Rnn(pub(super) Either<crate::Rnn<f32>, crate::Rnn<f64>>);
+
+#[pymethods]
+impl Rnn {
+    #[new]
+    #[pyo3(signature = (cell, dtype, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, seed))]
+    #[expect(clippy::too_many_arguments, reason = "the layer's own")]
+    fn new(
+        py: Python<'_>, cell: &str, dtype: &str, input_size: usize, hidden_size: usize, num_layers: usize, bias: bool,
+        batch_first: bool, dropout: f64, bidirectional: bool, seed: u64,
+    ) -> PyResult<Self> {
+        let cell = match cell {
+            "lstm" => Cell::Lstm,
+            "gru_reset_before" => Cell::Gru(Reset::Before),
+            _ => Cell::Gru(Reset::After),
+        };
+        let (input, hidden, layers) = (input_size, hidden_size, num_layers);
+        let config = Config { cell, input, hidden, layers, bias, bidirectional, dropout, batch_first, seed };
+        let make = || match dtype {
+            "float64" => crate::Rnn::new(config).map(Either::F64),
+            _ => crate::Rnn::new(config).map(Either::F32),
+        };
+        Ok(Self(py.detach(make)?))
+    }
+
+    /// y and the final states, each 1-D.
+    #[pyo3(signature = (x, batch, seq, states, lengths))]
+    fn run<'py>(
+        &self, py: Python<'py>, x: &Bound<'py, PyAny>, batch: usize, seq: usize, states: Arrays<'py>,
+        lengths: Option<Vec<usize>>,
+    ) -> PyResult<(Bound<'py, PyAny>, Arrays<'py>)> {
+        each!(&self.0, rnn => run(py, rnn, x, (batch, seq), &states, lengths.as_deref()))
+    }
+
+    /// The same, and the tape.
+    #[pyo3(signature = (x, batch, seq, states, lengths, seed))]
+    #[expect(clippy::too_many_arguments, reason = "as run, and the seed")]
+    fn forward<'py>(
+        &self, py: Python<'py>, x: &Bound<'py, PyAny>, batch: usize, seq: usize, states: Arrays<'py>,
+        lengths: Option<Vec<usize>>, seed: Option<u64>,
+    ) -> PyResult<(Bound<'py, PyAny>, Arrays<'py>, Tape)> {
+        let (sizes, lengths) = ((batch, seq), lengths.as_deref());
+        Ok(match &self.0 {
+            Either::F32(rnn) => {
+                let (y, states, tape) = forward(py, rnn, x, sizes, &states, lengths, seed)?;
+                (y, states, Tape(Either::F32(tape)))
+            }
+            Either::F64(rnn) => {
+                let (y, states, tape) = forward(py, rnn, x, sizes, &states, lengths, seed)?;
+                (y, states, Tape(Either::F64(tape)))
+            }
+        })
+    }
+
+    /// One step at a time.
+    fn stream(&self, batch: Option<usize>) -> PyResult<Stream> {
+        let rows = batch.unwrap_or(1);
+        let (config, stream) = match &self.0 {
+            Either::F32(rnn) => (rnn.config(), Either::F32(Mutex::new(rnn.stream(rows)?))),
+            Either::F64(rnn) => (rnn.config(), Either::F64(Mutex::new(rnn.stream(rows)?))),
+        };
+        Ok(Stream::new(stream, config, batch))
+    }
+
+    /// All parameters at this moment.
+    fn flat(&self) -> FlatView {
+        FlatView(match &self.0 {
+            Either::F32(rnn) => Either::F32(rnn.flat()),
+            Either::F64(rnn) => Either::F64(rnn.flat()),
+        })
+    }
+
+    /// Replaces all parameters.
+    fn set_flat(&self, py: Python<'_>, flat: &Bound<'_, PyAny>) -> PyResult<()> {
+        each!(&self.0, rnn => {
+            let flat = borrow(flat)?;
+            let flat = flat.as_slice()?;
+            Ok(py.detach(|| rnn.set_flat(flat))?)
+        })
+    }
+
+    /// (name, first, last, shape) of each parameter in order.
+    fn names(&self) -> Vec<(String, usize, usize, Vec<usize>)> {
+        let names = each!(&self.0, rnn => rnn.config().names());
+        names.into_iter().map(|(name, range, shape)| (name, range.start, range.end, shape)).collect()
+    }
+
+    /// A layer of its own with the same weights and generator.
+    fn duplicate(&self) -> PyResult<Self> {
+        Ok(Self(match &self.0 {
+            Either::F32(rnn) => Either::F32(rnn.duplicate()?),
+            Either::F64(rnn) => Either::F64(rnn.duplicate()?),
+        }))
+    }
+
+    /// Where dropout's generator stands.
+    #[getter]
+    fn rng_state(&self) -> u64 {
+        each!(&self.0, rnn => rnn.rng_state())
+    }
+
+    /// Puts it there.
+    fn set_rng_state(&self, state: u64) {
+        each!(&self.0, rnn => rnn.set_rng_state(state));
+    }
+}
+
+fn run<'py, F: Number>(
+    py: Python<'py>, rnn: &crate::Rnn<F>, x: &Bound<'py, PyAny>, (batch, seq): (usize, usize),
+    states: &[Bound<'py, PyAny>], lengths: Option<&[usize]>,
+) -> PyResult<(Bound<'py, PyAny>, Arrays<'py>)> {
+    let (x, states) = (borrow(x)?, borrow_all(states)?);
+    let (x, states) = (x.as_slice()?, slices(&states)?);
+    let output = py.detach(|| rnn.run(&Batch { x, batch, seq, states: &states, lengths }))?;
+    Ok((give(py, output.y), give_all(py, output.states)))
+}
+
+type Taped<'py, F> = (Bound<'py, PyAny>, Arrays<'py>, Mutex<rnn::tape::Tape<F>>);
+
+fn forward<'py, F: Number>(
+    py: Python<'py>, rnn: &crate::Rnn<F>, x: &Bound<'py, PyAny>, (batch, seq): (usize, usize),
+    states: &[Bound<'py, PyAny>], lengths: Option<&[usize]>, seed: Option<u64>,
+) -> PyResult<Taped<'py, F>> {
+    let (x, states) = (borrow(x)?, borrow_all(states)?);
+    let (x, states) = (x.as_slice()?, slices(&states)?);
+    let (output, tape) = py.detach(|| rnn.forward(&Batch { x, batch, seq, states: &states, lengths }, seed))?;
+    Ok((give(py, output.y), give_all(py, output.states), Mutex::new(tape)))
+}
+
+/// What one forward keeps for one backward.
+#[pyclass(frozen, module = "gru_rs._core")]
+pub(crate) struct Tape(Either<Mutex<rnn::tape::Tape<f32>>, Mutex<rnn::tape::Tape<f64>>>);
+
+#[pymethods]
+impl Tape {
+    /// The gradients of x, the initial states and the parameters, each 1-D.
+    #[pyo3(signature = (d_y, d_states))]
+    fn backward<'py>(
+        &self, py: Python<'py>, d_y: Option<Bound<'py, PyAny>>, d_states: Arrays<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, Arrays<'py>, Bound<'py, PyAny>)> {
+        each!(&self.0, tape => backward(py, tape, d_y.as_ref(), &d_states))
+    }
+
+    /// Bytes it holds.
+    #[getter]
+    fn nbytes(&self) -> PyResult<usize> {
+        each!(&self.0, tape => Ok(tape.try_lock().map_err(|_| in_use())?.bytes()))
+    }
+}
+
+fn in_use() -> PyErr {
+    PyRuntimeError::new_err("this tape is in use by another thread: one tape, one backward at a time")
+}
+
+fn backward<'py, F: Number>(
+    py: Python<'py>, tape: &Mutex<rnn::tape::Tape<F>>, d_y: Option<&Bound<'py, PyAny>>, d_states: &[Bound<'py, PyAny>],
+) -> PyResult<(Bound<'py, PyAny>, Arrays<'py>, Bound<'py, PyAny>)> {
+    let (d_y, d_states) = (d_y.map(borrow).transpose()?, borrow_all(d_states)?);
+    let d_y = d_y.as_ref().map(|d_y| d_y.as_slice()).transpose()?;
+    let d_states = slices(&d_states)?;
+    let gradients = py.detach(|| Ok::<_, PyErr>(tape.try_lock().map_err(|_| in_use())?.backward(d_y, &d_states)?))?;
+    Ok((give(py, gradients.x), give_all(py, gradients.states), give(py, gradients.flat)))
+}
+
+/// The parameters at one moment, for NumPy to look at without a copy.
+#[pyclass(frozen, module = "gru_rs._core")]
+pub(crate) struct FlatView(Either<rnn::stack::Snapshot<f32>, rnn::stack::Snapshot<f64>>);
+
+#[pymethods]
+impl FlatView {
+    /// NumPy's protocol, version 3: a read-only 1-D array.
+    #[getter(__array_interface__)]
+    fn array_interface<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (address, len, kind) = match &self.0 {
+            Either::F32(flat) => (flat.as_ptr().addr(), flat.len(), "f4"),
+            Either::F64(flat) => (flat.as_ptr().addr(), flat.len(), "f8"),
+        };
+        let order = if cfg!(target_endian = "big") { '>' } else { '<' };
+        let interface = PyDict::new(py);
+        interface.set_item("version", 3)?;
+        interface.set_item("shape", (len,))?;
+        interface.set_item("typestr", format!("{order}{kind}"))?;
+        interface.set_item("data", (address, true))?;
+        Ok(interface)
+    }
+}

@@ -1,0 +1,88 @@
+//! The Python extension `gru_rs._core`: each function extracts, detaches, calls, wraps. Shapes, names
+//! and manners are Python's, in `python/gru_rs`; numbers are the crate's. The only room that names
+//! pyo3 and numpy.
+
+mod arrays;
+mod layer;
+mod optimizer;
+mod stream;
+
+use crate::simd::Isa;
+use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use std::time::Instant;
+
+impl From<crate::Error> for PyErr {
+    fn from(error: crate::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            crate::Error::Value { .. } => PyValueError::new_err(message),
+            crate::Error::State(_) => PyRuntimeError::new_err(message),
+            crate::Error::Memory { .. } => PyMemoryError::new_err(message),
+        }
+    }
+}
+
+/// What is f32 in one object and f64 in another.
+#[derive(Debug)]
+pub(crate) enum Either<A, B> {
+    F32(A),
+    F64(B),
+}
+
+/// The same code for both.
+macro_rules! each {
+    ($either:expr, $value:ident => $body:expr) => {
+        match $either {
+            $crate::py::Either::F32($value) => $body,
+            $crate::py::Either::F64($value) => $body,
+        }
+    };
+}
+pub(crate) use each;
+
+/// The name of the instruction set in use.
+#[pyfunction]
+fn isa() -> PyResult<&'static str> {
+    Ok(Isa::chosen()?.name())
+}
+
+/// The names of those this machine has.
+#[pyfunction]
+fn isa_available() -> Vec<&'static str> {
+    Isa::available().iter().map(Isa::name).collect()
+}
+
+/// GFLOP/s of one thread in multiply-adds on registers alone, f32, the best of some short runs.
+#[pyfunction]
+fn fma_peak(py: Python<'_>) -> PyResult<f64> {
+    let isa = Isa::chosen()?;
+    Ok(py.detach(|| {
+        let run = |_| {
+            let start = Instant::now();
+            let (operations, sum) = crate::simd::Dispatch::dispatch(isa, crate::kernels::peak::Peak { steps: 1 << 20 });
+            let _: f32 = std::hint::black_box(sum);
+            operations as f64 / start.elapsed().as_nanos() as f64
+        };
+        (0..20).map(run).fold(0.0, f64::max)
+    }))
+}
+
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::layer::{FlatView, Rnn, Tape};
+    #[pymodule_export]
+    use super::optimizer::{Memory, Rule};
+    #[pymodule_export]
+    use super::stream::Stream;
+    #[pymodule_export]
+    use super::{fma_peak, isa, isa_available};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's name")]
+    const commit: &str = env!("GRU_RS_COMMIT");
+}

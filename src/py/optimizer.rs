@@ -1,0 +1,80 @@
+//! Optimizers and what they remember of a layer.
+
+use super::arrays::{Number, borrow};
+use super::layer::Rnn;
+use super::Either;
+use crate::optim;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use std::sync::Mutex;
+
+/// How weights follow gradients.
+#[pyclass(frozen, module = "gru_rs._core")]
+pub(crate) struct Rule(optim::Rule);
+
+/// What a rule remembers of one layer; its type is that of the first step.
+#[pyclass(frozen, module = "gru_rs._core")]
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<Option<Either<optim::Memory<f32>, optim::Memory<f64>>>>);
+
+#[pymethods]
+impl Memory {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+}
+
+#[pymethods]
+impl Rule {
+    /// Gradient descent.
+    #[staticmethod]
+    fn sgd(learning_rate: f64, momentum: f64, nesterov: bool, weight_decay: f64) -> PyResult<Self> {
+        let rule = optim::Rule::Sgd(optim::Sgd { learning_rate, momentum, nesterov, weight_decay });
+        rule.check()?;
+        Ok(Self(rule))
+    }
+
+    /// Adam, or AdamW when decoupled.
+    #[staticmethod]
+    fn adam(
+        learning_rate: f64, betas: (f64, f64), epsilon: f64, weight_decay: f64, decoupled: bool,
+    ) -> PyResult<Self> {
+        let rule = optim::Rule::Adam(optim::Adam { learning_rate, betas, epsilon, weight_decay, decoupled });
+        rule.check()?;
+        Ok(Self(rule))
+    }
+
+    /// One step of a layer.
+    fn step(&self, py: Python<'_>, layer: &Rnn, gradients: &Bound<'_, PyAny>, memory: &Memory) -> PyResult<()> {
+        match &layer.0 {
+            Either::F32(rnn) => self.step_as(py, rnn, gradients, memory, Either::F32, |memory| match memory {
+                Either::F32(memory) => Some(memory),
+                Either::F64(_) => None,
+            }),
+            Either::F64(rnn) => self.step_as(py, rnn, gradients, memory, Either::F64, |memory| match memory {
+                Either::F64(memory) => Some(memory),
+                Either::F32(_) => None,
+            }),
+        }
+    }
+}
+
+type Memories = Either<optim::Memory<f32>, optim::Memory<f64>>;
+
+impl Rule {
+    fn step_as<F: Number>(
+        &self, py: Python<'_>, rnn: &crate::Rnn<F>, gradients: &Bound<'_, PyAny>, memory: &Memory,
+        wrap: fn(optim::Memory<F>) -> Memories, unwrap: fn(&mut Memories) -> Option<&mut optim::Memory<F>>,
+    ) -> PyResult<()> {
+        let gradients = borrow(gradients)?;
+        let gradients = gradients.as_slice()?;
+        py.detach(|| {
+            let busy = |_| PyRuntimeError::new_err("this optimizer is in use for this layer by another thread");
+            let mut memory = memory.0.try_lock().map_err(busy)?;
+            let memory = memory.get_or_insert_with(|| wrap(optim::Memory::default()));
+            let other = || PyRuntimeError::new_err("this memory is of a layer of another dtype");
+            Ok(self.0.step(rnn, gradients, unwrap(memory).ok_or_else(other)?)?)
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! Streams: the one place where the border itself is the cost, so the usual call, an array of the right
+//! type and shape, goes straight through, and all others are sorted out by `gru_rs._arrays`.
+
+use super::arrays::{Number, borrow};
+use super::{Either, each};
+use crate::{Config, rnn};
+use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use std::sync::Mutex;
+
+/// Multiply-adds of a step above which other Python threads may run meanwhile: about 10 µs.
+const DETACH: usize = 400_000;
+
+/// A layer's state between steps.
+///
+/// Call it with x_t, ``(input_size,)`` or ``(batch_size, input_size)``, to get y_t, ``(hidden_size,)`` or
+/// ``(batch_size, hidden_size)``; the array is the caller's to keep unless ``out`` was given.
+#[pyclass(frozen, module = "gru_rs._core")]
+pub(crate) struct Stream {
+    stream: Either<Mutex<rnn::stream::Stream<f32>>, Mutex<rnn::stream::Stream<f64>>>,
+    /// The rows, if there is an axis of them.
+    batch: Option<usize>,
+    input: usize,
+    hidden: usize,
+    detach: bool,
+}
+
+impl Stream {
+    pub(super) fn new(
+        stream: Either<Mutex<rnn::stream::Stream<f32>>, Mutex<rnn::stream::Stream<f64>>>, config: &Config,
+        batch: Option<usize>,
+    ) -> Self {
+        let detach = config.parameters().saturating_mul(batch.unwrap_or(1)) > DETACH;
+        Self { stream, batch, input: config.input, hidden: config.hidden, detach }
+    }
+
+    /// Whether an array is `(width,)` or `(batch, width)`.
+    fn fits(&self, shape: &[usize], width: usize) -> bool {
+        match self.batch {
+            None => shape == [width],
+            Some(batch) => shape == [batch, width],
+        }
+    }
+
+    fn shape<'py>(&self, py: Python<'py>, width: usize) -> PyResult<Bound<'py, PyTuple>> {
+        match self.batch {
+            None => PyTuple::new(py, [width]),
+            Some(batch) => PyTuple::new(py, [batch, width]),
+        }
+    }
+
+    fn step<'py, F: Number>(
+        &self, py: Python<'py>, stream: &Mutex<rnn::stream::Stream<F>>, x_t: &Bound<'py, PyAny>,
+        out: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let x = match x_t.cast::<PyArrayDyn<F>>() {
+            Ok(x) if x.is_c_contiguous() && self.fits(x.shape(), self.input) => x.try_readonly()?,
+            _ => borrow(&self.sorted_out(py, "as_step", "x_t", x_t, self.input, F::NAME)?)?,
+        };
+        let out = match out {
+            Some(out) => {
+                self.sorted_out(py, "check_out", "out", &out, self.hidden, F::NAME)?;
+                out.cast_into::<PyArrayDyn<F>>()?
+            }
+            None => {
+                let y = PyArray1::<F>::zeros(py, self.batch.unwrap_or(1) * self.hidden, false);
+                match self.batch {
+                    None => y.to_dyn().clone(),
+                    Some(batch) => y.reshape([batch, self.hidden])?.to_dyn().clone(),
+                }
+            }
+        };
+        let x = x.as_slice()?;
+        let mut y = out.try_readwrite().map_err(|error| PyValueError::new_err(format!("out: expected an array of its own, got x_t or one in use ({error})")))?;
+        let y = y.as_slice_mut()?;
+        let mut step = || {
+            let busy = "this stream is in use by another thread: one stream, one step at a time";
+            let mut stream = stream.try_lock().map_err(|_| PyRuntimeError::new_err(busy))?;
+            Ok::<_, PyErr>(stream.step(x, y)?)
+        };
+        if self.detach { py.detach(step)? } else { step()? }
+        Ok(out.into_any())
+    }
+
+    /// What Python makes of an argument, or its error.
+    fn sorted_out<'py>(
+        &self, py: Python<'py>, function: &str, name: &str, value: &Bound<'py, PyAny>, width: usize, dtype: &str,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let function = py.import("gru_rs._arrays")?.getattr(function)?;
+        function.call1((name, value, self.shape(py, width)?, dtype))
+    }
+}
+
+#[pymethods]
+impl Stream {
+    #[pyo3(signature = (x_t, out=None))]
+    fn __call__<'py>(
+        &self, py: Python<'py>, x_t: &Bound<'py, PyAny>, out: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        each!(&self.stream, stream => self.step(py, stream, x_t, out))
+    }
+
+    /// The rows given to ``stream``, or None.
+    #[getter]
+    fn batch_size(&self) -> Option<usize> {
+        self.batch
+    }
+}
