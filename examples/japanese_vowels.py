@@ -19,9 +19,8 @@ import time
 import zipfile
 from pathlib import Path
 
-import numpy as np
-
 import gru_rs
+import numpy as np
 
 try:
     from tqdm import tqdm

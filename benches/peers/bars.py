@@ -63,12 +63,12 @@ def _fastest(rows):
     return found
 
 
-def _ratios(fastest, section, own, others, keep=lambda point: True):
+def _ratios(fastest, section, own, others, keep=None):
     """{point: (best time of `others`) / (time of `own`)}: above 1, own is faster."""
     found = {}
     for point, names in fastest.get(section, {}).items():
         rivals = [names[name].timing.minimum for name in others if name in names]
-        if own in names and rivals and keep(point):
+        if own in names and rivals and (keep is None or keep(point)):
             found[point] = min(rivals) / names[own].timing.minimum
     return found
 

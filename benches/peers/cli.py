@@ -34,7 +34,7 @@ def main():
                     engines, options.wheel, repeats=3 if options.quick else 10
                 )
             else:
-                sections.SECTIONS[name](results, layers, steps)
+                sections.SECTIONS[name](results, steps if name == "step" else layers)
         except Exception as error:  # what was measured before it is still worth its record
             traceback.print_exc()
             results.failures.append(f"{name}: {error!r}")

@@ -31,6 +31,10 @@ TITLES = {
     "variants forward": "Variants of gru_rs, forward",
     "variants training": "Variants of gru_rs, forward + backward",
 }
+COLUMNS = (
+    *("section", "point", "seq", "batch", "input", "hidden", "job"),
+    *("minimum_us", "median_us", "gflops", "fraction_of_peak", "rounds", "repeats"),
+)
 PEERS = ("pytorch", "onnxruntime", "jax")
 
 
@@ -202,27 +206,13 @@ def save(folder, results, where, text):
     paths[0].write_text(text)
     with paths[1].open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            [
-                "section",
-                "point",
-                "seq",
-                "batch",
-                "input",
-                "hidden",
-                "job",
-                "minimum_us",
-                "median_us",
-                "gflops",
-            ]
-            + ["fraction_of_peak", "rounds", "repeats"]
-        )
+        writer.writerow(COLUMNS)
         for r in results.rows:
             share = f"{r.gflops / results.peak:.4f}" if results.peak else ""
             sizes = [r.point.seq, r.point.batch, r.point.input, r.point.hidden]
             seconds = [f"{value * 1e6:.3f}" for value in (r.timing.minimum, r.timing.median)]
+            counts = [r.timing.rounds, r.timing.repeats]
             writer.writerow(
-                [r.section, r.point.name, *sizes, r.job, *seconds, f"{r.gflops:.3f}", share]
-                + [r.timing.rounds, r.timing.repeats]
+                [r.section, r.point.name, *sizes, r.job, *seconds, f"{r.gflops:.3f}", share, *counts]
             )
     return paths

@@ -6,7 +6,6 @@ none else. Nothing is copied that need not be.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -114,9 +113,9 @@ def as_pair(name: str, value: Any) -> tuple[Any, Any]:
     return value[0], value[1]
 
 
-def as_lengths(value: ArrayLike | Sequence[int], batch: int, seq: int) -> list[int]:
+def as_lengths(value: ArrayLike, batch: int, seq: int) -> list[int]:
     """One integer of [0, seq] for each row."""
-    array = np.asarray(value)
+    array = _as_ndarray("lengths", value, np.dtype(np.intp))
     if array.ndim == 1 and array.size == 0 and isinstance(value, (list, tuple)):
         array = array.astype(np.intp)
     if array.dtype.kind not in "iu":
@@ -135,7 +134,7 @@ def as_step(name: str, value: ArrayLike, shape: tuple[int, ...], dtype: str) -> 
     """A stream's x_t, when it is not yet as it should be."""
     array = as_array(name, value, np.dtype(dtype))
     expect_shape(name, array, shape)
-    return np.ascontiguousarray(array)
+    return array
 
 
 def check_out(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> None:

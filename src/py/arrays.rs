@@ -1,7 +1,7 @@
 //! NumPy arrays at the border: borrowed on the way in, moved on the way out.
 
 use crate::Dispatch;
-use numpy::{Element, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn};
+use numpy::{Element, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
@@ -14,7 +14,8 @@ impl Number for f64 {}
 pub(crate) fn borrow<'py, F: Number>(array: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArrayDyn<'py, F>> {
     let wrong = || PyTypeError::new_err(format!("expected a C-contiguous {} array", F::NAME));
     let array = array.cast::<PyArrayDyn<F>>().map_err(|_| wrong())?.try_readonly().map_err(|_| wrong())?;
-    if array.as_slice().is_err() { Err(wrong()) } else { Ok(array) }
+    // as_slice alone would take an array in Fortran order, as it lies in memory.
+    if array.is_c_contiguous() && array.as_slice().is_ok() { Ok(array) } else { Err(wrong()) }
 }
 
 /// Several of them.

@@ -1,8 +1,8 @@
 //! Optimizers and what they remember of a layer.
 
+use super::Either;
 use super::arrays::{Number, borrow};
 use super::layer::Rnn;
-use super::Either;
 use crate::optim;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -37,9 +37,7 @@ impl Rule {
 
     /// Adam, or AdamW when decoupled.
     #[staticmethod]
-    fn adam(
-        learning_rate: f64, betas: (f64, f64), epsilon: f64, weight_decay: f64, decoupled: bool,
-    ) -> PyResult<Self> {
+    fn adam(learning_rate: f64, betas: (f64, f64), epsilon: f64, weight_decay: f64, decoupled: bool) -> PyResult<Self> {
         let rule = optim::Rule::Adam(optim::Adam { learning_rate, betas, epsilon, weight_decay, decoupled });
         rule.check()?;
         Ok(Self(rule))

@@ -59,11 +59,17 @@ impl Stream {
             Ok(x) if x.is_c_contiguous() && self.fits(x.shape(), self.input) => x.try_readonly()?,
             _ => borrow(&self.sorted_out(py, "as_step", "x_t", x_t, self.input, F::NAME)?)?,
         };
+        let refused = |out: &Bound<'py, PyAny>| {
+            let reason = self.sorted_out(py, "check_out", "out", out, self.hidden, F::NAME).err();
+            let shared = "out: expected an array of its own, got x_t or one in use";
+            reason.unwrap_or_else(|| PyValueError::new_err(shared))
+        };
         let out = match out {
-            Some(out) => {
-                self.sorted_out(py, "check_out", "out", &out, self.hidden, F::NAME)?;
-                out.cast_into::<PyArrayDyn<F>>()?
-            }
+            Some(out) => match out.cast_into::<PyArrayDyn<F>>() {
+                Ok(out) if out.is_c_contiguous() && self.fits(out.shape(), self.hidden) => out,
+                Ok(out) => return Err(refused(out.as_any())),
+                Err(error) => return Err(refused(&error.into_inner())),
+            },
             None => {
                 let y = PyArray1::<F>::zeros(py, self.batch.unwrap_or(1) * self.hidden, false);
                 match self.batch {
@@ -72,15 +78,24 @@ impl Stream {
                 }
             }
         };
+        // Misaligned: a copy that is not.
+        let x = match x.as_slice() {
+            Ok(_) => x,
+            Err(_) => borrow(&self.sorted_out(py, "as_step", "x_t", x_t, self.input, F::NAME)?)?,
+        };
         let x = x.as_slice()?;
-        let mut y = out.try_readwrite().map_err(|error| PyValueError::new_err(format!("out: expected an array of its own, got x_t or one in use ({error})")))?;
-        let y = y.as_slice_mut()?;
+        let mut y = out.try_readwrite().map_err(|_| refused(out.as_any()))?;
+        let y = y.as_slice_mut().map_err(|_| refused(out.as_any()))?;
         let mut step = || {
             let busy = "this stream is in use by another thread: one stream, one step at a time";
             let mut stream = stream.try_lock().map_err(|_| PyRuntimeError::new_err(busy))?;
             Ok::<_, PyErr>(stream.step(x, y)?)
         };
-        if self.detach { py.detach(step)? } else { step()? }
+        if self.detach {
+            py.detach(step)?
+        } else {
+            step()?
+        }
         Ok(out.into_any())
     }
 

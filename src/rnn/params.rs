@@ -94,7 +94,8 @@ impl Config {
         }
         let wide = self.input.max(shape::product("hidden_size", &[self.directions(), self.hidden])?);
         // Twice: the packed copies are padded.
-        let sizes = [2, self.layers, self.directions(), self.cell.gates(), self.hidden, wide.saturating_add(self.hidden)];
+        let sizes =
+            [2, self.layers, self.directions(), self.cell.gates(), self.hidden, wide.saturating_add(self.hidden)];
         shape::product("input_size, hidden_size and num_layers", &sizes).map(drop)
     }
 

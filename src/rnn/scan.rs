@@ -223,7 +223,8 @@ impl<F: Dispatch> Forward<'_, '_, F> {
 
     #[allow(clippy::too_many_arguments, reason = "where the rows lie in a chunk")]
     fn recur_phase(
-        &mut self, p: usize, phase: &Phase, panels: Range<usize>, active: usize, at: usize, rows: usize, backwards: bool,
+        &mut self, p: usize, phase: &Phase, panels: Range<usize>, active: usize, at: usize, rows: usize,
+        backwards: bool,
     ) {
         let data: &[F] = match phase.of {
             Operand::State => &self.work.states,

@@ -90,7 +90,8 @@ impl<F: Dispatch> Tape<F> {
     fn layers(&self, d_y: Option<&[F]>, d_finals: &[&[F]]) -> Result<Gradients<F>> {
         let config = &self.shared.config;
         let state_len = config.layers * config.directions() * self.batch * config.hidden;
-        let mut states = (0..config.cell.states()).map(|_| zeros(state_len, "gradients")).collect::<Result<Vec<_>>>()?;
+        let mut states =
+            (0..config.cell.states()).map(|_| zeros(state_len, "gradients")).collect::<Result<Vec<_>>>()?;
         let mut flat = zeros(config.parameters(), "gradients")?;
         let mut above: Option<Vec<F>> = None;
         for layer in (0..config.layers).rev() {

@@ -14,9 +14,45 @@ impl Avx2 {
     }
 }
 
-x86_simd!(Avx2, "avx2,fma", f32, __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps,
-    _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps, _mm256_fmadd_ps, _mm256_fnmadd_ps,
-    _mm256_max_ps, _mm256_min_ps, _mm256_castps_si256, _mm256_slli_epi32<23>, _mm256_castsi256_ps);
-x86_simd!(Avx2, "avx2,fma", f64, __m256d, 4, _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd,
-    _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd, _mm256_fmadd_pd, _mm256_fnmadd_pd,
-    _mm256_max_pd, _mm256_min_pd, _mm256_castpd_si256, _mm256_slli_epi64<52>, _mm256_castsi256_pd);
+x86_simd!(
+    Avx2,
+    "avx2,fma",
+    f32,
+    __m256,
+    8,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_div_ps,
+    _mm256_fmadd_ps,
+    _mm256_fnmadd_ps,
+    _mm256_max_ps,
+    _mm256_min_ps,
+    _mm256_castps_si256,
+    _mm256_slli_epi32<23>,
+    _mm256_castsi256_ps
+);
+x86_simd!(
+    Avx2,
+    "avx2,fma",
+    f64,
+    __m256d,
+    4,
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    _mm256_add_pd,
+    _mm256_sub_pd,
+    _mm256_mul_pd,
+    _mm256_div_pd,
+    _mm256_fmadd_pd,
+    _mm256_fnmadd_pd,
+    _mm256_max_pd,
+    _mm256_min_pd,
+    _mm256_castpd_si256,
+    _mm256_slli_epi64<52>,
+    _mm256_castsi256_pd
+);

@@ -15,9 +15,45 @@ impl Avx512 {
     }
 }
 
-x86_simd!(Avx512, "avx512f", f32, __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps,
-    _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps, _mm512_fmadd_ps, _mm512_fnmadd_ps,
-    _mm512_max_ps, _mm512_min_ps, _mm512_castps_si512, _mm512_slli_epi32<23>, _mm512_castsi512_ps);
-x86_simd!(Avx512, "avx512f", f64, __m512d, 8, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
-    _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd, _mm512_fmadd_pd, _mm512_fnmadd_pd,
-    _mm512_max_pd, _mm512_min_pd, _mm512_castpd_si512, _mm512_slli_epi64<52>, _mm512_castsi512_pd);
+x86_simd!(
+    Avx512,
+    "avx512f",
+    f32,
+    __m512,
+    16,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_div_ps,
+    _mm512_fmadd_ps,
+    _mm512_fnmadd_ps,
+    _mm512_max_ps,
+    _mm512_min_ps,
+    _mm512_castps_si512,
+    _mm512_slli_epi32<23>,
+    _mm512_castsi512_ps
+);
+x86_simd!(
+    Avx512,
+    "avx512f",
+    f64,
+    __m512d,
+    8,
+    _mm512_set1_pd,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    _mm512_add_pd,
+    _mm512_sub_pd,
+    _mm512_mul_pd,
+    _mm512_div_pd,
+    _mm512_fmadd_pd,
+    _mm512_fnmadd_pd,
+    _mm512_max_pd,
+    _mm512_min_pd,
+    _mm512_castpd_si512,
+    _mm512_slli_epi64<52>,
+    _mm512_castsi512_pd
+);

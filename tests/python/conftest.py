@@ -7,6 +7,8 @@ run them.
 import os
 from dataclasses import dataclass, replace
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the reference's threads spin: a crawl on a busy machine
+
 import gru_rs
 import hypothesis
 import numpy as np
