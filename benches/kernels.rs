@@ -26,12 +26,12 @@ fn product(c: &mut Criterion) {
     let mut group = c.benchmark_group("product");
     for (rows, depth, width, panels) in SHAPES {
         let columns = panels * width * lanes;
-        let a: Vec<f32> = (0..rows * depth).map(|i| (i % 17) as f32 - 8.0).collect();
+        let a: Vec<f32> = (0..rows * (depth + 16)).map(|i| (i % 17) as f32 - 8.0).collect();
         let storage: Vec<f32> = (0..depth * columns + 16).map(|i| (i % 13) as f32 - 6.0).collect();
         let w = &storage[storage.as_ptr().align_offset(64).min(16)..][..depth * columns];
         let mut out = vec![0.0f32; rows * columns];
         let run = |out: &mut [f32], backwards| {
-            let a = Left::Rows(Rows { data: &a, at: At::Stride { offset: 0, stride: depth } });
+            let a = Left::Rows(Rows { data: &a, at: At::Stride { offset: 0, stride: depth + 16 } });
             let w = Panels { data: w, depth, width };
             let c = Outputs { data: out, row: columns, panel: width * lanes };
             f32::dispatch(isa, Product { a, rows, w, panels: 0..panels, backwards, sum: Sum::Blocks, c });
@@ -39,7 +39,7 @@ fn product(c: &mut Criterion) {
         run(&mut out, false);
         for (i, &got) in out.iter().enumerate() {
             let (row, panel, lane) = (i / columns, i % columns / (width * lanes), i % (width * lanes));
-            let term = |k: usize| a[row * depth + k] * w[(panel * depth + k) * width * lanes + lane];
+            let term = |k: usize| a[row * (depth + 16) + k] * w[(panel * depth + k) * width * lanes + lane];
             assert_eq!(got, (0..depth).map(term).sum::<f32>(), "small integers add exactly");
         }
         group.throughput(Throughput::Elements((2 * rows * depth * columns) as u64));

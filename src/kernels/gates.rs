@@ -29,7 +29,7 @@ pub struct Gates<'a, F> {
     /// From one state to the next.
     pub state: usize,
     /// From one row to the next in a state.
-    pub padded: usize,
+    pub row: usize,
     /// Reset-before only: r ⊙ h, then z, each shaped as a state.
     pub spare: &'a mut [F],
     /// Where training keeps what backward needs: row by row, panel by panel. Empty at inference.
@@ -53,7 +53,7 @@ impl<F: Float> Gates<'_, F> {
     /// Where unit 0 of the panel lies in row r of state (or spare) i.
     #[inline(always)]
     pub fn at<S: Simd<F>>(&self, i: usize, panel: usize, row: usize) -> usize {
-        i * self.state + row * self.padded + panel * S::LANES
+        i * self.state + row * self.row + panel * S::LANES
     }
 
     /// Keeps vectors for backward, from slot `first` of `all`.

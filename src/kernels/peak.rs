@@ -16,7 +16,9 @@ impl<F: Float> Kernel<F> for Peak {
 
     #[inline(always)]
     fn run<S: Simd<F>>(self, s: S) -> (usize, F) {
-        let (a, b) = (s.splat(F::from_f64(0.999)), s.splat(F::from_f64(1e-3)));
+        // Unknown to the compiler, or it would see where the chains end.
+        let (a, b) = std::hint::black_box((F::from_f64(0.999), F::from_f64(1e-3)));
+        let (a, b) = (s.splat(a), s.splat(b));
         let mut sums = [s.splat(F::ONE); 12];
         for _ in 0..std::hint::black_box(self.steps) {
             for sum in &mut sums {

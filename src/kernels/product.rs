@@ -18,21 +18,25 @@ use std::ops::Range;
 /// so that a panel's block stays in the first-level cache.
 pub const BLOCK: usize = 128;
 
-/// Rows of the tallest tile of `panels` panels of `width` vectors. Twelve sums would fill the 16
-/// registers of AVX2 with 3 columns and one row in flight, and 4 rows × 3 vectors do spill: the
-/// compiler's scheduler fetches the next row a moment too early. 3 × 3 lose less than that.
-fn tallest(panels: usize, width: usize) -> usize {
-    match panels * width {
-        1 => 8,
-        2 => 6,
-        3 | 4 => 3,
-        _ => 12 / (panels * width),
+/// Rows of the tallest tile for panels of `width`. With [`panels_at_once`] it makes 12 sums. Two ways that
+/// look as good are not: 4 rows × 3 vectors fill all 16 registers of AVX2 and spill, and 3 × 3 sums are
+/// too few (measured: 41 and 85 of 103 GFLOP/s, against 94 for 2 rows × 2 panels × 3).
+pub fn tallest(width: usize) -> usize {
+    match width {
+        1 | 2 => 6,
+        3 => 2,
+        _ => 3,
     }
 }
 
-/// Rows of the tallest tile of one panel.
-pub fn tallest_alone(width: usize) -> usize {
-    tallest(1, width)
+/// Panels that share a tile: two narrow ones, and more when there are too few rows to fill it.
+pub fn panels_at_once(rows: usize, width: usize) -> usize {
+    match (rows, width) {
+        (1, 1..=3) | (2, 1) => 4,
+        (1, 4) | (2, 2) => 2,
+        (_, 1 | 3) => 2,
+        _ => 1,
+    }
 }
 
 /// (h, n, tiles): `rows` rows shared out evenly, so that no lone last row leaves the registers idle:
@@ -151,20 +155,11 @@ impl<F: Float> Kernel<F> for Product<'_, '_, F> {
     }
 }
 
-/// Several panels share a tile when there are too few rows to fill it.
-fn panels_at_once(rows: usize, width: usize) -> usize {
-    match (rows, width) {
-        (1, 1..=3) => 4,
-        (1, 4) | (2, 1..=3) => 2,
-        _ => 1,
-    }
-}
-
 impl<F: Float> Product<'_, '_, F> {
     /// All rows by `count` panels, one block of k after another.
     #[inline(always)]
     fn depth_blocks<S: Simd<F>>(&mut self, s: S, panel: usize, count: usize) {
-        let (rows, taller, tiles) = tile_heights(self.rows, tallest(count, self.w.width));
+        let (rows, taller, tiles) = tile_heights(self.rows, tallest(self.w.width));
         for begin in (0..self.w.depth).step_by(BLOCK) {
             let depth = BLOCK.min(self.w.depth - begin);
             self.strip(s, panel, count, begin..begin + depth, 0, rows + 1, taller);
@@ -192,8 +187,8 @@ impl<F: Float> Product<'_, '_, F> {
             };
         }
         if tiles > 0 {
-            strip!((1, 1: 1 2 3 4 5 6 7 8)(1, 2: 2)(1, 4: 1)(2, 1: 1 2 3 4 5 6)(2, 2: 2)(2, 4: 1)
-                   (3, 1: 1 2 3)(3, 2: 2)(3, 4: 1)(4, 1: 1 2 3)(4, 2: 1));
+            strip!((1, 1: 1 2 3 4 5 6)(1, 2: 3 4 5 6)(1, 4: 1 2)(2, 1: 1 2 3 4 5 6)(2, 2: 2)(2, 4: 1)
+                   (3, 1: 1 2)(3, 2: 1 2)(3, 4: 1)(4, 1: 1 2 3)(4, 2: 1));
         }
     }
 }
@@ -274,27 +269,35 @@ impl<F: Float, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> K
             if *sum == Sum::Chain {
                 for i in 0..M {
                     for p in 0..P {
+                        let from = &tile[i * c.row + p * c.panel..][..vectors];
                         for v in 0..W {
-                            total[i][p][v] = s.load(&tile[i * c.row + p * c.panel + v * S::LANES..]);
+                            total[i][p][v] = s.load(&from[v * S::LANES..]);
                         }
                     }
                 }
             }
-            let mut columns = block.map(|b| b.chunks_exact(vectors));
-            'depth: for k in 0..depth {
-                let mut term: [&[F]; P] = [&[]; P];
+            let mut columns = block.map(|b| b.chunks_exact(2 * vectors));
+            let mut k = 0;
+            'pairs: while k + 1 < depth {
+                let mut terms: [&[F]; P] = [&[]; P];
                 for p in 0..P {
                     match columns[p].next() {
-                        Some(w) => term[p] = w,
-                        None => break 'depth,
+                        Some(w) => terms[p] = w,
+                        None => break 'pairs,
                     }
                 }
-                multiply_add::<F, S, L, M, P, W>(s, &rows, &term, k, &mut total);
+                multiply_add::<F, S, L, M, P, W>(s, &rows, k, &terms, 0, &mut total);
+                multiply_add::<F, S, L, M, P, W>(s, &rows, k + 1, &terms, vectors, &mut total);
+                k += 2;
+            }
+            if k < depth {
+                multiply_add::<F, S, L, M, P, W>(s, &rows, k, &block, k * vectors, &mut total);
             }
             for i in 0..M {
                 for p in 0..P {
+                    let to = &mut tile[i * c.row + p * c.panel..][..vectors];
                     for v in 0..W {
-                        let out = &mut tile[i * c.row + p * c.panel + v * S::LANES..];
+                        let out = &mut to[v * S::LANES..];
                         if *sum == Sum::Blocks {
                             total[i][p][v] = s.add(s.load(out), total[i][p][v]);
                         }
@@ -306,23 +309,25 @@ impl<F: Float, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> K
     }
 }
 
-/// One term of every sum of the tile. What there is less of, rows or columns, waits in registers
+/// One term of every sum of the tile: row number k by the columns at `at`. What there is less of, rows or columns, waits in registers
 /// while the other passes.
 #[inline(always)]
 fn multiply_add<F: Float, S: Simd<F>, L: LeftTile<F>, const M: usize, const P: usize, const W: usize>(
-    s: S, rows: &L::Tile<'_, M>, term: &[&[F]; P], k: usize, total: &mut [[[S::V; W]; P]; M],
+    s: S, rows: &L::Tile<'_, M>, k: usize, columns: &[&[F]; P], at: usize, total: &mut [[[S::V; W]; P]; M],
 ) {
-    if M > W {
+    if M > P * W {
+        let mut column = [[s.splat(F::ZERO); W]; P];
         for p in 0..P {
-            let w = term[p];
-            let mut columns = [s.splat(F::ZERO); W];
+            let w = &columns[p][at..at + W * S::LANES];
             for v in 0..W {
-                columns[v] = s.load(&w[v * S::LANES..]);
+                column[p][v] = s.load(&w[v * S::LANES..]);
             }
-            for i in 0..M {
-                let x = s.splat(L::at(rows, i, k));
+        }
+        for i in 0..M {
+            let x = s.splat(L::at(rows, i, k));
+            for p in 0..P {
                 for v in 0..W {
-                    total[i][p][v] = s.mul_add(x, columns[v], total[i][p][v]);
+                    total[i][p][v] = s.mul_add(x, column[p][v], total[i][p][v]);
                 }
             }
         }
@@ -332,7 +337,7 @@ fn multiply_add<F: Float, S: Simd<F>, L: LeftTile<F>, const M: usize, const P: u
             x[i] = s.splat(L::at(rows, i, k));
         }
         for p in 0..P {
-            let w = term[p];
+            let w = &columns[p][at..at + W * S::LANES];
             for v in 0..W {
                 let column = s.load(&w[v * S::LANES..]);
                 for i in 0..M {

@@ -13,7 +13,7 @@ use crate::buffer::{Aligned, zeros};
 use crate::error::Result;
 use crate::kernels::gates::GatesBackward;
 use crate::kernels::pack::{self, Packed};
-use crate::kernels::product::{At, Left, Outputs, Panels, Product, Rows, Sum, tallest_alone};
+use crate::kernels::product::{At, Left, Outputs, Panels, Product, Rows, Sum, tallest};
 use crate::kernels::sums::ColumnSums;
 use crate::simd::{Dispatch, Isa};
 
@@ -338,7 +338,7 @@ fn outer<F: Dispatch>(
     columns: Columns, tiles: &mut [F], sums: &mut [F],
 ) {
     let rows = Rows { data: d_gates.0, at: At::Stride { offset: 0, stride: d_gates.1 } };
-    pack::columns_as_tiles(&rows, count, from, units, tallest_alone(columns.width), tiles);
+    pack::columns_as_tiles(&rows, count, from, units, tallest(columns.width), tiles);
     let out = &mut sums[to * columns.padded..];
     multiply(isa, Left::Tiles(tiles), units, panels, columns.count, out, columns.padded);
 }
