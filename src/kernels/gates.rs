@@ -2,6 +2,9 @@
 //! It knows the layout of the buffers; which slot is which gate is known to [`super::gru`] and
 //! [`super::lstm`] and to `rnn::cell`.
 //!
+//! The gates of a row depend on each other in one long chain of operations, so they are computed in two
+//! stages, each over all rows: shorter chains, of which the processor keeps more in flight.
+//!
 //! Units come in panels of one vector. A pre-activation row holds its slots side by side, a vector
 //! each; so does a kept row. States lie unit by unit in rows of `padded` numbers, one state after the
 //! other (h, then c).
@@ -18,8 +21,9 @@ pub struct Gates<'a, F> {
     pub rows: usize,
     /// Panels whose pre-activations are ready.
     pub panels: Range<usize>,
-    /// Pre-activations: row r of the first panel at `r * slots * lanes`.
-    pub pre: &'a [F],
+    /// Pre-activations: row r of the first panel at `r * slots * lanes`. The gates' values take their place
+    /// from one stage to the next.
+    pub pre: &'a mut [F],
     /// From one panel to the next in `pre`.
     pub pre_panel: usize,
     /// The states before the step.
@@ -39,15 +43,33 @@ pub struct Gates<'a, F> {
 }
 
 impl<F: Float> Gates<'_, F> {
-    /// The slots of row r in panel p (counted from the first ready one) as vectors.
+    /// Where the slots of row r in panel p lie.
+    #[inline(always)]
+    fn slots<S: Simd<F>>(&self, slots: usize, panel: usize, row: usize) -> usize {
+        (panel - self.panels.start) * self.pre_panel + row * slots * S::LANES
+    }
+
+    /// The slots of row r in panel p as vectors.
     #[inline(always)]
     pub fn pre<S: Simd<F>, const SLOTS: usize>(&self, s: S, panel: usize, row: usize) -> [S::V; SLOTS] {
-        let pre = &self.pre[(panel - self.panels.start) * self.pre_panel + row * SLOTS * S::LANES..];
+        let pre = &self.pre[self.slots::<S>(SLOTS, panel, row)..][..SLOTS * S::LANES];
         let mut slots = [s.splat(F::ZERO); SLOTS];
         for (i, slot) in slots.iter_mut().enumerate() {
             *slot = s.load(&pre[i * S::LANES..]);
         }
         slots
+    }
+
+    /// Puts values in place of the slots from `first` of `all` on.
+    #[inline(always)]
+    pub fn put<S: Simd<F>, const N: usize>(
+        &mut self, s: S, panel: usize, row: usize, first: usize, all: usize, values: [S::V; N],
+    ) {
+        let at = self.slots::<S>(all, panel, row) + first * S::LANES;
+        let pre = &mut self.pre[at..][..N * S::LANES];
+        for (i, value) in values.into_iter().enumerate() {
+            s.store(value, &mut pre[i * S::LANES..]);
+        }
     }
 
     /// Where unit 0 of the panel lies in row r of state (or spare) i.

@@ -38,8 +38,14 @@ impl<F: Float> Kernel<F> for After<'_, F> {
         let mut g = self.0;
         for panel in g.panels.clone() {
             for row in 0..g.rows {
-                let [n_x, r, z, n_h] = g.pre(s, panel, row);
+                let [_, r, z, _] = g.pre(s, panel, row);
                 let (r, z) = divide_both(s, sigmoid(s, r), sigmoid(s, z));
+                g.put(s, panel, row, 1, 4, [r, z]);
+            }
+        }
+        for panel in g.panels.clone() {
+            for row in 0..g.rows {
+                let [n_x, r, z, n_h] = g.pre(s, panel, row);
                 let n = divide(s, tanh(s, s.mul_add(r, n_h, n_x)));
                 let at = g.at::<S>(0, panel, row);
                 let h = s.load(&g.states[at..]);

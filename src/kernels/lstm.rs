@@ -38,6 +38,12 @@ impl<F: Float> Kernel<F> for Step<'_, F> {
                 let [i, f, g, o] = gates.pre(s, panel, row);
                 let (i, f) = divide_both(s, sigmoid(s, i), sigmoid(s, f));
                 let (g, o) = divide_both(s, tanh(s, g), sigmoid(s, o));
+                gates.put(s, panel, row, 0, 4, [i, f, g, o]);
+            }
+        }
+        for panel in gates.panels.clone() {
+            for row in 0..gates.rows {
+                let [i, f, g, o] = gates.pre(s, panel, row);
                 let (at_h, at_c) = (gates.at::<S>(0, panel, row), gates.at::<S>(1, panel, row));
                 let c = s.load(&gates.states[at_c..]);
                 let next = cell(s, i, f, g, c);

@@ -16,7 +16,7 @@ use crate::kernels::product::{At, Left, Outputs, Product, Rows, Sum, panels_at_o
 use crate::simd::{Dispatch, Isa};
 use std::ops::Range;
 
-/// From this many rows on, a panel at a time.
+/// From this many rows on, and for a single step, a panel at a time.
 const FUSED_ROWS: usize = 12;
 
 /// A layer's direction: its sizes and its place among all (layer · directions + direction).
@@ -90,6 +90,9 @@ pub(crate) struct Workspace<F> {
     spare: Aligned<F>,
     /// The inputs of the rows in `pre`.
     inputs: Aligned<F>,
+    /// Whether the next step takes the last panel first: to and fro, it finds in the caches what the step
+    /// before left there.
+    backwards: bool,
     /// From one row to the next in the states and in the inputs.
     state_row: usize,
     input_row: usize,
@@ -110,6 +113,7 @@ impl<F: Dispatch> Workspace<F> {
             next: Aligned::zeros(state * scan.cell.states(), "scratch")?,
             spare: Aligned::zeros(spare, "scratch")?,
             inputs: Aligned::zeros(projected * input_row, "scratch")?,
+            backwards: false,
             state_row,
             input_row,
         })
@@ -135,10 +139,10 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         let (mut step, mut taken) = (0, 0);
         while step < self.walk.steps() {
             let active = self.walk.active(step);
-            let fused = active >= FUSED_ROWS;
-            let chunk = if fused { 1 } else { (GROUP / active).min(self.walk.steps() - step) };
+            let few = active < FUSED_ROWS;
+            let chunk = if few { (GROUP / active).min(self.walk.steps() - step) } else { 1 };
             let rows = self.gather(step..step + chunk);
-            if fused {
+            if chunk == 1 {
                 self.panel_by_panel(active, taken);
                 self.end_step(step, active, &mut taken);
             } else {
@@ -146,7 +150,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
                 let mut first = 0;
                 for s in step..step + chunk {
                     let active = self.walk.active(s);
-                    self.recur(first, active, rows, taken, s % 2 == 1);
+                    self.recur(first, active, rows, taken);
                     self.end_step(s, active, &mut taken);
                     first += active;
                 }
@@ -206,8 +210,10 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         let all = self.scan.padded::<F>() / self.lanes();
         for (p, phase) in self.scan.cell.phases().iter().enumerate() {
             let at_once = panels_at_once(active, phase.h.len());
-            for panel in (0..all).step_by(at_once) {
-                let panels = panel..all.min(panel + at_once);
+            let groups = all.div_ceil(at_once);
+            for group in 0..groups {
+                let first = at_once * if self.work.backwards { groups - 1 - group } else { group };
+                let panels = first..all.min(first + at_once);
                 self.add_bias(p, panels.clone(), active, 0);
                 self.project_phase(p, phase, panels.clone(), active, 0);
                 self.recur_phase(p, phase, panels.clone(), active, 0, active, false);
@@ -227,7 +233,8 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     }
 
     /// One step of `active` rows, the `rows` gathered ones' from `first` on.
-    fn recur(&mut self, first: usize, active: usize, rows: usize, taken: usize, backwards: bool) {
+    fn recur(&mut self, first: usize, active: usize, rows: usize, taken: usize) {
+        let backwards = self.work.backwards;
         let panels = self.scan.padded::<F>() / self.lanes();
         for (p, phase) in self.scan.cell.phases().iter().enumerate() {
             let at = rows * self.scan.padded::<F>() * phase.base + first * phase.slots * self.lanes();
@@ -266,7 +273,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         let gates = Gates {
             rows: active,
             panels,
-            pre: &self.work.pre[at..],
+            pre: &mut self.work.pre[at..],
             pre_panel: rows * self.scan.cell.phases()[phase].slots * F::lanes(self.scan.isa),
             states: &self.work.states,
             next: &mut self.work.next,
@@ -300,6 +307,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             }
         }
         std::mem::swap(&mut self.work.states, &mut self.work.next);
+        self.work.backwards = !self.work.backwards;
         *taken += active;
     }
 }
