@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-Array: TypeAlias = "NDArray[Any]"
-Shape: TypeAlias = "tuple[int | str, ...]"
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Shape: TypeAlias = tuple[int | str, ...]
 
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 
@@ -28,7 +28,8 @@ def as_float_dtype(dtype: Any) -> np.dtype[Any]:
     if found is None or dtype is None or found not in _FLOATS:
         msg = f"dtype: expected float32 or float64, got {dtype!r}"
         raise TypeError(msg)
-    return found.newbyteorder("=")
+    native: np.dtype[Any] = found.newbyteorder("=")
+    return native
 
 
 def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
@@ -73,7 +74,9 @@ def _as_ndarray(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
             return np.from_dlpack(value)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:
             device = getattr(value, "__dlpack_device__", lambda: "unknown")()
-            msg = f"{name}: expected an array in CPU memory, got {_describe(value)} on device {device}: {error}"
+            msg = (
+                f"{name}: expected an array in CPU memory, got {_describe(value)} on device {device}: {error}"
+            )
             raise TypeError(msg) from error
     try:
         return np.asarray(value)

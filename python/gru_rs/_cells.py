@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ._arrays import Array
     from ._core import Tape as CoreTape
 
+    _Arguments: TypeAlias = tuple[Array, int, int, list[Array], None]
+
 
 class _Cell(Weighted):
     """One step of a GRU or LSTM."""
@@ -22,7 +24,7 @@ class _Cell(Weighted):
     def _named(self) -> Names:
         return [(name.removesuffix("_l0"), *rest) for name, *rest in super()._named()]  # type: ignore[misc]
 
-    def _states(self, name: str, value: Any) -> list[Any]:
+    def _states(self, name: str, value: Any) -> list[Any]:  # noqa: ARG002
         """The states in `value`, none for None."""
         return [] if value is None else [value]
 
@@ -40,12 +42,12 @@ class _Cell(Weighted):
             arrays.append(array)
         return arrays
 
-    def _run(self, x: ArrayLike, h: Any) -> tuple[tuple[int, ...], list[Any]]:
+    def _run(self, x: ArrayLike, h: Any) -> tuple[tuple[int, ...], _Arguments]:
         given = as_array("x", x, self._dtype)
         expect_shape("x", given, ("B", self._input_size), (self._input_size,))
         rows = given.shape[:-1]
         shape = (*rows, self._hidden_size)
-        return shape, [given, rows[0] if rows else 1, 1, self._checked("h", h, shape), None]
+        return shape, (given, rows[0] if rows else 1, 1, self._checked("h", h, shape), None)
 
     def __call__(self, x: ArrayLike, h: Any = None, *, out: Any = None) -> Any:
         """One step.

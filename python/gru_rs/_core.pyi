@@ -4,12 +4,27 @@ from typing import Any, final
 
 from numpy.typing import ArrayLike, NDArray
 
+__all__ = [
+    "FlatView",
+    "Memory",
+    "Rnn",
+    "Rule",
+    "Stream",
+    "Tape",
+    "__version__",
+    "commit",
+    "fma_peak",
+    "isa",
+    "isa_available",
+]
+
 __version__: str
 commit: str
 
 def fma_peak() -> float: ...
 def isa() -> str: ...
 def isa_available() -> list[str]: ...
+
 @final
 class Rnn:
     def __new__(

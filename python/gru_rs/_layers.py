@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ._arrays import Array
     from ._core import Stream
     from ._core import Tape as CoreTape
+
+    _Arguments: TypeAlias = tuple[Array, int, int, list[Array], list[int] | None]
 
 
 class _Layer(Weighted):
@@ -78,7 +80,7 @@ class _Layer(Weighted):
         names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"]
         return [*names, "dtype", "seed"]
 
-    def _states(self, names: Sequence[str], value: Any) -> list[Any]:
+    def _states(self, names: Sequence[str], value: Any) -> list[Any]:  # noqa: ARG002
         """The states in `value`, none for None."""
         return [] if value is None else [value]
 
@@ -123,7 +125,7 @@ class _Layer(Weighted):
             raise ValueError(msg)
         return self._core.stream(None if batch_size is None else as_size("batch_size", batch_size))
 
-    def _run(self, x: ArrayLike, h0: Any, lengths: Any) -> tuple[_Frame, list[Any]]:
+    def _run(self, x: ArrayLike, h0: Any, lengths: Any) -> tuple[_Frame, _Arguments]:
         """The checked arguments of a call."""
         given = as_array("x", x, self._dtype)
         axes = ("B", "T") if self._batch_first else ("T", "B")
@@ -136,7 +138,7 @@ class _Layer(Weighted):
             expect_shape(name, state, frame.state_shape)
             states.append(state)
         steps = None if lengths is None else as_lengths(lengths, frame.batch, frame.seq)
-        return frame, [given, frame.batch, frame.seq, states, steps]
+        return frame, (given, frame.batch, frame.seq, states, steps)
 
     def __call__(
         self, x: ArrayLike, h0: Any = None, *, lengths: ArrayLike | Sequence[int] | None = None
@@ -282,7 +284,8 @@ class Tape:
         names = layer._state_names("dh_n")
         d_states = []
         for name, value in zip(names, layer._states(names, dh_n), strict=False):
-            d_state = np.zeros(frame.state_shape, layer.dtype) if value is None else as_array(name, value, layer.dtype)
+            given = np.zeros(frame.state_shape, layer.dtype) if value is None else value
+            d_state = as_array(name, given, layer.dtype)
             expect_shape(name, d_state, frame.state_shape)
             d_states.append(d_state)
         x, states, flat = self._core.backward(d_y, d_states)

@@ -70,7 +70,11 @@ class SGD(_Optimizer):
     def __init__(
         self, lr: float, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
     ) -> None:
-        rate, mu, decay = as_real("lr", lr), as_real("momentum", momentum), as_real("weight_decay", weight_decay)
+        rate, mu, decay = (
+            as_real("lr", lr),
+            as_real("momentum", momentum),
+            as_real("weight_decay", weight_decay),
+        )
         super().__init__(Rule.sgd(rate, mu, as_flag("nesterov", nesterov), decay))
         self._repr = f"SGD({rate}, momentum={mu}, nesterov={nesterov}, weight_decay={decay})"
 

@@ -191,8 +191,13 @@ class Weighted:
 
     def __repr__(self) -> str:
         sizes = f"{self.input_size}, {self.hidden_size}"
-        defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
-        defaults |= {"reset_after": True, "dtype": np.dtype(np.float32), "seed": None}
+        defaults: dict[str, Any] = {
+            "num_layers": 1,
+            "dropout": 0.0,
+            "seed": None,
+            "dtype": np.dtype(np.float32),
+        }
+        defaults |= {"bias": True, "reset_after": True, "batch_first": False, "bidirectional": False}
         given = {name: getattr(self, name) for name in self._arguments()[2:]}
         changed = {name: value for name, value in given.items() if value != defaults[name]}
         if "dtype" in changed:
