@@ -24,6 +24,13 @@ fn exp_parts<F: Float, S: Simd<F>>(s: S, x: S::V) -> (S::V, S::V) {
     (s.shift_to_exponent(shifted), s.mul_add(s.mul(r, r), q, r))
 }
 
+/// eˣ for |x| up to the limits of [`sigmoid`] and [`tanh`].
+#[inline(always)]
+pub fn exp<F: Float, S: Simd<F>>(s: S, x: S::V) -> S::V {
+    let (scale, p) = exp_parts(s, x);
+    s.mul_add(scale, p, scale)
+}
+
 #[inline(always)]
 fn clamp<F: Float, S: Simd<F>>(s: S, x: S::V, limit: F) -> S::V {
     s.min(s.splat(limit), s.max(s.splat(-limit), x))
@@ -40,9 +47,8 @@ pub struct Quotient<V> {
 #[inline(always)]
 pub fn sigmoid<F: Float, S: Simd<F>>(s: S, x: S::V) -> Quotient<S::V> {
     let x = clamp(s, s.sub(s.splat(F::ZERO), x), F::SIGMOID_LIMIT);
-    let (scale, p) = exp_parts(s, x);
     let one = s.splat(F::ONE);
-    Quotient { over: one, under: s.add(one, s.mul_add(scale, p, scale)) }
+    Quotient { over: one, under: s.add(one, exp(s, x)) }
 }
 
 /// tanh(x) = m / (m + 2) with m = e²ˣ − 1.
