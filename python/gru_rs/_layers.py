@@ -40,12 +40,6 @@ class _Layer(Weighted):
         self._batch_first = as_flag("batch_first", batch_first)
         self._bidirectional = as_flag("bidirectional", bidirectional)
         self._dropout = as_real("dropout", dropout)
-        if not 0 <= self._dropout < 1:
-            msg = f"dropout: expected a number from 0 to below 1, got {self._dropout}"
-            raise ValueError(msg)
-        if self._dropout > 0 and self._num_layers == 1:
-            msg = f"dropout: expected num_layers > 1, between which to drop, got {self._dropout} with 1"
-            raise ValueError(msg)
         super().__init__(
             input_size,
             hidden_size,

@@ -309,8 +309,8 @@ impl<F: Float, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> K
     }
 }
 
-/// One term of every sum of the tile: row number k by the columns at `at`. What there is less of, rows or columns, waits in registers
-/// while the other passes.
+/// One term of every sum of the tile: row number k by the columns at `at`. What there is less of, rows or
+/// columns, waits in registers while the other passes.
 #[inline(always)]
 fn multiply_add<F: Float, S: Simd<F>, L: LeftTile<F>, const M: usize, const P: usize, const W: usize>(
     s: S, rows: &L::Tile<'_, M>, k: usize, columns: &[&[F]; P], at: usize, total: &mut [[[S::V; W]; P]; M],

@@ -1,4 +1,4 @@
-//! Element-wise work on whole buffers: the optimizers' updates, sums, masks. Only operations that
+//! Element-wise work on whole buffers: the optimizers' updates. Only operations that
 //! round the same everywhere, so plain loops that the compiler turns into vectors.
 
 use crate::float::Float;
@@ -61,6 +61,8 @@ pub struct Adam<'a, F> {
     pub square: &'a mut [F],
     /// (β₁, β₂)
     pub betas: (F, F),
+    /// (1 − β₁, 1 − β₂), rounded once: from a rounded β₂ near 1 the difference would keep few digits.
+    pub complements: (F, F),
     /// η / (1 − β₁ᵗ)
     pub rate: F,
     /// 1 / √(1 − β₂ᵗ)
@@ -79,7 +81,7 @@ impl<F: Float> Kernel<F> for Adam<'_, F> {
     #[inline(always)]
     fn run<S: Simd<F>>(self, _: S) {
         let (b1, b2) = self.betas;
-        let (c1, c2) = (F::ONE - b1, F::ONE - b2);
+        let (c1, c2) = self.complements;
         let moments = self.mean.iter_mut().zip(self.square);
         for ((w, &g), (m, v)) in self.weights.iter_mut().zip(self.gradients).zip(moments) {
             let g = g + self.weight_decay * *w;

@@ -144,6 +144,7 @@ impl Rule {
                     mean,
                     square,
                     betas: (f(adam.betas.0), f(adam.betas.1)),
+                    complements: (f(1.0 - adam.betas.0), f(1.0 - adam.betas.1)),
                     rate: f(adam.learning_rate / (1.0 - memory.powers.0)),
                     scale: f(1.0 / (1.0 - memory.powers.1).sqrt()),
                     epsilon: f(adam.epsilon),

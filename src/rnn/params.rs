@@ -92,6 +92,10 @@ impl Config {
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(Error::value("dropout", "a number of [0, 1)", self.dropout));
         }
+        if self.dropout > 0.0 && self.layers == 1 {
+            let got = format!("{} with 1 layer", self.dropout);
+            return Err(Error::value("dropout", "num_layers > 1, between which to drop,", got));
+        }
         let wide = self.input.max(shape::product("hidden_size", &[self.directions(), self.hidden])?);
         // Twice: the packed copies are padded.
         let sizes =
@@ -175,8 +179,8 @@ pub(crate) struct Weights<F> {
     pub flat: Vec<F>,
     /// Raised by every write.
     pub version: u64,
-    forward: OnceLock<Result<Vec<Vec<PhasePack<F>>>>>,
-    backward: OnceLock<Result<Vec<BackwardPack<F>>>>,
+    forward: OnceLock<Vec<Vec<PhasePack<F>>>>,
+    backward: OnceLock<Vec<BackwardPack<F>>>,
 }
 
 impl<F: Dispatch> Weights<F> {
@@ -206,20 +210,18 @@ impl<F: Dispatch> Weights<F> {
 
     /// For each layer and direction in order, its phases.
     pub fn forward(&self, config: &Config, isa: Isa) -> Result<&[Vec<PhasePack<F>>]> {
-        let packs = self.forward.get_or_init(|| {
+        once(&self.forward, || {
             let scans = config.scans();
             scans.map(|(layer, _, part)| self.pack_forward(config, layer, &part, F::lanes(isa))).collect()
-        });
-        packs.as_deref().map_err(Error::clone)
+        })
     }
 
     /// For each layer and direction in order.
     pub fn backward(&self, config: &Config, isa: Isa) -> Result<&[BackwardPack<F>]> {
-        let packs = self.backward.get_or_init(|| {
+        once(&self.backward, || {
             let scans = config.scans();
             scans.map(|(layer, _, part)| self.pack_backward(config, layer, &part, F::lanes(isa))).collect()
-        });
-        packs.as_deref().map_err(Error::clone)
+        })
     }
 
     fn pack_forward(&self, config: &Config, layer: usize, part: &Part, lanes: usize) -> Result<Vec<PhasePack<F>>> {
@@ -259,6 +261,14 @@ impl<F: Dispatch> Weights<F> {
         let w_ih = pack::by_columns(w_ih, &row_blocks(&x_gates, units), units, config.inputs(layer), lanes)?;
         let pack_hh = |phase: &Phase| pack::by_columns(w_hh, &row_blocks(phase.h, units), units, units, lanes);
         Ok(BackwardPack { w_ih, w_hh: config.cell.phases().iter().map(pack_hh).collect::<Result<_>>()? })
+    }
+}
+
+/// What was made before, or is made now; a failure is not remembered, the next caller tries again.
+fn once<T>(cell: &OnceLock<Vec<T>>, make: impl FnOnce() -> Result<Vec<T>>) -> Result<&[T]> {
+    match cell.get() {
+        Some(made) => Ok(made),
+        None => make().map(|made| &cell.get_or_init(|| made)[..]),
     }
 }
 

@@ -6,7 +6,7 @@ use super::params::{Config, Weights};
 use super::scan::{Forward, Io, Kept, Scan, Workspace};
 use super::sequence::{Array, Walk};
 use super::stream::Stream;
-use super::tape::Tape;
+use super::tape::{Record, Tape};
 use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
 use crate::rng::{self, Rng};
@@ -189,9 +189,10 @@ impl<F: Dispatch> Rnn<F> {
         let rows = self.check(batch)?;
         let draw = || self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
         let seed = if self.config().dropout > 0.0 { seed.unwrap_or_else(draw) } else { 0 };
-        let mut tape = Tape::new(self.shared.clone(), batch, rows.clone(), seed)?;
-        let output = self.pass(batch, &rows, Some(&mut tape))?;
-        Ok((output, tape))
+        let inputs = vec![copied(batch.x, "tape")?];
+        let mut record = Record { weights: self.shared.weights(), inputs, kept: Vec::new() };
+        let output = self.pass(batch, &rows, Some((&mut record, seed)))?;
+        Ok((output, Tape::new(self.shared.clone(), batch, rows, seed, record)))
     }
 
     /// One step at a time for `batch` independent sequences.
@@ -207,9 +208,11 @@ impl<F: Dispatch> Rnn<F> {
         Rows::new(batch.batch, batch.seq, batch.lengths)
     }
 
-    fn pass(&self, batch: &Batch<'_, F>, rows: &Rows, mut tape: Option<&mut Tape<F>>) -> Result<Output<F>> {
+    fn pass(
+        &self, batch: &Batch<'_, F>, rows: &Rows, mut training: Option<(&mut Record<F>, u64)>,
+    ) -> Result<Output<F>> {
         let config = self.config();
-        let weights = tape.as_ref().map_or_else(|| self.shared.weights(), |tape| tape.weights.clone());
+        let weights = training.as_ref().map_or_else(|| self.shared.weights(), |(record, _)| record.weights.clone());
         let packs = weights.forward(config, self.shared.isa)?;
         let array = |width| Array::new(config.batch_first, batch.batch, batch.seq, width);
         let state_len = config.layers * config.directions() * batch.batch * config.hidden;
@@ -219,7 +222,7 @@ impl<F: Dispatch> Rnn<F> {
             let mut y = zeros(batch.seq * batch.batch * config.outputs(), "output")?;
             for direction in 0..config.directions() {
                 let scan = self.shared.scan(layer, direction);
-                let mut kept = tape.is_some().then(|| Kept::new(&scan, rows.total())).transpose()?;
+                let mut kept = training.is_some().then(|| Kept::new(&scan, rows.total())).transpose()?;
                 let mut io = Io {
                     batch: batch.batch,
                     x: below.as_deref().unwrap_or(batch.x),
@@ -230,21 +233,18 @@ impl<F: Dispatch> Rnn<F> {
                     finals: &mut states,
                 };
                 run_scan(scan, &packs[scan.index], rows, direction == 1, &mut io, kept.as_mut())?;
-                if let (Some(tape), Some(kept)) = (tape.as_deref_mut(), kept) {
-                    tape.keep(kept);
+                if let (Some((record, _)), Some(kept)) = (&mut training, kept) {
+                    record.kept.push(kept);
                 }
             }
             if layer + 1 == config.layers {
                 return Ok(Output { y, states });
             }
-            below = Some(match tape.as_deref_mut() {
-                Some(tape) => {
-                    mask(&mut y, config.dropout, tape.seed, layer);
-                    tape.keep_input(copied(&y, "tape")?);
-                    y
-                }
-                None => y,
-            });
+            if let Some((record, seed)) = &mut training {
+                mask(&mut y, config.dropout, *seed, layer);
+                record.inputs.push(copied(&y, "tape")?);
+            }
+            below = Some(y);
         }
         unreachable!("a stack has a layer")
     }
