@@ -71,10 +71,12 @@ format: $(DEVELOPED) ## format all code, and mend what the linters can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-.PHONY: test test-rust test-python test-slow doctest examples
-test: test-rust test-python ## all tests, with few Hypothesis examples
+.PHONY: test test-rust test-speed test-python test-slow doctest examples
+test: test-rust test-speed test-python ## all tests, with few Hypothesis examples
 test-rust:
 	cargo test
+test-speed: ## the kernels' share of the peak, with optimization
+	cargo test --release --test speed
 test-python: $(DEVELOPED)
 	$(BIN)/python -m pytest tests/python
 test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples
