@@ -5,7 +5,7 @@ It must not know how a layer is called.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,7 +59,7 @@ class Weighted:
             batch_first,
             dropout,
             bidirectional,
-            secrets.randbits(64) if self._seed is None else self._seed,
+            int.from_bytes(os.urandom(8), "little") if self._seed is None else self._seed,
         )
         self._names = self._named()
 

@@ -141,14 +141,15 @@ impl<F: Float> Kernel<F> for Product<'_, '_, F> {
     fn run<S: Simd<F>>(mut self, s: S) {
         let count = self.panels.len();
         let at_once = panels_at_once(self.rows, self.w.width);
+        let heights = tile_heights(self.rows, tallest(self.w.width));
         let groups = count.div_ceil(at_once);
         for g in 0..groups {
             let first = at_once * if self.backwards { groups - 1 - g } else { g };
             if first + at_once <= count {
-                self.depth_blocks(s, first, at_once);
+                self.depth_blocks(s, first, at_once, heights);
             } else {
                 for panel in first..count {
-                    self.depth_blocks(s, panel, 1);
+                    self.depth_blocks(s, panel, 1, heights);
                 }
             }
         }
@@ -158,8 +159,8 @@ impl<F: Float> Kernel<F> for Product<'_, '_, F> {
 impl<F: Float> Product<'_, '_, F> {
     /// All rows by `count` panels, one block of k after another.
     #[inline(always)]
-    fn depth_blocks<S: Simd<F>>(&mut self, s: S, panel: usize, count: usize) {
-        let (rows, taller, tiles) = tile_heights(self.rows, tallest(self.w.width));
+    fn depth_blocks<S: Simd<F>>(&mut self, s: S, panel: usize, count: usize, heights: (usize, usize, usize)) {
+        let (rows, taller, tiles) = heights;
         for begin in (0..self.w.depth).step_by(BLOCK) {
             let depth = BLOCK.min(self.w.depth - begin);
             self.strip(s, panel, count, begin..begin + depth, 0, rows + 1, taller);

@@ -1,7 +1,7 @@
 //! Layers and tapes.
 
 use super::arrays::{Number, borrow, borrow_all, give, give_all, slices};
-use super::stream::Stream;
+use super::stream::{Stepper, Stream};
 use super::{Either, each};
 use crate::rnn;
 use crate::{Batch, Cell, Config, Reset};
@@ -70,12 +70,11 @@ impl Rnn {
 
     /// One step at a time.
     fn stream(&self, batch: Option<usize>) -> PyResult<Stream> {
-        let rows = batch.unwrap_or(1);
-        let (config, stream) = match &self.0 {
-            Either::F32(rnn) => (rnn.config(), Either::F32(Mutex::new(rnn.stream(rows)?))),
-            Either::F64(rnn) => (rnn.config(), Either::F64(Mutex::new(rnn.stream(rows)?))),
+        let (config, stepper) = match &self.0 {
+            Either::F32(rnn) => (rnn.config(), Either::F32(Stepper::new(rnn, batch)?)),
+            Either::F64(rnn) => (rnn.config(), Either::F64(Stepper::new(rnn, batch)?)),
         };
-        Ok(Stream::new(stream, config, batch))
+        Ok(Stream::new(stepper, config, batch))
     }
 
     /// All parameters at this moment.

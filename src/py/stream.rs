@@ -3,7 +3,8 @@
 
 use super::arrays::{Number, borrow};
 use super::{Either, each};
-use crate::{Config, rnn};
+use crate::buffer::zeros;
+use crate::{Config, Result, rnn};
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -19,7 +20,7 @@ const DETACH: usize = 400_000;
 /// ``(batch_size, hidden_size)``; the array is the caller's to keep unless ``out`` was given.
 #[pyclass(frozen, module = "gru_rs._core")]
 pub(crate) struct Stream {
-    stream: Either<Mutex<rnn::stream::Stream<f32>>, Mutex<rnn::stream::Stream<f64>>>,
+    stepper: Either<Mutex<Stepper<f32>>, Mutex<Stepper<f64>>>,
     /// The rows, if there is an axis of them.
     batch: Option<usize>,
     input: usize,
@@ -27,13 +28,27 @@ pub(crate) struct Stream {
     detach: bool,
 }
 
+/// A stream with room for one output, which is copied to a new array: that costs less than having NumPy
+/// clear one and lend it to be written.
+pub(super) struct Stepper<F> {
+    stream: rnn::stream::Stream<F>,
+    y: Vec<F>,
+}
+
+impl<F: Number> Stepper<F> {
+    pub fn new(layer: &rnn::stack::Rnn<F>, batch: Option<usize>) -> Result<Mutex<Self>> {
+        let stream = layer.stream(batch.unwrap_or(1))?;
+        let y = zeros(stream.batch() * layer.config().hidden, "stream")?;
+        Ok(Mutex::new(Self { stream, y }))
+    }
+}
+
 impl Stream {
     pub(super) fn new(
-        stream: Either<Mutex<rnn::stream::Stream<f32>>, Mutex<rnn::stream::Stream<f64>>>, config: &Config,
-        batch: Option<usize>,
+        stepper: Either<Mutex<Stepper<f32>>, Mutex<Stepper<f64>>>, config: &Config, batch: Option<usize>,
     ) -> Self {
         let detach = config.parameters().saturating_mul(batch.unwrap_or(1)) > DETACH;
-        Self { stream, batch, input: config.input, hidden: config.hidden, detach }
+        Self { stepper, batch, input: config.input, hidden: config.hidden, detach }
     }
 
     /// Whether an array is `(width,)` or `(batch, width)`.
@@ -52,31 +67,11 @@ impl Stream {
     }
 
     fn step<'py, F: Number>(
-        &self, py: Python<'py>, stream: &Mutex<rnn::stream::Stream<F>>, x_t: &Bound<'py, PyAny>,
-        out: Option<Bound<'py, PyAny>>,
+        &self, py: Python<'py>, stepper: &Mutex<Stepper<F>>, x_t: &Bound<'py, PyAny>, out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let x = match x_t.cast::<PyArrayDyn<F>>() {
             Ok(x) if x.is_c_contiguous() && self.fits(x.shape(), self.input) => x.try_readonly()?,
             _ => borrow(&self.sorted_out(py, "as_step", "x_t", x_t, self.input, F::NAME)?)?,
-        };
-        let refused = |out: &Bound<'py, PyAny>| {
-            let reason = self.sorted_out(py, "check_out", "out", out, self.hidden, F::NAME).err();
-            let shared = "out: expected an array of its own, got x_t or one in use";
-            reason.unwrap_or_else(|| PyValueError::new_err(shared))
-        };
-        let out = match out {
-            Some(out) => match out.cast_into::<PyArrayDyn<F>>() {
-                Ok(out) if out.is_c_contiguous() && self.fits(out.shape(), self.hidden) => out,
-                Ok(out) => return Err(refused(out.as_any())),
-                Err(error) => return Err(refused(&error.into_inner())),
-            },
-            None => {
-                let y = PyArray1::<F>::zeros(py, self.batch.unwrap_or(1) * self.hidden, false);
-                match self.batch {
-                    None => y.to_dyn().clone(),
-                    Some(batch) => y.reshape([batch, self.hidden])?.to_dyn().clone(),
-                }
-            }
         };
         // Misaligned: a copy that is not.
         let x = match x.as_slice() {
@@ -84,19 +79,35 @@ impl Stream {
             Err(_) => borrow(&self.sorted_out(py, "as_step", "x_t", x_t, self.input, F::NAME)?)?,
         };
         let x = x.as_slice()?;
-        let mut y = out.try_readwrite().map_err(|_| refused(out.as_any()))?;
-        let y = y.as_slice_mut().map_err(|_| refused(out.as_any()))?;
-        let mut step = || {
-            let busy = "this stream is in use by another thread: one stream, one step at a time";
-            let mut stream = stream.try_lock().map_err(|_| PyRuntimeError::new_err(busy))?;
-            Ok::<_, PyErr>(stream.step(x, y)?)
+        let busy = "this stream is in use by another thread: one stream, one step at a time";
+        let mut stepper = stepper.try_lock().map_err(|_| PyRuntimeError::new_err(busy))?;
+        let Stepper { stream, y } = &mut *stepper;
+        let Some(out) = out else {
+            self.run(py, stream, x, y)?;
+            return Ok(match self.batch {
+                None => PyArray1::from_slice(py, y).into_any(),
+                Some(batch) => PyArray1::from_slice(py, y).reshape([batch, self.hidden])?.into_any(),
+            });
         };
-        if self.detach {
-            py.detach(step)?
-        } else {
-            step()?
-        }
+        let refused = |out: &Bound<'py, PyAny>| {
+            let reason = self.sorted_out(py, "check_out", "out", out, self.hidden, F::NAME).err();
+            let shared = "out: expected an array of its own, got x_t or one in use";
+            reason.unwrap_or_else(|| PyValueError::new_err(shared))
+        };
+        let out = match out.cast_into::<PyArrayDyn<F>>() {
+            Ok(out) if out.is_c_contiguous() && self.fits(out.shape(), self.hidden) => out,
+            Ok(out) => return Err(refused(out.as_any())),
+            Err(error) => return Err(refused(&error.into_inner())),
+        };
+        let mut y = out.try_readwrite().map_err(|_| refused(out.as_any()))?;
+        self.run(py, stream, x, y.as_slice_mut().map_err(|_| refused(out.as_any()))?)?;
         Ok(out.into_any())
+    }
+
+    fn run<F: Number>(
+        &self, py: Python<'_>, stream: &mut rnn::stream::Stream<F>, x: &[F], y: &mut [F],
+    ) -> PyResult<()> {
+        Ok(if self.detach { py.detach(|| stream.step(x, y)) } else { stream.step(x, y) }?)
     }
 
     /// What Python makes of an argument, or its error.
@@ -114,7 +125,7 @@ impl Stream {
     fn __call__<'py>(
         &self, py: Python<'py>, x_t: &Bound<'py, PyAny>, out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        each!(&self.stream, stream => self.step(py, stream, x_t, out))
+        each!(&self.stepper, stepper => self.step(py, stepper, x_t, out))
     }
 
     /// The rows given to ``stream``, or None.

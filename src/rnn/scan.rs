@@ -83,7 +83,7 @@ pub(crate) struct Io<'a, F> {
 pub(crate) struct Workspace<F> {
     /// Pre-activations.
     pre: Aligned<F>,
-    /// The states before a step, then those after it.
+    /// The states before a step, then those after it. They stay from call to call: a stream's memory.
     states: Aligned<F>,
     next: Aligned<F>,
     /// r ⊙ h and z.
@@ -133,16 +133,15 @@ pub(crate) struct Forward<'a, 'io, F> {
 }
 
 impl<F: Dispatch> Forward<'_, '_, F> {
-    /// All steps.
-    pub fn run(mut self) {
-        self.begin();
+    /// All steps, from the states where [`Self::begin`] or the steps before left them.
+    pub fn steps(mut self) {
         let (mut step, mut taken) = (0, 0);
         while step < self.walk.steps() {
             let active = self.walk.active(step);
             let few = active < FUSED_ROWS;
             let chunk = if few { (GROUP / active).min(self.walk.steps() - step) } else { 1 };
             let rows = self.gather(step..step + chunk);
-            if chunk == 1 {
+            if !few {
                 self.panel_by_panel(active, taken);
                 self.end_step(step, active, &mut taken);
             } else {
@@ -183,7 +182,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     }
 
     /// The initial states, which are also the final ones of rows without steps.
-    fn begin(&mut self) {
+    pub fn begin(&mut self) {
         self.work.states.fill(F::ZERO);
         let (hidden, row_len, state) = (self.scan.hidden, self.work.state_row, self.state());
         for (i, initial) in self.io.initial.iter().enumerate() {
@@ -199,6 +198,12 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     /// Puts the biases where the sums begin.
     fn add_bias(&mut self, phase: usize, panels: Range<usize>, rows: usize, at: usize) {
         let row = self.scan.cell.phases()[phase].slots * self.lanes();
+        if rows == 1 {
+            // As the biases lie.
+            let all = panels.len() * row;
+            self.work.pre[at..at + all].copy_from_slice(&self.packs[phase].bias[panels.start * row..][..all]);
+            return;
+        }
         for (panel, out) in panels.zip(self.work.pre[at..].chunks_mut(rows * row)) {
             let bias = &self.packs[phase].bias[panel * row..][..row];
             out.chunks_exact_mut(row).for_each(|out| out.copy_from_slice(bias));
@@ -215,7 +220,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
                 let first = at_once * if self.work.backwards { groups - 1 - group } else { group };
                 let panels = first..all.min(first + at_once);
                 self.add_bias(p, panels.clone(), active, 0);
-                self.project_phase(p, phase, panels.clone(), active, 0);
+                self.project_phase(p, phase, panels.clone(), active, 0, false);
                 self.recur_phase(p, phase, panels.clone(), active, 0, active, false);
                 self.gates(p, panels, active, 0, active, taken);
             }
@@ -228,7 +233,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         for (p, phase) in self.scan.cell.phases().iter().enumerate() {
             let at = rows * self.scan.padded::<F>() * phase.base;
             self.add_bias(p, 0..panels, rows, at);
-            self.project_phase(p, phase, 0..panels, rows, at);
+            self.project_phase(p, phase, 0..panels, rows, at, self.work.backwards);
         }
     }
 
@@ -243,11 +248,13 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         }
     }
 
-    fn project_phase(&mut self, p: usize, phase: &Phase, panels: Range<usize>, rows: usize, at: usize) {
+    fn project_phase(
+        &mut self, p: usize, phase: &Phase, panels: Range<usize>, rows: usize, at: usize, backwards: bool,
+    ) {
         let a = Rows { data: &self.work.inputs[..], at: At::Stride { offset: 0, stride: self.work.input_row } };
         let (w, slots, isa) = (&self.packs[p].w_ih, phase.slots, self.scan.isa);
         let at = at + phase.x_at * F::lanes(isa);
-        multiply(isa, a, rows, w, panels, &mut self.work.pre[at..], slots, rows, false);
+        multiply(isa, a, rows, w, panels, &mut self.work.pre[at..], slots, rows, backwards);
     }
 
     #[allow(clippy::too_many_arguments, reason = "where the rows lie in a chunk")]

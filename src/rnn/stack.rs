@@ -263,7 +263,9 @@ fn run_scan<F: Dispatch>(
             Some(kept) => (&mut kept.gates[first * padded * scan.cell.kept()..], &mut kept.states[first * padded..]),
             None => (&mut [], &mut []),
         };
-        Forward { scan, packs, walk, io, work: &mut work, kept_gates, kept_states }.run();
+        let mut forward = Forward { scan, packs, walk, io, work: &mut work, kept_gates, kept_states };
+        forward.begin();
+        forward.steps();
         first += walk.total();
     }
     Ok(())

@@ -28,12 +28,10 @@ pub struct Stream<F> {
     shared: Arc<Shared<F>>,
     weights: Arc<Weights<F>>,
     rows: Rows,
-    /// The states, `(layers, batch, hidden)` each, and room for the next.
-    states: Vec<Vec<F>>,
-    next: Vec<Vec<F>>,
     /// A layer's output while it is the next one's input, and the other way round.
     between: [Vec<F>; 2],
-    work: Vec<Workspace<F>>,
+    /// Layer by layer, group by group of rows: among other things the states.
+    work: Vec<Vec<Workspace<F>>>,
 }
 
 impl<F: Dispatch> Stream<F> {
@@ -44,17 +42,18 @@ impl<F: Dispatch> Stream<F> {
             return Err(Error::value("stream", expected, "bidirectional=True"));
         }
         shape::positive("batch_size", batch)?;
-        let len = shape::product("batch_size", &[config.layers, batch, config.hidden])?;
-        let states = || (0..config.cell.states()).map(|_| zeros(len, "stream")).collect::<Result<Vec<_>>>();
+        shape::product("batch_size", &[config.layers, batch, config.hidden])?;
         let between = || zeros(batch * config.hidden, "stream");
-        let work = (0..config.layers).map(|layer| Workspace::new(&shared.scan(layer, 0), batch, 1));
+        let rows = Rows::new(batch, 1, None)?;
+        let works = |layer| {
+            let scan = shared.scan(layer, 0);
+            Walk::groups(&rows, false).map(|walk| Workspace::new(&scan, walk.len(), 1)).collect::<Result<_>>()
+        };
         Ok(Self {
             weights: shared.weights(),
-            rows: Rows::new(batch, 1, None)?,
-            states: states()?,
-            next: states()?,
             between: [between()?, between()?],
-            work: work.collect::<Result<_>>()?,
+            work: (0..config.layers).map(works).collect::<Result<_>>()?,
+            rows,
             shared,
         })
     }
@@ -73,28 +72,25 @@ impl<F: Dispatch> Stream<F> {
             self.weights = self.shared.weights();
         }
         let packs = self.weights.forward(config, self.shared.isa)?;
-        let [states_h, states_c] = [self.states.first(), self.states.get(1)].map(|s| s.map_or(&[][..], |s| &s[..]));
-        let initial = &[states_h, states_c][..self.states.len()];
         let [from, to] = &mut self.between;
-        for (layer, work) in self.work.iter_mut().enumerate() {
+        for (layer, groups) in self.work.iter_mut().enumerate() {
             let scan = self.shared.scan(layer, 0);
             let (first, last) = (layer == 0, layer + 1 == config.layers);
             let mut io = Io {
                 batch,
                 x: if first { x } else { from },
                 x_array: Array::new(false, batch, 1, scan.input),
-                initial,
+                initial: &[],
                 y: if last { y } else { to },
                 y_array: Array::new(false, batch, 1, config.hidden),
-                finals: &mut self.next,
+                finals: &mut [],
             };
-            for walk in Walk::groups(&self.rows, false) {
+            for (walk, work) in Walk::groups(&self.rows, false).zip(groups) {
                 let packs = &packs[layer];
-                Forward { scan, packs, walk, io: &mut io, work, kept_gates: &mut [], kept_states: &mut [] }.run();
+                Forward { scan, packs, walk, io: &mut io, work, kept_gates: &mut [], kept_states: &mut [] }.steps();
             }
             std::mem::swap(from, to);
         }
-        std::mem::swap(&mut self.states, &mut self.next);
         Ok(())
     }
 }
