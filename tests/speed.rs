@@ -2,7 +2,7 @@
 //! that is measured beside it, in an optimized build. Inlining or a lost target feature costs a factor of two to eighty.
 
 use gru_rs::kernels::peak::Peak;
-use gru_rs::kernels::product::{At, Left, Outputs, Panels, Product, Rows, Sum};
+use gru_rs::kernels::product::{At, Bias, Left, Outputs, Panels, Product, Rows, Sum};
 use gru_rs::{Dispatch, Isa};
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ fn share<F: Dispatch>(isa: Isa, rows: usize, width: usize) -> f64 {
         let a = Left::Rows(Rows { data: &a, at: At::Stride { offset: 0, stride: depth + 16 } });
         let c = Outputs { data: c, row: columns, panel: width * F::lanes(isa) };
         let w = Panels { data: &w, depth, width };
-        F::dispatch(isa, Product { a, rows, w, panels: 0..panels, backwards: false, sum: Sum::Chain, c });
+        F::dispatch(isa, Product { a, rows, w, panels: 0..panels, backwards: false, sum: Sum::Chain(Bias::NONE), c });
         2 * rows * depth * columns
     };
     let peak = || {

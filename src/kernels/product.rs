@@ -7,7 +7,7 @@
 //!
 //! Two ways to sum, both fixed by the shape alone so that neither threads nor instruction sets nor
 //! other rows change a bit: [`Sum::Chain`] carries each output through all k in one chain, starting
-//! from what C holds; [`Sum::Blocks`] sums [`BLOCK`] terms at a time from zero and adds the blocks to
+//! from a bias or from what C holds; [`Sum::Blocks`] sums [`BLOCK`] terms at a time from zero and adds the blocks to
 //! C in order, which keeps long sums accurate.
 
 use crate::float::Float;
@@ -47,12 +47,28 @@ pub fn tile_heights(rows: usize, tallest: usize) -> (usize, usize, usize) {
 }
 
 /// How the terms of an output are added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sum {
-    /// One chain over k from the value in C.
-    Chain,
+#[derive(Clone, Copy, Debug)]
+pub enum Sum<'a, F> {
+    /// One chain over k from the bias, or from the value in C.
+    Chain(Bias<'a, F>),
     /// Blocks of [`BLOCK`] terms, each from zero, added to C in order.
     Blocks,
+}
+
+/// Where some of the vectors of a panel begin, in every row.
+#[derive(Clone, Copy, Debug)]
+pub struct Bias<'a, F> {
+    /// The numbers: vector v of panel p at `p * panel + v * lanes`.
+    pub data: &'a [F],
+    /// From one panel to the next.
+    pub panel: usize,
+    /// The first vector that begins here; those before it begin with what C holds.
+    pub from: usize,
+}
+
+impl<F> Bias<'_, F> {
+    /// All begin with what C holds.
+    pub const NONE: Self = Self { data: &[], panel: 0, from: usize::MAX };
 }
 
 /// W: `panels × depth × width` vectors.
@@ -115,7 +131,7 @@ pub struct Outputs<'a, F> {
     pub panel: usize,
 }
 
-/// C[0..rows, panels] += A[0..rows] · W[.., panels]
+/// C[0..rows, panels] += A[0..rows] · W[.., panels], or = bias + A · W where there is a bias
 #[derive(Debug)]
 pub struct Product<'a, 'c, F> {
     /// A
@@ -129,7 +145,7 @@ pub struct Product<'a, 'c, F> {
     /// Last panel first: a walk to and fro finds the last panels still in cache.
     pub backwards: bool,
     /// How to add.
-    pub sum: Sum,
+    pub sum: Sum<'a, F>,
     /// C
     pub c: Outputs<'c, F>,
 }
@@ -267,11 +283,14 @@ impl<F: Float, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> K
             let rows = self.a.tile::<M>(first, w.depth, &self.depth);
             let tile = &mut c.data[first * c.row + self.panel * c.panel..];
             let mut total = [[[s.splat(F::ZERO); W]; P]; M];
-            if *sum == Sum::Chain {
+            if let Sum::Chain(bias) = sum {
+                let biased = if self.depth.start == 0 { bias.from } else { W };
                 for i in 0..M {
                     for p in 0..P {
                         let from = &tile[i * c.row + p * c.panel..][..vectors];
+                        let begin = (panels.start + self.panel + p) * bias.panel;
                         for v in 0..W {
+                            let from = if v < biased { from } else { &bias.data[begin..] };
                             total[i][p][v] = s.load(&from[v * S::LANES..]);
                         }
                     }
@@ -299,7 +318,7 @@ impl<F: Float, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> K
                     let to = &mut tile[i * c.row + p * c.panel..][..vectors];
                     for v in 0..W {
                         let out = &mut to[v * S::LANES..];
-                        if *sum == Sum::Blocks {
+                        if matches!(sum, Sum::Blocks) {
                             total[i][p][v] = s.add(s.load(out), total[i][p][v]);
                         }
                         s.store(total[i][p][v], out);

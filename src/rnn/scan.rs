@@ -1,6 +1,6 @@
 //! One layer in one direction over one group of rows, forward in time order of its walk.
 //!
-//! A step is, for each phase of the cell: pre-activations = bias, += W_ih x, += W_hh h, then the gates.
+//! A step is, for each phase of the cell: pre-activations = bias + W_ih x, += W_hh h, then the gates.
 //! With rows enough, a panel of units goes through all of that at once while its pre-activations are
 //! in the first-level cache. With few rows the inputs of several steps are projected together, so that
 //! W_ih is read once for all of them. The chain of additions is the same, so are the bits.
@@ -12,7 +12,7 @@ use crate::buffer::Aligned;
 use crate::error::Result;
 use crate::kernels::gates::Gates;
 use crate::kernels::pack::Packed;
-use crate::kernels::product::{At, Left, Outputs, Product, Rows, Sum, panels_at_once};
+use crate::kernels::product::{At, Bias, Left, Outputs, Product, Rows, Sum, panels_at_once};
 use crate::simd::{Dispatch, Isa};
 use std::ops::Range;
 
@@ -195,21 +195,6 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         }
     }
 
-    /// Puts the biases where the sums begin.
-    fn add_bias(&mut self, phase: usize, panels: Range<usize>, rows: usize, at: usize) {
-        let row = self.scan.cell.phases()[phase].slots * self.lanes();
-        if rows == 1 {
-            // As the biases lie.
-            let all = panels.len() * row;
-            self.work.pre[at..at + all].copy_from_slice(&self.packs[phase].bias[panels.start * row..][..all]);
-            return;
-        }
-        for (panel, out) in panels.zip(self.work.pre[at..].chunks_mut(rows * row)) {
-            let bias = &self.packs[phase].bias[panel * row..][..row];
-            out.chunks_exact_mut(row).for_each(|out| out.copy_from_slice(bias));
-        }
-    }
-
     /// One step of `active` rows, each tile's panels from bias to gates.
     fn panel_by_panel(&mut self, active: usize, taken: usize) {
         let all = self.scan.padded::<F>() / self.lanes();
@@ -219,7 +204,6 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             for group in 0..groups {
                 let first = at_once * if self.work.backwards { groups - 1 - group } else { group };
                 let panels = first..all.min(first + at_once);
-                self.add_bias(p, panels.clone(), active, 0);
                 self.project_phase(p, phase, panels.clone(), active, 0, false);
                 self.recur_phase(p, phase, panels.clone(), active, 0, active, false);
                 self.gates(p, panels, active, 0, active, taken);
@@ -232,7 +216,6 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         let panels = self.scan.padded::<F>() / self.lanes();
         for (p, phase) in self.scan.cell.phases().iter().enumerate() {
             let at = rows * self.scan.padded::<F>() * phase.base;
-            self.add_bias(p, 0..panels, rows, at);
             self.project_phase(p, phase, 0..panels, rows, at, self.work.backwards);
         }
     }
@@ -252,9 +235,11 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         &mut self, p: usize, phase: &Phase, panels: Range<usize>, rows: usize, at: usize, backwards: bool,
     ) {
         let a = Rows { data: &self.work.inputs[..], at: At::Stride { offset: 0, stride: self.work.input_row } };
-        let (w, slots, isa) = (&self.packs[p].w_ih, phase.slots, self.scan.isa);
-        let at = at + phase.x_at * F::lanes(isa);
-        multiply(isa, a, rows, w, panels, &mut self.work.pre[at..], slots, rows, backwards);
+        let (pack, slots, isa) = (&self.packs[p], phase.slots, self.scan.isa);
+        let first = phase.x_at * F::lanes(isa);
+        let bias = Bias { data: &pack.bias[first..], panel: slots * F::lanes(isa), from: 0 };
+        let pre = &mut self.work.pre[at + first..];
+        multiply(isa, a, rows, &pack.w_ih, bias, panels, pre, slots, rows, backwards);
     }
 
     #[allow(clippy::too_many_arguments, reason = "where the rows lie in a chunk")]
@@ -267,9 +252,13 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             Operand::Reset => &self.work.spare,
         };
         let a = Rows { data, at: At::Stride { offset: 0, stride: self.work.state_row } };
-        let (w, slots, isa) = (&self.packs[p].w_hh, phase.slots, self.scan.isa);
-        let at = at + phase.h_at * F::lanes(isa);
-        multiply(isa, a, active, w, panels, &mut self.work.pre[at..], slots, rows, backwards);
+        let (pack, slots, isa) = (&self.packs[p], phase.slots, self.scan.isa);
+        let first = phase.h_at * F::lanes(isa);
+        // Slots that x does not feed.
+        let from = phase.x_at + phase.x.len() - phase.h_at;
+        let bias = Bias { data: &pack.bias[first..], panel: slots * F::lanes(isa), from };
+        let pre = &mut self.work.pre[at + first..];
+        multiply(isa, a, active, &pack.w_hh, bias, panels, pre, slots, rows, backwards);
     }
 
     /// The gates of rows whose pre-activations begin at `at`, `rows` rows to a panel.
@@ -319,14 +308,14 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     }
 }
 
-/// pre += A W for the panels, `rows` pre-activation rows of `slots` vectors to a panel.
+/// pre = bias + A W, or pre += A W, for the panels, `rows` pre-activation rows of `slots` vectors to a panel.
 #[allow(clippy::too_many_arguments, reason = "the fields of a Product, in this file's terms")]
 fn multiply<F: Dispatch>(
-    isa: Isa, a: Rows<'_, F>, count: usize, w: &Packed<F>, panels: Range<usize>, pre: &mut [F], slots: usize,
-    rows: usize, backwards: bool,
+    isa: Isa, a: Rows<'_, F>, count: usize, w: &Packed<F>, bias: Bias<'_, F>, panels: Range<usize>, pre: &mut [F],
+    slots: usize, rows: usize, backwards: bool,
 ) {
     let row = slots * F::lanes(isa);
     let c = Outputs { data: pre, row, panel: rows * row };
-    let product = Product { a: Left::Rows(a), rows: count, w: w.panels(), panels, backwards, sum: Sum::Chain, c };
+    let product = Product { a: Left::Rows(a), rows: count, w: w.panels(), panels, backwards, sum: Sum::Chain(bias), c };
     F::dispatch(isa, product);
 }
