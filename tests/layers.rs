@@ -65,10 +65,20 @@ impl Case {
         let batch =
             Batch { x: &x, batch: self.batch, seq: self.seq, states: &states, lengths: self.lengths.as_deref() };
         let plain = rnn.run(&batch).unwrap();
+        self.leave_nans_behind(&rnn);
         let (output, mut tape) = rnn.forward(&batch, None).unwrap();
         assert_eq!(bits(&plain.y), bits(&output.y), "forward and run give the same bits");
         let gradients = tape.backward(Some(&cast::<F>(&data.d_y)), &d_states).unwrap();
         (rnn.flat().iter().map(|w| w.to_f64()).collect(), output, gradients)
+    }
+
+    /// Memory is used again: whatever a call reads it must have written itself.
+    fn leave_nans_behind<F: Dispatch>(&self, rnn: &Rnn<F>) {
+        let (batch, seq) = (self.batch + 1, self.seq + 1);
+        let x = vec![F::from_f64(f64::NAN); batch * seq * self.config.input];
+        let (output, mut tape) = rnn.forward(&Batch { x: &x, batch, seq, states: &[], lengths: None }, None).unwrap();
+        let gradients = tape.backward(Some(&output.y), &[]).unwrap();
+        assert!(gradients.flat.iter().all(|d| d.to_f64().is_nan()));
     }
 
     /// The same by the reference, row by row.

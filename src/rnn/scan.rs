@@ -8,7 +8,7 @@
 use super::cell::{Cell, Operand, Phase};
 use super::params::PhasePack;
 use super::sequence::{Array, GROUP, Walk};
-use crate::buffer::Aligned;
+use crate::buffer::{Aligned, Spare};
 use crate::error::Result;
 use crate::kernels::gates::Gates;
 use crate::kernels::pack::Packed;
@@ -58,10 +58,11 @@ pub(crate) struct Kept<F> {
 }
 
 impl<F: Dispatch> Kept<F> {
-    pub fn new(scan: &Scan, total: usize) -> Result<Self> {
+    /// For `total` steps, every number of which forward will write.
+    pub fn new(scan: &Scan, total: usize, spare: &Spare<F>) -> Result<Self> {
         let padded = scan.padded::<F>();
-        let gates = Aligned::zeros(total * padded * scan.cell.kept(), "tape")?;
-        Ok(Self { gates, states: Aligned::zeros(total * padded, "tape")? })
+        let gates = spare.take(total * padded * scan.cell.kept(), "tape")?;
+        Ok(Self { gates, states: spare.take(total * padded, "tape")? })
     }
 }
 
@@ -86,8 +87,8 @@ pub(crate) struct Workspace<F> {
     /// The states before a step, then those after it. They stay from call to call: a stream's memory.
     states: Aligned<F>,
     next: Aligned<F>,
-    /// r ⊙ h and z.
-    spare: Aligned<F>,
+    /// Reset-before: r ⊙ h and z.
+    reset: Aligned<F>,
     /// The inputs of the rows in `pre`.
     inputs: Aligned<F>,
     /// Whether the next step takes the last panel first: to and fro, it finds in the caches what the step
@@ -100,23 +101,28 @@ pub(crate) struct Workspace<F> {
 
 impl<F: Dispatch> Workspace<F> {
     /// For groups of up to `rows` rows of up to `steps` steps.
-    pub fn new(scan: &Scan, rows: usize, steps: usize) -> Result<Self> {
+    pub fn new(scan: &Scan, rows: usize, steps: usize, spare: &Spare<F>) -> Result<Self> {
         let rows = rows.min(GROUP);
         let state_row = Scan::stride::<F>(scan.padded::<F>());
         let input_row = Scan::stride::<F>(scan.input);
         let state = rows * state_row;
         let projected = rows.saturating_mul(steps).min(GROUP);
-        let spare = if scan.cell.has_reset_operand() { 2 * state } else { 0 };
+        let reset = if scan.cell.has_reset_operand() { 2 * state } else { 0 };
         Ok(Self {
-            pre: Aligned::zeros(projected * scan.padded::<F>() * scan.cell.slots(), "scratch")?,
-            states: Aligned::zeros(state * scan.cell.states(), "scratch")?,
-            next: Aligned::zeros(state * scan.cell.states(), "scratch")?,
-            spare: Aligned::zeros(spare, "scratch")?,
-            inputs: Aligned::zeros(projected * input_row, "scratch")?,
+            pre: spare.zeros(projected * scan.padded::<F>() * scan.cell.slots(), "scratch")?,
+            states: spare.zeros(state * scan.cell.states(), "scratch")?,
+            next: spare.zeros(state * scan.cell.states(), "scratch")?,
+            reset: spare.zeros(reset, "scratch")?,
+            inputs: spare.zeros(projected * input_row, "scratch")?,
             backwards: false,
             state_row,
             input_row,
         })
+    }
+
+    /// Its memory, to be used for something else.
+    pub fn into_buffers(self) -> [Aligned<F>; 5] {
+        [self.pre, self.states, self.next, self.reset, self.inputs]
     }
 }
 
@@ -249,7 +255,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     ) {
         let data: &[F] = match phase.of {
             Operand::State => &self.work.states,
-            Operand::Reset => &self.work.spare,
+            Operand::Reset => &self.work.reset,
         };
         let a = Rows { data, at: At::Stride { offset: 0, stride: self.work.state_row } };
         let (pack, slots, isa) = (&self.packs[p], phase.slots, self.scan.isa);
@@ -275,7 +281,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             next: &mut self.work.next,
             state,
             row,
-            spare: &mut self.work.spare,
+            spare: &mut self.work.reset,
             kept,
             kept_row,
         };

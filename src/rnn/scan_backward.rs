@@ -9,7 +9,7 @@ use super::cell::{Operand, Phase};
 use super::params::{BackwardPack, Part};
 use super::scan::{Kept, Scan};
 use super::sequence::{Array, GROUP, Walk};
-use crate::buffer::{Aligned, zeros};
+use crate::buffer::{Aligned, Spare};
 use crate::error::Result;
 use crate::kernels::gates::GatesBackward;
 use crate::kernels::pack::{self, Packed};
@@ -26,7 +26,7 @@ pub(crate) struct ParamSums<F> {
     w_ih: Aligned<F>,
     w_hh: Aligned<F>,
     /// Slot by slot.
-    slots: Vec<F>,
+    slots: Aligned<F>,
     ih: Columns,
     hh: Columns,
 }
@@ -47,17 +47,22 @@ impl Columns {
 }
 
 impl<F: Dispatch> ParamSums<F> {
-    pub fn new(scan: &Scan) -> Result<Self> {
+    pub fn new(scan: &Scan, spare: &Spare<F>) -> Result<Self> {
         let lanes = F::lanes(scan.isa);
         let (ih, hh) = (Columns::new(scan.input, lanes), Columns::new(scan.hidden, lanes));
         let rows = scan.cell.gates() * scan.hidden;
         Ok(Self {
-            w_ih: Aligned::zeros(rows * ih.padded, "gradients")?,
-            w_hh: Aligned::zeros(rows * hh.padded, "gradients")?,
-            slots: zeros(scan.cell.slots() * scan.hidden, "gradients")?,
+            w_ih: spare.zeros(rows * ih.padded, "gradients")?,
+            w_hh: spare.zeros(rows * hh.padded, "gradients")?,
+            slots: spare.zeros(scan.cell.slots() * scan.hidden, "gradients")?,
             ih,
             hh,
         })
+    }
+
+    /// Its memory, to be used for something else.
+    pub fn into_buffers(self) -> [Aligned<F>; 3] {
+        [self.w_ih, self.w_hh, self.slots]
     }
 
     /// Copies the sums to the parameters' places in the flat gradient.
@@ -103,7 +108,7 @@ pub(crate) struct WorkspaceBackward<F> {
     carry: Aligned<F>,
     carry_row: usize,
     /// Reset-before: the gradient of r ⊙ h.
-    spare: Aligned<F>,
+    reset: Aligned<F>,
     /// The chunk's pre-activation gradients.
     d_gates: Aligned<F>,
     d_row: usize,
@@ -119,7 +124,9 @@ pub(crate) struct WorkspaceBackward<F> {
 }
 
 impl<F: Dispatch> WorkspaceBackward<F> {
-    pub fn new(scan: &Scan, rows: usize, pack: &BackwardPack<F>, sums: &ParamSums<F>) -> Result<Self> {
+    pub fn new(
+        scan: &Scan, rows: usize, pack: &BackwardPack<F>, sums: &ParamSums<F>, spare: &Spare<F>,
+    ) -> Result<Self> {
         let lanes = F::lanes(scan.isa);
         let rows = rows.min(GROUP);
         let wide = |w: &Packed<F>| w.panels().width * lanes;
@@ -128,19 +135,24 @@ impl<F: Dispatch> WorkspaceBackward<F> {
         // One more cache line, so that the rows of a chunk do not all fall on the same few sets.
         let d_row = (scan.cell.slots() * scan.hidden).next_multiple_of(lanes) + 64 / size_of::<F>();
         Ok(Self {
-            carry: Aligned::zeros(scan.cell.states() * rows * carry_row, "scratch")?,
+            carry: spare.zeros(scan.cell.states() * rows * carry_row, "scratch")?,
             carry_row,
-            spare: Aligned::zeros(reset * rows * carry_row, "scratch")?,
-            d_gates: Aligned::zeros(CHUNK * d_row, "scratch")?,
+            reset: spare.zeros(reset * rows * carry_row, "scratch")?,
+            d_gates: spare.zeros(CHUNK * d_row, "scratch")?,
             d_row,
-            operand: Aligned::zeros(reset * CHUNK * scan.padded::<F>(), "scratch")?,
-            panels: Aligned::zeros(CHUNK * sums.ih.padded.max(sums.hh.padded), "scratch")?,
-            tiles: Aligned::zeros(CHUNK * scan.hidden, "scratch")?,
-            d_x: Aligned::zeros(CHUNK * scan.input.next_multiple_of(wide(&pack.w_ih)), "scratch")?,
+            operand: spare.zeros(reset * CHUNK * scan.padded::<F>(), "scratch")?,
+            panels: spare.zeros(CHUNK * sums.ih.padded.max(sums.hh.padded), "scratch")?,
+            tiles: spare.zeros(CHUNK * scan.hidden, "scratch")?,
+            d_x: spare.zeros(CHUNK * scan.input.next_multiple_of(wide(&pack.w_ih)), "scratch")?,
             x_offsets: Vec::with_capacity(CHUNK),
             state_offsets: Vec::with_capacity(CHUNK),
             d_y_offsets: Vec::with_capacity(GROUP),
         })
+    }
+
+    /// Its memory, to be used for something else.
+    pub fn into_buffers(self) -> [Aligned<F>; 7] {
+        [self.carry, self.reset, self.d_gates, self.operand, self.panels, self.tiles, self.d_x]
     }
 }
 
@@ -220,7 +232,7 @@ impl<F: Dispatch> Backward<'_, '_, F> {
             let a = self.gradients(first, phase.base + phase.h_at);
             let data = match phase.of {
                 Operand::State => &mut self.work.carry[..],
-                Operand::Reset => &mut self.work.spare[..],
+                Operand::Reset => &mut self.work.reset[..],
             };
             let w = self.pack.w_hh[p].panels();
             let a = Left::Rows(Rows { data: &self.work.d_gates, at: a });
@@ -249,7 +261,7 @@ impl<F: Dispatch> Backward<'_, '_, F> {
             carry: &mut self.work.carry,
             carry_state,
             carry_row: self.work.carry_row,
-            spare: &mut self.work.spare,
+            spare: &mut self.work.reset,
             operand: &mut self.work.operand[operand..],
             d_gates: &mut self.work.d_gates[first * self.work.d_row..],
             d_row: self.work.d_row,

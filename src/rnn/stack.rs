@@ -7,7 +7,7 @@ use super::scan::{Forward, Io, Kept, Scan, Workspace};
 use super::sequence::{Array, Walk};
 use super::stream::Stream;
 use super::tape::{Record, Tape};
-use crate::buffer::{copied, zeros};
+use crate::buffer::{Spare, zeros};
 use crate::error::{Error, Result};
 use crate::rng::{self, Rng};
 use crate::shape::{self, Rows};
@@ -32,6 +32,8 @@ pub(super) struct Shared<F> {
     version: AtomicU64,
     /// Dropout's generator.
     rng: Mutex<Rng>,
+    /// Memory of calls past for those to come.
+    pub spare: Spare<F>,
 }
 
 impl<F: Dispatch> Shared<F> {
@@ -106,7 +108,9 @@ impl<F: Dispatch> Rnn<F> {
     fn with(isa: Isa, config: Config, weights: Weights<F>, rng: Rng) -> Self {
         let version = AtomicU64::new(weights.version);
         let weights = RwLock::new(Arc::new(weights));
-        Self { shared: Arc::new(Shared { config, isa, weights, version, rng: Mutex::new(rng) }) }
+        Self {
+            shared: Arc::new(Shared { config, isa, weights, version, rng: Mutex::new(rng), spare: Spare::default() }),
+        }
     }
 
     /// A layer of its own with the same weights, and the same place in its generator.
@@ -177,9 +181,10 @@ impl<F: Dispatch> Rnn<F> {
         *self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner) = Rng::new(state);
     }
 
-    /// Inference: nothing is kept, nothing is dropped.
+    /// Inference: nothing is kept, nothing is dropped, and large memory that training left for its next call is freed.
     pub fn run(&self, batch: &Batch<'_, F>) -> Result<Output<F>> {
         let rows = self.check(batch)?;
+        self.shared.spare.trim();
         self.pass(batch, &rows, None)
     }
 
@@ -189,7 +194,7 @@ impl<F: Dispatch> Rnn<F> {
         let rows = self.check(batch)?;
         let draw = || self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
         let seed = if self.config().dropout > 0.0 { seed.unwrap_or_else(draw) } else { 0 };
-        let inputs = vec![copied(batch.x, "tape")?];
+        let inputs = vec![self.shared.spare.copied(batch.x, "tape")?];
         let mut record = Record { weights: self.shared.weights(), inputs, kept: Vec::new() };
         let output = self.pass(batch, &rows, Some((&mut record, seed)))?;
         Ok((output, Tape::new(self.shared.clone(), batch, rows, seed, record)))
@@ -222,7 +227,8 @@ impl<F: Dispatch> Rnn<F> {
             let mut y = zeros(batch.seq * batch.batch * config.outputs(), "output")?;
             for direction in 0..config.directions() {
                 let scan = self.shared.scan(layer, direction);
-                let mut kept = training.is_some().then(|| Kept::new(&scan, rows.total())).transpose()?;
+                let mut kept =
+                    training.is_some().then(|| Kept::new(&scan, rows.total(), &self.shared.spare)).transpose()?;
                 let mut io = Io {
                     batch: batch.batch,
                     x: below.as_deref().unwrap_or(batch.x),
@@ -232,7 +238,7 @@ impl<F: Dispatch> Rnn<F> {
                     y_array: array(config.outputs()),
                     finals: &mut states,
                 };
-                run_scan(scan, &packs[scan.index], rows, direction == 1, &mut io, kept.as_mut())?;
+                run_scan(scan, &packs[scan.index], rows, direction == 1, &mut io, kept.as_mut(), &self.shared.spare)?;
                 if let (Some((record, _)), Some(kept)) = (&mut training, kept) {
                     record.kept.push(kept);
                 }
@@ -242,7 +248,7 @@ impl<F: Dispatch> Rnn<F> {
             }
             if let Some((record, seed)) = &mut training {
                 mask(&mut y, config.dropout, *seed, layer);
-                record.inputs.push(copied(&y, "tape")?);
+                record.inputs.push(self.shared.spare.copied(&y, "tape")?);
             }
             below = Some(y);
         }
@@ -253,10 +259,10 @@ impl<F: Dispatch> Rnn<F> {
 /// All groups of a batch.
 fn run_scan<F: Dispatch>(
     scan: Scan, packs: &[super::params::PhasePack<F>], rows: &Rows, reverse: bool, io: &mut Io<'_, F>,
-    mut kept: Option<&mut Kept<F>>,
+    mut kept: Option<&mut Kept<F>>, spare: &Spare<F>,
 ) -> Result<()> {
     let padded = scan.padded::<F>();
-    let mut work = Workspace::new(&scan, rows.order.len(), rows.lengths.first().copied().unwrap_or(0))?;
+    let mut work = Workspace::new(&scan, rows.order.len(), rows.lengths.first().copied().unwrap_or(0), spare)?;
     let mut first = 0;
     for walk in Walk::groups(rows, reverse) {
         let (kept_gates, kept_states): (&mut [F], &mut [F]) = match kept.as_deref_mut() {
@@ -268,6 +274,7 @@ fn run_scan<F: Dispatch>(
         forward.steps();
         first += walk.total();
     }
+    spare.give(work.into_buffers());
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use super::params::Weights;
 use super::scan::{Forward, Io, Workspace};
 use super::sequence::{Array, Walk};
 use super::stack::Shared;
-use crate::buffer::zeros;
+use crate::buffer::{Spare, zeros};
 use crate::error::{Error, Result};
 use crate::shape::{self, Rows};
 use crate::simd::Dispatch;
@@ -47,7 +47,9 @@ impl<F: Dispatch> Stream<F> {
         let rows = Rows::new(batch, 1, None)?;
         let works = |layer| {
             let scan = shared.scan(layer, 0);
-            Walk::groups(&rows, false).map(|walk| Workspace::new(&scan, walk.len(), 1)).collect::<Result<_>>()
+            Walk::groups(&rows, false)
+                .map(|walk| Workspace::new(&scan, walk.len(), 1, &Spare::default()))
+                .collect::<Result<_>>()
         };
         Ok(Self {
             weights: shared.weights(),

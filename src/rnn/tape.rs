@@ -6,7 +6,7 @@ use super::scan::Kept;
 use super::scan_backward::{Backward, IoBackward, ParamSums, WorkspaceBackward};
 use super::sequence::{Array, Walk};
 use super::stack::{Batch, Shared, expect_states, mask};
-use crate::buffer::zeros;
+use crate::buffer::{Aligned, zeros};
 use crate::error::{Error, Result};
 use crate::shape::{self, Rows};
 use crate::simd::Dispatch;
@@ -29,9 +29,25 @@ pub struct Tape<F> {
 pub(super) struct Record<F> {
     pub weights: Arc<Weights<F>>,
     /// Each layer's input, as its scans saw it.
-    pub inputs: Vec<Vec<F>>,
+    pub inputs: Vec<Aligned<F>>,
     /// Each scan's steps, in the order of the parameters.
     pub kept: Vec<Kept<F>>,
+}
+
+impl<F> Tape<F> {
+    /// Leaves the memory to the layer's next calls.
+    fn let_go(&mut self) {
+        if let Some(Record { inputs, kept, .. }) = self.record.take() {
+            let kept = kept.into_iter().flat_map(|kept| [kept.gates, kept.states]);
+            self.shared.spare.give(inputs.into_iter().chain(kept));
+        }
+    }
+}
+
+impl<F> Drop for Tape<F> {
+    fn drop(&mut self) {
+        self.let_go();
+    }
 }
 
 /// The gradients of a loss.
@@ -54,7 +70,7 @@ impl<F: Dispatch> Tape<F> {
     pub fn bytes(&self) -> usize {
         let Some(record) = &self.record else { return 0 };
         let kept: usize = record.kept.iter().map(|kept| kept.gates.len() + kept.states.len()).sum();
-        let inputs: usize = record.inputs.iter().map(Vec::len).sum();
+        let inputs: usize = record.inputs.iter().map(|x| x.len()).sum();
         (kept + inputs) * size_of::<F>()
     }
 
@@ -76,7 +92,7 @@ impl<F: Dispatch> Tape<F> {
         }
         expect_states("dh_n", config, d_states, self.batch)?;
         let gradients = self.layers(record, d_y, d_states)?;
-        self.record = None;
+        self.let_go();
         Ok(gradients)
     }
 
@@ -117,8 +133,9 @@ impl<F: Dispatch> Tape<F> {
     ) -> Result<()> {
         let scan = self.shared.scan(layer, direction);
         let pack = &record.weights.backward(&self.shared.config, self.shared.isa)?[scan.index];
-        let mut sums = ParamSums::new(&scan)?;
-        let mut work = WorkspaceBackward::new(&scan, self.rows.order.len(), pack, &sums)?;
+        let spare = &self.shared.spare;
+        let mut sums = ParamSums::new(&scan, spare)?;
+        let mut work = WorkspaceBackward::new(&scan, self.rows.order.len(), pack, &sums, spare)?;
         let kept = &record.kept[scan.index];
         let mut kept_first = 0;
         for walk in Walk::groups(&self.rows, direction == 1) {
@@ -129,6 +146,7 @@ impl<F: Dispatch> Tape<F> {
         if let Some((_, _, part)) = self.shared.config.scans().nth(scan.index) {
             sums.write(&scan, &part, flat);
         }
+        spare.give(work.into_buffers().into_iter().chain(sums.into_buffers()));
         Ok(())
     }
 }
