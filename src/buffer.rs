@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::float::Float;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 /// Zeros, or [`Error::Memory`].
 pub fn zeros<T: Copy + Default>(len: usize, what: &'static str) -> Result<Vec<T>> {
@@ -63,16 +63,16 @@ const SMALL: usize = 1 << 20;
 impl<F: Float> Spare<F> {
     /// Numbers of any value: the smallest buffer that has room or a new one, or [`Error::Memory`].
     pub fn take(&self, len: usize, what: &'static str) -> Result<Aligned<F>> {
-        let mut buffers = self.lock();
-        let fits = (0..buffers.len()).filter(|&i| buffers[i].capacity() >= len);
-        if let Some(place) = fits.min_by_key(|&i| buffers[i].capacity()) {
-            return Ok(Aligned { len, ..buffers.swap_remove(place) });
+        if let Some(mut buffers) = self.free() {
+            let fits = (0..buffers.len()).filter(|&i| buffers[i].capacity() >= len);
+            if let Some(place) = fits.min_by_key(|&i| buffers[i].capacity()) {
+                return Ok(Aligned { len, ..buffers.swap_remove(place) });
+            }
+            // The new one takes the place of the largest.
+            if let Some(place) = (0..buffers.len()).max_by_key(|&i| buffers[i].capacity()) {
+                buffers.swap_remove(place);
+            }
         }
-        // The new one takes the place of the largest.
-        if let Some(place) = (0..buffers.len()).max_by_key(|&i| buffers[i].capacity()) {
-            buffers.swap_remove(place);
-        }
-        drop(buffers);
         Aligned::zeros(len, what)
     }
 
@@ -93,17 +93,27 @@ impl<F: Float> Spare<F> {
 
 impl<F> Spare<F> {
     /// Takes buffers back.
-    pub fn give(&self, buffers: impl IntoIterator<Item = Aligned<F>>) {
-        self.lock().extend(buffers.into_iter().filter(|buffer| !buffer.data.is_empty()));
+    pub fn give(&self, given: impl IntoIterator<Item = Aligned<F>>) {
+        if let Some(mut buffers) = self.free() {
+            buffers.extend(given.into_iter().filter(|buffer| !buffer.data.is_empty()));
+        }
     }
 
     /// Frees the large ones.
     pub fn trim(&self) {
-        self.lock().retain(|buffer| size_of_val(&buffer.data[..]) <= SMALL);
+        if let Some(mut buffers) = self.free() {
+            buffers.retain(|buffer| size_of_val(&buffer.data[..]) <= SMALL);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Aligned<F>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The buffers, unless another thread is looking at them: whoever finds them so does without. To wait
+    /// would be to wait for ever in a forked child whose parent's other thread was looking.
+    fn free(&self) -> Option<MutexGuard<'_, Vec<Aligned<F>>>> {
+        match self.0.try_lock() {
+            Ok(buffers) => Some(buffers),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 

@@ -32,6 +32,9 @@ pub enum Error {
         /// How much was asked for.
         bytes: usize,
     },
+    /// Whoever called wanted a long call to end: Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// The crate's result.

@@ -3,14 +3,15 @@
 //! The rooms, each of which may use those below it only:
 //!
 //! ```text
-//! py ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, shape, rng, buffer)
+//! py ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, shape, rng, buffer, parallel)
 //! reference ─▶ base
 //! ```
 //!
 //! To understand the mathematics read [`reference`]: the paper in plain loops. To understand the speed
 //! read [`kernels::product`] and then `rnn/scan.rs`. All unsafe code is in [`simd`].
 //!
-//! Whatever the instruction set, the batch a row is in, or whether steps come one by one or at once,
+//! Whatever the instruction set, the number of threads, the batch a row is in, or whether steps come one
+//! by one or at once,
 //! the bits are the same: every output is one chain of fused multiply-adds, bias first, then inputs,
 //! then the recurrent part; sums of backward are made of fixed blocks.
 //!
@@ -33,6 +34,7 @@ mod float;
 #[doc(hidden)]
 pub mod kernels;
 mod optim;
+mod parallel;
 #[cfg(feature = "python")]
 mod py;
 pub mod reference;
@@ -45,6 +47,7 @@ pub mod simd;
 pub use error::{Error, Result};
 pub use float::Float;
 pub use optim::{Adam, Memory, Rule, Sgd};
+pub use parallel::{num_threads, num_workers, on_interrupt, set_num_threads};
 pub use rnn::cell::{Cell, Reset};
 pub use rnn::params::Config;
 pub use rnn::stack::{Batch, Gru, Lstm, Output, Rnn, Snapshot};

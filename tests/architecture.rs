@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
 ];
 
 /// Files at the top of src that are the base.
-const BASE: [&str; 5] = ["buffer", "error", "float", "rng", "shape"];
+const BASE: [&str; 6] = ["buffer", "error", "float", "parallel", "rng", "shape"];
 
 /// What `crate::Name` means when it is no room but re-exported in lib.rs.
 const REEXPORTED: [(&str, &str); 10] = [

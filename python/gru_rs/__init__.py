@@ -15,6 +15,7 @@ from ._config import show_config
 from ._core import Stream, __version__
 from ._layers import GRU, LSTM, Tape
 from ._optim import SGD, Adam, AdamW
+from ._threads import get_num_threads, num_threads, set_num_threads
 from ._weights import Grads
 
 __all__ = [
@@ -30,5 +31,8 @@ __all__ = [
     "Stream",
     "Tape",
     "__version__",
+    "get_num_threads",
+    "num_threads",
+    "set_num_threads",
     "show_config",
 ]

@@ -25,22 +25,23 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        ``version``, ``commit``, ``isa`` (in use; ``GRU_RS_ISA`` forces one), ``isa_available``, ``threads``,
-        ``python``, ``numpy`` and ``platform``.
+        ``version``, ``commit``, ``isa`` (in use; ``GRU_RS_ISA`` forces one), ``isa_available``, ``threads``
+        (that a large call may use), ``pool`` (worker threads that stand ready; 0 before the first large
+        call), ``python``, ``numpy`` and ``platform``.
 
     Examples
     --------
     >>> import gru_rs
-    >>> gru_rs.show_config(mode="dicts")["threads"]
-    1
+    >>> gru_rs.show_config(mode="dicts")["version"] == gru_rs.__version__
+    True
     """
     config = {
         "version": _core.__version__,
         "commit": _core.commit,
         "isa": _core.isa(),
         "isa_available": _core.isa_available(),
-        "threads": 1,
-        "pool": None,
+        "threads": _core.num_threads(),
+        "pool": _core.num_workers(),
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": platform.platform(),

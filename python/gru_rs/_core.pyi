@@ -16,6 +16,9 @@ __all__ = [
     "fma_peak",
     "isa",
     "isa_available",
+    "num_threads",
+    "num_workers",
+    "set_num_threads",
 ]
 
 __version__: str
@@ -24,6 +27,9 @@ commit: str
 def fma_peak() -> float: ...
 def isa() -> str: ...
 def isa_available() -> list[str]: ...
+def num_threads() -> int: ...
+def num_workers() -> int: ...
+def set_num_threads(threads: int) -> None: ...
 
 @final
 class Rnn:

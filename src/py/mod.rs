@@ -6,6 +6,7 @@ mod arrays;
 mod layer;
 mod optimizer;
 mod stream;
+mod threads;
 
 use crate::simd::Isa;
 use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
@@ -19,6 +20,7 @@ impl From<crate::Error> for PyErr {
             crate::Error::Value { .. } => PyValueError::new_err(message),
             crate::Error::State(_) => PyRuntimeError::new_err(message),
             crate::Error::Memory { .. } => PyMemoryError::new_err(message),
+            crate::Error::Interrupted => threads::signal(),
         }
     }
 }
@@ -70,6 +72,8 @@ fn fma_peak(py: Python<'_>) -> PyResult<f64> {
 
 #[pymodule]
 mod _core {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use super::layer::{FlatView, Rnn, Tape};
     #[pymodule_export]
@@ -77,7 +81,16 @@ mod _core {
     #[pymodule_export]
     use super::stream::Stream;
     #[pymodule_export]
+    use super::threads::{num_threads, num_workers, set_num_threads};
+    #[pymodule_export]
     use super::{fma_peak, isa, isa_available};
+
+    /// Long calls look after Python's signals.
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::parallel::on_interrupt(super::threads::interrupted);
+        Ok(())
+    }
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's name")]

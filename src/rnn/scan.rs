@@ -7,12 +7,13 @@
 
 use super::cell::{Cell, Operand, Phase};
 use super::params::PhasePack;
-use super::sequence::{Array, GROUP, Walk};
+use super::sequence::{Array, GROUP, Out, Walk};
 use crate::buffer::{Aligned, Spare};
 use crate::error::Result;
 use crate::kernels::gates::Gates;
 use crate::kernels::pack::Packed;
 use crate::kernels::product::{At, Bias, Left, Outputs, Product, Rows, Sum, panels_at_once};
+use crate::parallel::Turn;
 use crate::simd::{Dispatch, Isa};
 use std::ops::Range;
 
@@ -73,10 +74,10 @@ pub(crate) struct Io<'a, F> {
     pub x_array: Array,
     /// The states (h, or h and c) of all layers and directions; none for zeros.
     pub initial: &'a [&'a [F]],
-    /// The outputs, from the direction's first column on.
-    pub y: &'a mut [F],
-    pub y_array: Array,
-    pub finals: &'a mut [Vec<F>],
+    /// The direction's outputs.
+    pub y: Out<'a, F>,
+    /// The states after a row's last step.
+    pub finals: Vec<Out<'a, F>>,
 }
 
 /// Memory for one scan, to be used again.
@@ -140,9 +141,10 @@ pub(crate) struct Forward<'a, 'io, F> {
 
 impl<F: Dispatch> Forward<'_, '_, F> {
     /// All steps, from the states where [`Self::begin`] or the steps before left them.
-    pub fn steps(mut self) {
+    pub fn steps(mut self, turn: &Turn<'_>) -> Result<()> {
         let (mut step, mut taken) = (0, 0);
         while step < self.walk.steps() {
+            turn.go_on()?;
             let active = self.walk.active(step);
             let few = active < FUSED_ROWS;
             let chunk = if few { (GROUP / active).min(self.walk.steps() - step) } else { 1 };
@@ -162,6 +164,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             }
             step += chunk;
         }
+        Ok(())
     }
 
     /// Copies the inputs of some steps to where products read them best; gives back the number of rows.
@@ -196,7 +199,12 @@ impl<F: Dispatch> Forward<'_, '_, F> {
                 let from = self.scan.state_at(self.io.batch, self.walk.row(row));
                 let h = &initial[from..from + hidden];
                 self.work.states[i * state + row * row_len..][..hidden].copy_from_slice(h);
-                self.io.finals[i][from..from + hidden].copy_from_slice(h);
+            }
+        }
+        for (i, last) in self.io.finals.iter_mut().enumerate() {
+            for row in 0..self.walk.len() {
+                let h = &self.work.states[i * state + row * row_len..][..hidden];
+                last.only(&self.walk, row).copy_from_slice(h);
             }
         }
     }
@@ -299,13 +307,13 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             }
         }
         for row in 0..active {
-            let at = self.walk.at(self.io.y_array, row, step);
-            self.io.y[at..at + hidden].copy_from_slice(&self.work.next[row * row_len..][..hidden]);
+            let h = &self.work.next[row * row_len..][..hidden];
+            self.io.y.step(&self.walk, row, step)[..hidden].copy_from_slice(h);
         }
         for row in self.walk.ending(step) {
-            let to = self.scan.state_at(self.io.batch, self.walk.row(row));
             for (i, last) in self.io.finals.iter_mut().enumerate() {
-                last[to..to + hidden].copy_from_slice(&self.work.next[i * state + row * row_len..][..hidden]);
+                let state = &self.work.next[i * state + row * row_len..][..hidden];
+                last.only(&self.walk, row).copy_from_slice(state);
             }
         }
         std::mem::swap(&mut self.work.states, &mut self.work.next);

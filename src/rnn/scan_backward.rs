@@ -8,13 +8,14 @@
 use super::cell::{Operand, Phase};
 use super::params::{BackwardPack, Part};
 use super::scan::{Kept, Scan};
-use super::sequence::{Array, GROUP, Walk};
+use super::sequence::{Array, GROUP, Out, Walk};
 use crate::buffer::{Aligned, Spare};
 use crate::error::Result;
 use crate::kernels::gates::GatesBackward;
 use crate::kernels::pack::{self, Packed};
 use crate::kernels::product::{At, Left, Outputs, Panels, Product, Rows, Sum, tallest};
 use crate::kernels::sums::ColumnSums;
+use crate::parallel::Turn;
 use crate::simd::{Dispatch, Isa};
 
 /// Rows of pre-activation gradients that are collected before they are multiplied: two blocks of a sum.
@@ -60,6 +61,15 @@ impl<F: Dispatch> ParamSums<F> {
         })
     }
 
+    /// Adds those of other rows.
+    pub fn add(&mut self, others: &Self) {
+        for (sums, others) in
+            [(&mut self.w_ih, &others.w_ih), (&mut self.w_hh, &others.w_hh), (&mut self.slots, &others.slots)]
+        {
+            sums.iter_mut().zip(&others[..]).for_each(|(sum, &other)| *sum += other);
+        }
+    }
+
     /// Its memory, to be used for something else.
     pub fn into_buffers(self) -> [Aligned<F>; 3] {
         [self.w_ih, self.w_hh, self.slots]
@@ -96,9 +106,9 @@ pub(crate) struct IoBackward<'a, F> {
     pub y_array: Array,
     /// The final states' gradients; none for zeros.
     pub d_finals: &'a [&'a [F]],
-    /// The inputs' gradients, to which this scan's are added.
-    pub d_x: &'a mut [F],
-    pub d_initial: &'a mut [Vec<F>],
+    /// The direction's gradients of the inputs.
+    pub d_x: Out<'a, F>,
+    pub d_initial: Vec<Out<'a, F>>,
 }
 
 /// Memory for one backward scan, to be used again.
@@ -119,6 +129,7 @@ pub(crate) struct WorkspaceBackward<F> {
     tiles: Aligned<F>,
     d_x: Aligned<F>,
     x_offsets: Vec<usize>,
+    d_x_places: Vec<usize>,
     state_offsets: Vec<usize>,
     d_y_offsets: Vec<usize>,
 }
@@ -145,6 +156,7 @@ impl<F: Dispatch> WorkspaceBackward<F> {
             tiles: spare.zeros(CHUNK * scan.hidden, "scratch")?,
             d_x: spare.zeros(CHUNK * scan.input.next_multiple_of(wide(&pack.w_ih)), "scratch")?,
             x_offsets: Vec::with_capacity(CHUNK),
+            d_x_places: Vec::with_capacity(CHUNK),
             state_offsets: Vec::with_capacity(CHUNK),
             d_y_offsets: Vec::with_capacity(GROUP),
         })
@@ -171,12 +183,13 @@ pub(crate) struct Backward<'a, 'io, F> {
 
 impl<F: Dispatch> Backward<'_, '_, F> {
     /// All steps.
-    pub fn run(mut self) {
+    pub fn run(mut self, turn: &Turn<'_>) -> Result<()> {
         for row in 0..self.walk.len() {
             self.set_carry(row);
         }
         let mut before = self.kept_first + self.walk.total();
         for step in (0..self.walk.steps()).rev() {
+            turn.go_on()?;
             let active = self.walk.active(step);
             before -= active;
             if self.collected() + active > CHUNK {
@@ -187,12 +200,12 @@ impl<F: Dispatch> Backward<'_, '_, F> {
         self.multiply_chunk();
         let (hidden, state) = (self.scan.hidden, self.carry_state());
         for row in 0..self.walk.len() {
-            let to = self.scan.state_at(self.io.batch, self.walk.row(row));
             for (i, out) in self.io.d_initial.iter_mut().enumerate() {
                 let carry = &self.work.carry[i * state + row * self.work.carry_row..][..hidden];
-                out[to..to + hidden].copy_from_slice(carry);
+                out.only(&self.walk, row).copy_from_slice(carry);
             }
         }
+        Ok(())
     }
 
     /// Rows of the chunk so far.
@@ -224,6 +237,7 @@ impl<F: Dispatch> Backward<'_, '_, F> {
         self.work.d_y_offsets.clear();
         for row in 0..active {
             self.work.x_offsets.push(self.walk.at(self.io.x_array, row, step));
+            self.work.d_x_places.push(self.io.d_x.index(&self.walk, row, step));
             self.work.d_y_offsets.push(self.walk.at(self.io.y_array, row, step));
             self.work.state_offsets.push((before + row) * padded);
         }
@@ -282,6 +296,7 @@ impl<F: Dispatch> Backward<'_, '_, F> {
             let rows = ColumnSums { rows: &self.work.d_gates, stride: self.work.d_row, count, sums };
             F::dispatch(self.scan.isa, rows);
             self.work.x_offsets.clear();
+            self.work.d_x_places.clear();
             self.work.state_offsets.clear();
         }
     }
@@ -294,10 +309,8 @@ impl<F: Dispatch> Backward<'_, '_, F> {
         self.work.d_x[..count * row].fill(F::ZERO);
         let a = Rows { data: &self.work.d_gates[..], at: self.gradients(0, self.scan.cell.x_slot()) };
         multiply(self.scan.isa, Left::Rows(a), count, w, input, &mut self.work.d_x, row);
-        for (&to, d_x) in self.work.x_offsets.iter().zip(self.work.d_x.chunks_exact(row)) {
-            for (out, &d) in self.io.d_x[to..to + input].iter_mut().zip(d_x) {
-                *out += d;
-            }
+        for (&place, d_x) in self.work.d_x_places.iter().zip(self.work.d_x.chunks_exact(row)) {
+            self.io.d_x.at(place).copy_from_slice(&d_x[..input]);
         }
     }
 

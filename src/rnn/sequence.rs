@@ -1,12 +1,13 @@
-//! Where the steps of the rows of a batch lie in a caller's array, time-major or batch-first, and in
-//! which order a direction takes them. It must not know cells or weights.
+//! Where the steps of the rows of a batch lie in a caller's array, time-major or batch-first, in which
+//! order a direction takes them, and how rows are shared out among threads. It must not know cells or
+//! weights.
 
+use super::params::Config;
 use crate::shape::Rows;
 use std::ops::Range;
 
-/// Rows of one scan are taken this many at a time: their state and the products' outputs stay in the
-/// second-level cache, and the weights are read once for all of them. Fixed, so that what is summed
-/// over rows does not depend on threads.
+/// Rows of one scan are taken at most this many at a time: their state and the products' outputs stay in
+/// the second-level cache, and the weights are read once for all of them.
 pub const GROUP: usize = 64;
 
 /// A C-contiguous `(seq, batch, width)` or `(batch, seq, width)` array.
@@ -25,22 +26,176 @@ impl Array {
     }
 }
 
+/// A batch cut into slices of rows that different threads may take.
+#[derive(Debug)]
+pub struct Cut {
+    rows: Rows,
+    /// Of the sorted rows.
+    pub slices: Vec<Range<usize>>,
+    /// The slice of each of the caller's rows, and its place among that slice's rows in the caller's order.
+    owners: Vec<(usize, usize)>,
+}
+
+impl Cut {
+    /// Up to `parts` slices with about as many steps each.
+    pub fn new(rows: Rows, parts: usize) -> Self {
+        let count = rows.order.len();
+        let parts = parts.clamp(1, count.max(1));
+        let mut slices = Vec::with_capacity(parts);
+        let (mut first, mut left) = (0, rows.total());
+        for part in 0..parts {
+            let share = left.div_ceil(parts - part);
+            let mut steps = 0;
+            let longer = rows.lengths[first..].iter().take_while(|&&length| {
+                let more = steps < share;
+                steps += if more { length } else { 0 };
+                more
+            });
+            let last = if part + 1 == parts { count } else { first + longer.count() };
+            left -= steps.min(left);
+            slices.push(first..last);
+            first = last;
+        }
+        slices.retain(|slice| !slice.is_empty());
+        let mut owners = vec![(0, 0); count];
+        for (s, slice) in slices.iter().enumerate() {
+            rows.order[slice.clone()].iter().for_each(|&row| owners[row].0 = s);
+        }
+        let mut sizes = vec![0; slices.len()];
+        for (owner, rank) in &mut owners {
+            *rank = sizes[*owner];
+            sizes[*owner] += 1;
+        }
+        Self { rows, slices, owners }
+    }
+
+    /// All rows.
+    pub fn batch(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// All steps of all rows.
+    pub fn total(&self) -> usize {
+        self.rows.total()
+    }
+
+    /// All steps of a slice.
+    pub fn total_of(&self, slice: usize) -> usize {
+        self.rows.lengths[self.slices[slice].clone()].iter().sum()
+    }
+
+    /// Steps of a slice's longest row.
+    pub fn steps(&self, slice: usize) -> usize {
+        self.rows.lengths[self.slices[slice].start]
+    }
+
+    /// A slice's rows in groups of one size, give or take one.
+    pub fn walks(&self, slice: usize, reverse: bool) -> impl Iterator<Item = Walk<'_>> {
+        let Range { start, end } = self.slices[slice];
+        let groups = (end - start).div_ceil(GROUP);
+        (0..groups).map(move |group| {
+            let at = |group| start + (end - start) * group / groups;
+            Walk { cut: self, first: at(group), last: at(group + 1), reverse }
+        })
+    }
+
+    /// Shares an array of `width` numbers a step out among `columns` directions and all slices: the part of
+    /// direction d and slice s is number `d * slices + s`.
+    pub fn share<'d, F>(&self, data: &'d mut [F], shape: Shape, columns: usize) -> Vec<Out<'d, F>> {
+        let Shape { batch_first, seq, width } = shape;
+        let (batch, slices) = (self.owners.len(), self.slices.len());
+        if columns * slices == 1 {
+            return vec![Out::Whole(data, Array::new(batch_first, batch, seq, width), width)];
+        }
+        let rows = self.slices.iter().map(Range::len);
+        let mut pieces: Vec<Vec<&mut [F]>> =
+            (0..columns).flat_map(|_| rows.clone()).map(|rows| Vec::with_capacity(rows * seq)).collect();
+        for (i, step) in data.chunks_mut(width.max(1)).enumerate() {
+            let (owner, _) = self.owners[if batch_first { i / seq } else { i % batch }];
+            for (column, piece) in step.chunks_mut(width / columns).enumerate() {
+                pieces[column * slices + owner].push(piece);
+            }
+        }
+        let arrays = (0..columns).flat_map(|_| rows.clone()).map(|rows| Array::new(batch_first, rows, seq, 1));
+        pieces.into_iter().zip(arrays).map(|(pieces, array)| Out::Pieces(pieces, array)).collect()
+    }
+}
+
+impl Cut {
+    /// Shares the states of a layer, `(layers · directions, batch, hidden)` each, out as [`Self::share`] does;
+    /// the parts of several states stand together.
+    pub fn share_states<'d, F>(&self, states: &'d mut [Vec<F>], layer: usize, config: &Config) -> Vec<Vec<Out<'d, F>>> {
+        let direction = (self.batch() * config.hidden).max(1);
+        let shape = Shape { batch_first: false, seq: 1, width: config.hidden };
+        let mut all: Vec<Vec<Out<'_, F>>> = Vec::new();
+        all.resize_with(config.directions() * self.slices.len(), Vec::new);
+        for state in states {
+            let directions = state.chunks_mut(direction).skip(layer * config.directions()).take(config.directions());
+            let parts = directions.flat_map(|state| self.share(state, shape, 1));
+            all.iter_mut().zip(parts).for_each(|(all, part)| all.push(part));
+        }
+        all
+    }
+}
+
+/// A caller's array.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// `(batch, seq, width)`, not `(seq, batch, width)`.
+    pub batch_first: bool,
+    pub seq: usize,
+    pub width: usize,
+}
+
+/// What of an array one task may write.
+#[derive(Debug)]
+pub enum Out<'a, F> {
+    /// All of it, so many numbers a step.
+    Whole(&'a mut [F], Array, usize),
+    /// The steps of some rows, each a slice, as they lie in memory; the array's strides count slices.
+    Pieces(Vec<&'a mut [F]>, Array),
+}
+
+impl<F> Out<'_, F> {
+    /// The number of row r's step s.
+    pub fn index(&self, walk: &Walk<'_>, row: usize, step: usize) -> usize {
+        let (Out::Whole(_, array, _) | Out::Pieces(_, array)) = self;
+        let (_, rank) = walk.cut.owners[walk.row(row)];
+        walk.time(row, step) * array.step + rank * array.row
+    }
+
+    /// The step of that number.
+    pub fn at(&mut self, index: usize) -> &mut [F] {
+        match self {
+            Out::Whole(data, _, width) => &mut data[index..index + *width],
+            Out::Pieces(pieces, _) => pieces[index],
+        }
+    }
+
+    /// Row r's step s.
+    pub fn step(&mut self, walk: &Walk<'_>, row: usize, step: usize) -> &mut [F] {
+        self.at(self.index(walk, row, step))
+    }
+
+    /// Row r's only step.
+    pub fn only(&mut self, walk: &Walk<'_>, row: usize) -> &mut [F] {
+        let (Out::Whole(_, array, _) | Out::Pieces(_, array)) = self;
+        let (_, rank) = walk.cut.owners[walk.row(row)];
+        let index = rank * array.row;
+        self.at(index)
+    }
+}
+
 /// Some rows of a batch in one direction.
 #[derive(Clone, Copy, Debug)]
 pub struct Walk<'a> {
-    rows: &'a Rows,
+    cut: &'a Cut,
     first: usize,
     last: usize,
     reverse: bool,
 }
 
-impl<'a> Walk<'a> {
-    /// The groups of a batch.
-    pub fn groups(rows: &'a Rows, reverse: bool) -> impl Iterator<Item = Walk<'a>> {
-        let all = rows.order.len();
-        (0..all).step_by(GROUP).map(move |first| Walk { rows, first, last: all.min(first + GROUP), reverse })
-    }
-
+impl Walk<'_> {
     /// Rows of the group.
     pub fn len(&self) -> usize {
         self.last - self.first
@@ -48,17 +203,17 @@ impl<'a> Walk<'a> {
 
     /// Steps of its longest row.
     pub fn steps(&self) -> usize {
-        self.rows.lengths.get(self.first).copied().unwrap_or(0)
+        self.cut.rows.lengths.get(self.first).copied().unwrap_or(0)
     }
 
     /// Steps of all its rows.
     pub fn total(&self) -> usize {
-        self.rows.lengths[self.first..self.last].iter().sum()
+        self.cut.rows.lengths[self.first..self.last].iter().sum()
     }
 
     /// How many of its rows take step s: always the first ones.
     pub fn active(&self, step: usize) -> usize {
-        self.rows.lengths[self.first..self.last].partition_point(|&length| length > step)
+        self.cut.rows.lengths[self.first..self.last].partition_point(|&length| length > step)
     }
 
     /// The rows whose last step is s.
@@ -68,12 +223,16 @@ impl<'a> Walk<'a> {
 
     /// The caller's index of row r.
     pub fn row(&self, row: usize) -> usize {
-        self.rows.order[self.first + row]
+        self.cut.rows.order[self.first + row]
     }
 
     /// Where row r's step s begins in an array: backwards, a row's first step is its last valid one.
     pub fn at(&self, array: Array, row: usize, step: usize) -> usize {
-        let time = if self.reverse { self.rows.lengths[self.first + row] - 1 - step } else { step };
-        time * array.step + self.row(row) * array.row
+        self.time(row, step) * array.step + self.row(row) * array.row
+    }
+
+    /// When row r takes its step s.
+    pub fn time(&self, row: usize, step: usize) -> usize {
+        if self.reverse { self.cut.rows.lengths[self.first + row] - 1 - step } else { step }
     }
 }

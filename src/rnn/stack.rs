@@ -2,13 +2,15 @@
 //! direction by direction, and drops outputs between layers while training. It must not know gates.
 
 use super::cell::Cell;
-use super::params::{Config, Weights};
+use super::params::{Config, PhasePack, Weights};
+
 use super::scan::{Forward, Io, Kept, Scan, Workspace};
-use super::sequence::{Array, Walk};
+use super::sequence::{Array, Cut, Shape};
 use super::stream::Stream;
 use super::tape::{Record, Tape};
 use crate::buffer::{Spare, zeros};
 use crate::error::{Error, Result};
+use crate::parallel::{self, Turn};
 use crate::rng::{self, Rng};
 use crate::shape::{self, Rows};
 use crate::simd::{Dispatch, Isa};
@@ -43,6 +45,19 @@ impl<F: Dispatch> Shared<F> {
 
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
+    }
+
+    /// Threads for a pass of so many steps of rows.
+    pub fn threads(&self, steps: usize) -> Result<usize> {
+        parallel::worth(self.config.parameters().saturating_mul(steps).saturating_mul(2))
+    }
+
+    /// A layer's scans, each once for every slice, with slice and whether it runs backwards.
+    pub fn scans(&self, layer: usize, cut: &Cut) -> impl Iterator<Item = (Scan, usize, bool)> {
+        let slices = cut.slices.len();
+        (0..self.config.directions()).flat_map(move |direction| {
+            (0..slices).map(move |slice| (self.scan(layer, direction), slice, direction == 1))
+        })
     }
 
     /// The scans in the order of the parameters.
@@ -89,6 +104,18 @@ pub struct Output<F> {
     pub y: Vec<F>,
     /// The states after each row's last step, shaped as the initial ones.
     pub states: Vec<Vec<F>>,
+}
+
+/// Rows below which a slice of inference wastes what its weights cost to read.
+const FEWEST_ROWS: usize = 8;
+
+/// Rows of a slice of training, and the most slices. Each slice has sums of its own for the gradients of the
+/// weights, and their order makes the bits: so the shape alone decides, never the number of threads.
+const TRAINING_ROWS: usize = 32;
+const TRAINING_SLICES: usize = 8;
+
+fn training_slices(batch: usize) -> usize {
+    ((batch + TRAINING_ROWS / 2) / TRAINING_ROWS).clamp(1, TRAINING_SLICES)
 }
 
 impl<F: Dispatch> Rnn<F> {
@@ -185,7 +212,9 @@ impl<F: Dispatch> Rnn<F> {
     pub fn run(&self, batch: &Batch<'_, F>) -> Result<Output<F>> {
         let rows = self.check(batch)?;
         self.shared.spare.trim();
-        self.pass(batch, &rows, None)
+        let threads = self.shared.threads(rows.total())?;
+        let cut = Cut::new(rows, threads.min(batch.batch.div_ceil(FEWEST_ROWS)));
+        self.pass(batch, &cut, threads, None)
     }
 
     /// Training: what backward needs is kept, and with dropout the outputs between layers are masked by
@@ -194,15 +223,23 @@ impl<F: Dispatch> Rnn<F> {
         let rows = self.check(batch)?;
         let draw = || self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
         let seed = if self.config().dropout > 0.0 { seed.unwrap_or_else(draw) } else { 0 };
+        let threads = self.shared.threads(rows.total())?;
+        let cut = Cut::new(rows, training_slices(batch.batch));
         let inputs = vec![self.shared.spare.copied(batch.x, "tape")?];
         let mut record = Record { weights: self.shared.weights(), inputs, kept: Vec::new() };
-        let output = self.pass(batch, &rows, Some((&mut record, seed)))?;
-        Ok((output, Tape::new(self.shared.clone(), batch, rows, seed, record)))
+        let output = self.pass(batch, &cut, threads, Some((&mut record, seed)))?;
+        Ok((output, Tape::new(self.shared.clone(), batch, cut, seed, record)))
     }
 
     /// One step at a time for `batch` independent sequences.
     pub fn stream(&self, batch: usize) -> Result<Stream<F>> {
         Stream::new(self.shared.clone(), batch)
+    }
+
+    /// Room for what backward needs of a layer, scan by scan and slice by slice.
+    fn keep(&self, layer: usize, cut: &Cut) -> Result<Vec<Kept<F>>> {
+        let scans = self.shared.scans(layer, cut);
+        scans.map(|(scan, slice, _)| Kept::new(&scan, cut.total_of(slice), &self.shared.spare)).collect()
     }
 
     fn check(&self, batch: &Batch<'_, F>) -> Result<Rows> {
@@ -214,7 +251,7 @@ impl<F: Dispatch> Rnn<F> {
     }
 
     fn pass(
-        &self, batch: &Batch<'_, F>, rows: &Rows, mut training: Option<(&mut Record<F>, u64)>,
+        &self, batch: &Batch<'_, F>, cut: &Cut, threads: usize, mut training: Option<(&mut Record<F>, u64)>,
     ) -> Result<Output<F>> {
         let config = self.config();
         let weights = training.as_ref().map_or_else(|| self.shared.weights(), |(record, _)| record.weights.clone());
@@ -225,23 +262,34 @@ impl<F: Dispatch> Rnn<F> {
         let mut below: Option<Vec<F>> = None;
         for layer in 0..config.layers {
             let mut y = zeros(batch.seq * batch.batch * config.outputs(), "output")?;
-            for direction in 0..config.directions() {
-                let scan = self.shared.scan(layer, direction);
-                let mut kept =
-                    training.is_some().then(|| Kept::new(&scan, rows.total(), &self.shared.spare)).transpose()?;
-                let mut io = Io {
-                    batch: batch.batch,
-                    x: below.as_deref().unwrap_or(batch.x),
-                    x_array: array(scan.input),
-                    initial: batch.states,
-                    y: y.get_mut(direction * config.hidden..).unwrap_or_default(),
-                    y_array: array(config.outputs()),
-                    finals: &mut states,
-                };
-                run_scan(scan, &packs[scan.index], rows, direction == 1, &mut io, kept.as_mut(), &self.shared.spare)?;
-                if let (Some((record, _)), Some(kept)) = (&mut training, kept) {
-                    record.kept.push(kept);
-                }
+            let shape = Shape { batch_first: config.batch_first, seq: batch.seq, width: config.outputs() };
+            let mut finals = cut.share_states(&mut states, layer, config).into_iter();
+            let mut kept = match &training {
+                Some(_) => self.keep(layer, cut)?,
+                None => Vec::new(),
+            };
+            let mut keeps = kept.iter_mut();
+            let tasks = cut.share(&mut y, shape, config.directions()).into_iter().zip(self.shared.scans(layer, cut));
+            let tasks: Vec<_> = tasks
+                .map(|(y, (scan, slice, reverse))| Task {
+                    scan,
+                    packs: &packs[scan.index],
+                    slice,
+                    reverse,
+                    io: Io {
+                        batch: batch.batch,
+                        x: below.as_deref().unwrap_or(batch.x),
+                        x_array: array(scan.input),
+                        initial: batch.states,
+                        y,
+                        finals: finals.next().unwrap_or_default(),
+                    },
+                    kept: keeps.next(),
+                })
+                .collect();
+            parallel::for_each(threads, tasks, |task, turn| task.run(cut, &self.shared.spare, turn))?;
+            if let Some((record, _)) = &mut training {
+                record.kept.push(kept);
             }
             if layer + 1 == config.layers {
                 return Ok(Output { y, states });
@@ -256,26 +304,38 @@ impl<F: Dispatch> Rnn<F> {
     }
 }
 
-/// All groups of a batch.
-fn run_scan<F: Dispatch>(
-    scan: Scan, packs: &[super::params::PhasePack<F>], rows: &Rows, reverse: bool, io: &mut Io<'_, F>,
-    mut kept: Option<&mut Kept<F>>, spare: &Spare<F>,
-) -> Result<()> {
-    let padded = scan.padded::<F>();
-    let mut work = Workspace::new(&scan, rows.order.len(), rows.lengths.first().copied().unwrap_or(0), spare)?;
-    let mut first = 0;
-    for walk in Walk::groups(rows, reverse) {
-        let (kept_gates, kept_states): (&mut [F], &mut [F]) = match kept.as_deref_mut() {
-            Some(kept) => (&mut kept.gates[first * padded * scan.cell.kept()..], &mut kept.states[first * padded..]),
-            None => (&mut [], &mut []),
-        };
-        let mut forward = Forward { scan, packs, walk, io, work: &mut work, kept_gates, kept_states };
-        forward.begin();
-        forward.steps();
-        first += walk.total();
+/// A slice of the batch through one layer in one direction.
+struct Task<'a, F> {
+    scan: Scan,
+    packs: &'a [PhasePack<F>],
+    slice: usize,
+    reverse: bool,
+    io: Io<'a, F>,
+    kept: Option<&'a mut Kept<F>>,
+}
+
+impl<F: Dispatch> Task<'_, F> {
+    fn run(self, cut: &Cut, spare: &Spare<F>, turn: &Turn<'_>) -> Result<()> {
+        let Self { scan, packs, slice, reverse, mut io, mut kept } = self;
+        let padded = scan.padded::<F>();
+        let mut work = Workspace::new(&scan, cut.slices[slice].len(), cut.steps(slice), spare)?;
+        let mut first = 0;
+        for walk in cut.walks(slice, reverse) {
+            let (kept_gates, kept_states): (&mut [F], &mut [F]) = match kept.as_deref_mut() {
+                Some(kept) => {
+                    (&mut kept.gates[first * padded * scan.cell.kept()..], &mut kept.states[first * padded..])
+                }
+                None => (&mut [], &mut []),
+            };
+            let io = &mut io;
+            let mut forward = Forward { scan, packs, walk, io, work: &mut work, kept_gates, kept_states };
+            forward.begin();
+            forward.steps(turn)?;
+            first += walk.total();
+        }
+        spare.give(work.into_buffers());
+        Ok(())
     }
-    spare.give(work.into_buffers());
-    Ok(())
 }
 
 /// Sets a share of the numbers to zero and scales the others so that the mean stays; the same numbers

@@ -3,10 +3,11 @@
 
 use super::params::Weights;
 use super::scan::{Forward, Io, Workspace};
-use super::sequence::{Array, Walk};
+use super::sequence::{Array, Cut, Out};
 use super::stack::Shared;
 use crate::buffer::{Spare, zeros};
 use crate::error::{Error, Result};
+use crate::parallel::Turn;
 use crate::shape::{self, Rows};
 use crate::simd::Dispatch;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 pub struct Stream<F> {
     shared: Arc<Shared<F>>,
     weights: Arc<Weights<F>>,
-    rows: Rows,
+    cut: Cut,
     /// A layer's output while it is the next one's input, and the other way round.
     between: [Vec<F>; 2],
     /// Layer by layer, group by group of rows: among other things the states.
@@ -44,10 +45,10 @@ impl<F: Dispatch> Stream<F> {
         shape::positive("batch_size", batch)?;
         shape::product("batch_size", &[config.layers, batch, config.hidden])?;
         let between = || zeros(batch * config.hidden, "stream");
-        let rows = Rows::new(batch, 1, None)?;
+        let cut = Cut::new(Rows::new(batch, 1, None)?, 1);
         let works = |layer| {
             let scan = shared.scan(layer, 0);
-            Walk::groups(&rows, false)
+            cut.walks(0, false)
                 .map(|walk| Workspace::new(&scan, walk.len(), 1, &Spare::default()))
                 .collect::<Result<_>>()
         };
@@ -55,19 +56,19 @@ impl<F: Dispatch> Stream<F> {
             weights: shared.weights(),
             between: [between()?, between()?],
             work: (0..config.layers).map(works).collect::<Result<_>>()?,
-            rows,
+            cut,
             shared,
         })
     }
 
     /// Sequences side by side.
     pub fn batch(&self) -> usize {
-        self.rows.order.len()
+        self.cut.batch()
     }
 
     /// One step: x `(batch, input)` to y `(batch, hidden)`. Takes the layer's newest weights.
     pub fn step(&mut self, x: &[F], y: &mut [F]) -> Result<()> {
-        let (config, batch) = (&self.shared.config, self.rows.order.len());
+        let (config, batch) = (&self.shared.config, self.cut.batch());
         shape::expect_len("x_t", x.len(), &[batch, config.input])?;
         shape::expect_len("out", y.len(), &[batch, config.hidden])?;
         if self.weights.version != self.shared.version() {
@@ -83,13 +84,14 @@ impl<F: Dispatch> Stream<F> {
                 x: if first { x } else { from },
                 x_array: Array::new(false, batch, 1, scan.input),
                 initial: &[],
-                y: if last { y } else { to },
-                y_array: Array::new(false, batch, 1, config.hidden),
-                finals: &mut [],
+                y: Out::Whole(if last { y } else { to }, Array::new(false, batch, 1, config.hidden), config.hidden),
+                finals: Vec::new(),
             };
-            for (walk, work) in Walk::groups(&self.rows, false).zip(groups) {
+            for (walk, work) in self.cut.walks(0, false).zip(groups) {
                 let packs = &packs[layer];
-                Forward { scan, packs, walk, io: &mut io, work, kept_gates: &mut [], kept_states: &mut [] }.steps();
+                let io = &mut io;
+                Forward { scan, packs, walk, io, work, kept_gates: &mut [], kept_states: &mut [] }
+                    .steps(&Turn::undisturbed())?;
             }
             std::mem::swap(from, to);
         }
