@@ -229,6 +229,7 @@ def test_ctrl_c_ends_a_long_call(call, threads):
     """Long before it would have ended by itself, and everything works afterwards."""
     code = f"""
         import os, signal, threading, time, numpy as np, gru_rs
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # A job in the background begins without.
         gru_rs.set_num_threads({threads})
         gru = gru_rs.GRU(8, 2048, seed=0)  # so large, as the tape is small for the time it takes
         def zeros(steps):
