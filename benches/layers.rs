@@ -2,7 +2,7 @@
 //! answer is the one of the plain twin, the scalar instruction set, bit for bit.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use gru_rs::{Batch, Cell, Config, Isa, Reset, Rnn};
+use gru_rs::{Batch, Cell, Config, Isa, Reset, Rnn, Training};
 use serde::Deserialize;
 use std::cell::LazyCell;
 use std::time::Duration;
@@ -78,7 +78,7 @@ fn layers(c: &mut Criterion) {
                     b.iter(|| {
                         if training {
                             rnn.set_flat(&weights).expect("weights");
-                            let (_, mut tape) = rnn.forward(&batch, None).expect("outputs");
+                            let (_, mut tape) = rnn.forward(&batch, &Training::default()).expect("outputs");
                             drop(tape.backward(Some(&d_y), &[]).expect("gradients"));
                         } else {
                             drop(rnn.run(&batch).expect("outputs"));

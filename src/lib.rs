@@ -16,12 +16,12 @@
 //! then the recurrent part; sums of backward are made of fixed blocks.
 //!
 //! ```
-//! use gru_rs::{Batch, Config, Gru, Memory, Rule, Sgd};
+//! use gru_rs::{Batch, Config, Gru, Memory, Rule, Sgd, Training};
 //!
 //! let gru = Gru::<f32>::new(Config { seed: 1, ..Config::gru(3, 8) })?;
 //! let x = vec![0.1; 20 * 4 * 3]; // 20 steps of 4 rows of 3 numbers
 //! let batch = Batch { x: &x, batch: 4, seq: 20, states: &[], lengths: Some(&[20, 7, 0, 13]) };
-//! let (output, mut tape) = gru.forward(&batch, None)?;
+//! let (output, mut tape) = gru.forward(&batch, &Training::default())?;
 //! let gradients = tape.backward(Some(&output.y), &[])?; // of ½ Σ y²
 //! let sgd = Rule::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false, weight_decay: 0.0 });
 //! sgd.step(&gru, &gradients.flat, &mut Memory::default())?;
@@ -49,8 +49,9 @@ pub use float::Float;
 pub use optim::{Adam, Memory, Rule, Sgd};
 pub use parallel::{num_threads, num_workers, on_interrupt, set_num_threads};
 pub use rnn::cell::{Cell, Reset};
+pub use rnn::kept::Memory as TapeMemory;
 pub use rnn::params::Config;
-pub use rnn::stack::{Batch, Gru, Lstm, Output, Rnn, Snapshot};
+pub use rnn::stack::{Batch, Gru, Lstm, Output, Rnn, Snapshot, Training};
 pub use rnn::stream::Stream;
 pub use rnn::tape::{Gradients, Tape};
 pub use simd::{Dispatch, Isa};

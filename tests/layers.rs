@@ -2,7 +2,7 @@
 //! this machine: outputs and gradients in f64 and f32, and equal bits between instruction sets.
 
 use gru_rs::reference::{Kind, stack::Stack};
-use gru_rs::{Batch, Cell, Config, Dispatch, Gradients, Isa, Output, Reset, Rnn};
+use gru_rs::{Batch, Cell, Config, Dispatch, Gradients, Isa, Output, Reset, Rnn, TapeMemory, Training};
 use proptest::prelude::*;
 
 /// Largest difference over largest value. Sums of up to a few thousand terms of size about one, each
@@ -55,6 +55,13 @@ impl Case {
     }
 
     fn run<F: Dispatch>(&self, isa: Isa) -> (Vec<f64>, Output<F>, Gradients<F>) {
+        let (flat, output, gradients) = self.run_in::<F>(isa, TapeMemory::Full);
+        let (_, low, d_low) = self.run_in::<F>(isa, TapeMemory::Low);
+        same("with little memory", isa, (&output, &gradients), (&low, &d_low));
+        (flat, output, gradients)
+    }
+
+    fn run_in<F: Dispatch>(&self, isa: Isa, memory: TapeMemory) -> (Vec<f64>, Output<F>, Gradients<F>) {
         let rnn = Rnn::<F>::on(isa, self.config.clone()).unwrap();
         let data = self.data();
         let x = cast::<F>(&data.x);
@@ -66,7 +73,8 @@ impl Case {
             Batch { x: &x, batch: self.batch, seq: self.seq, states: &states, lengths: self.lengths.as_deref() };
         let plain = rnn.run(&batch).unwrap();
         self.leave_nans_behind(&rnn);
-        let (output, mut tape) = rnn.forward(&batch, None).unwrap();
+        let training = Training { seed: Some(1), memory };
+        let (output, mut tape) = rnn.forward(&batch, &training).unwrap();
         assert_eq!(bits(&plain.y), bits(&output.y), "forward and run give the same bits");
         let gradients = tape.backward(Some(&cast::<F>(&data.d_y)), &d_states).unwrap();
         (rnn.flat().iter().map(|w| w.to_f64()).collect(), output, gradients)
@@ -76,7 +84,8 @@ impl Case {
     fn leave_nans_behind<F: Dispatch>(&self, rnn: &Rnn<F>) {
         let (batch, seq) = (self.batch + 1, self.seq + 1);
         let x = vec![F::from_f64(f64::NAN); batch * seq * self.config.input];
-        let (output, mut tape) = rnn.forward(&Batch { x: &x, batch, seq, states: &[], lengths: None }, None).unwrap();
+        let (output, mut tape) =
+            rnn.forward(&Batch { x: &x, batch, seq, states: &[], lengths: None }, &Training::default()).unwrap();
         let gradients = tape.backward(Some(&output.y), &[]).unwrap();
         assert!(gradients.flat.iter().all(|d| d.to_f64().is_nan()));
     }
@@ -169,7 +178,7 @@ fn same<F: Dispatch>(what: &str, isa: Isa, a: (&Output<F>, &Gradients<F>), b: (&
         [bits(&o.y), bits(&o.states.concat()), bits(&g.x), bits(&g.states.concat()), bits(&g.flat)]
     };
     for ((name, a), b) in ["y", "states", "dx", "d states", "d params"].iter().zip(parts(a)).zip(parts(b)) {
-        assert!(a == b, "{what}: {} and scalar differ in {name}", isa.name());
+        assert!(a == b, "{what}, {}: {name} differs", isa.name());
     }
 }
 
@@ -200,6 +209,30 @@ proptest! {
     #[test]
     fn random_stacks(case in case()) {
         case.check();
+    }
+}
+
+/// Between layers low memory drops the same outputs again, and a long sequence has several checkpoints.
+#[test]
+fn little_memory_gives_the_same_bits_and_holds_less() {
+    let config = Config { layers: 3, bidirectional: true, dropout: 0.4, seed: 5, ..Config::gru(3, 20) };
+    for (seq, batch, lengths) in [(700, 9, None), (2000, 1, None), (300, 40, Some((0..40).map(|i| i * 7).collect()))] {
+        let case = Case { config: config.clone(), batch, seq, lengths, states: true };
+        let data = case.data();
+        let (x, d_y) = (cast::<f32>(&data.x), cast::<f32>(&data.d_y));
+        let states: Vec<Vec<f32>> = data.states.iter().map(|s| cast(s)).collect();
+        let states: Vec<&[f32]> = states.iter().map(|s| &s[..]).collect();
+        let batch = Batch { x: &x, batch, seq, states: &states, lengths: case.lengths.as_deref() };
+        let rnn = Rnn::<f32>::new(config.clone()).unwrap();
+        let run = |memory| {
+            let (output, mut tape) = rnn.forward(&batch, &Training { seed: Some(9), memory }).unwrap();
+            let bytes = tape.bytes();
+            (output, tape.backward(Some(&d_y), &[]).unwrap(), bytes)
+        };
+        let (full, d_full, bytes) = run(TapeMemory::Full);
+        let (low, d_low, fewer_bytes) = run(TapeMemory::Low);
+        same("with little memory", rnn.isa(), (&full, &d_full), (&low, &d_low));
+        assert!(fewer_bytes * 4 < bytes, "{fewer_bytes} of {bytes} bytes");
     }
 }
 

@@ -108,7 +108,7 @@ class _Cell(Weighted):
         (2, 3)
         """
         shape, arguments = self._run(x, h)
-        _, states, tape = self._core.forward(*arguments, None)
+        _, states, tape = self._core.forward(*arguments, None, False)
         return self._wrap([state.reshape(shape) for state in states]), CellTape(self, shape, tape)
 
 

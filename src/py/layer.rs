@@ -4,7 +4,7 @@ use super::arrays::{Number, borrow, borrow_all, give, give_all, slices};
 use super::stream::{Stepper, Stream};
 use super::{Either, each};
 use crate::rnn;
-use crate::{Batch, Cell, Config, Reset};
+use crate::{Batch, Cell, Config, Reset, TapeMemory, Training};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -49,20 +49,21 @@ impl Rnn {
     }
 
     /// The same, and the tape.
-    #[pyo3(signature = (x, batch, seq, states, lengths, seed))]
-    #[expect(clippy::too_many_arguments, reason = "as run, and the seed")]
+    #[pyo3(signature = (x, batch, seq, states, lengths, seed, low_memory))]
+    #[expect(clippy::too_many_arguments, reason = "as run, and how to train")]
     fn forward<'py>(
         &self, py: Python<'py>, x: &Bound<'py, PyAny>, batch: usize, seq: usize, states: Arrays<'py>,
-        lengths: Option<Vec<usize>>, seed: Option<u64>,
+        lengths: Option<Vec<usize>>, seed: Option<u64>, low_memory: bool,
     ) -> PyResult<(Bound<'py, PyAny>, Arrays<'py>, Tape)> {
         let (sizes, lengths) = ((batch, seq), lengths.as_deref());
+        let training = Training { seed, memory: if low_memory { TapeMemory::Low } else { TapeMemory::Full } };
         Ok(match &self.0 {
             Either::F32(rnn) => {
-                let (y, states, tape) = forward(py, rnn, x, sizes, &states, lengths, seed)?;
+                let (y, states, tape) = forward(py, rnn, x, sizes, &states, lengths, &training)?;
                 (y, states, Tape(Either::F32(tape)))
             }
             Either::F64(rnn) => {
-                let (y, states, tape) = forward(py, rnn, x, sizes, &states, lengths, seed)?;
+                let (y, states, tape) = forward(py, rnn, x, sizes, &states, lengths, &training)?;
                 (y, states, Tape(Either::F64(tape)))
             }
         })
@@ -134,11 +135,11 @@ type Taped<'py, F> = (Bound<'py, PyAny>, Arrays<'py>, Mutex<rnn::tape::Tape<F>>)
 
 fn forward<'py, F: Number>(
     py: Python<'py>, rnn: &crate::Rnn<F>, x: &Bound<'py, PyAny>, (batch, seq): (usize, usize),
-    states: &[Bound<'py, PyAny>], lengths: Option<&[usize]>, seed: Option<u64>,
+    states: &[Bound<'py, PyAny>], lengths: Option<&[usize]>, training: &Training,
 ) -> PyResult<Taped<'py, F>> {
     let (x, states) = (borrow(x)?, borrow_all(states)?);
     let (x, states) = (x.as_slice()?, slices(&states)?);
-    let (output, tape) = py.detach(|| rnn.forward(&Batch { x, batch, seq, states: &states, lengths }, seed))?;
+    let (output, tape) = py.detach(|| rnn.forward(&Batch { x, batch, seq, states: &states, lengths }, training))?;
     Ok((give(py, output.y), give_all(py, output.states), Mutex::new(tape)))
 }
 

@@ -2,7 +2,11 @@
 //! kernels by what they compute; it must not know vectors' widths beyond asking, nor Python.
 
 pub mod cell;
+pub mod kept;
+pub mod lane;
 pub mod params;
+pub mod pass;
+pub mod products;
 pub mod scan;
 pub mod scan_backward;
 pub mod sequence;

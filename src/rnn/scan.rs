@@ -6,6 +6,7 @@
 //! W_ih is read once for all of them. The chain of additions is the same, so are the bits.
 
 use super::cell::{Cell, Operand, Phase};
+use super::kept::Keep;
 use super::params::PhasePack;
 use super::sequence::{Array, GROUP, Out, Walk};
 use crate::buffer::{Aligned, Spare};
@@ -43,27 +44,14 @@ impl Scan {
         numbers.next_multiple_of(line) + line
     }
 
+    /// Numbers of its weights.
+    pub fn parameters(&self) -> usize {
+        self.cell.gates() * self.hidden * (self.input + self.hidden)
+    }
+
     /// Where row r of the caller's states begins.
     pub fn state_at(&self, batch: usize, row: usize) -> usize {
         (self.index * batch + row) * self.hidden
-    }
-}
-
-/// What a step keeps for backward, walk after walk, step after step, row after row.
-#[derive(Debug)]
-pub(crate) struct Kept<F> {
-    /// The gates, panel by panel.
-    pub gates: Aligned<F>,
-    /// h before the step.
-    pub states: Aligned<F>,
-}
-
-impl<F: Dispatch> Kept<F> {
-    /// For `total` steps, every number of which forward will write.
-    pub fn new(scan: &Scan, total: usize, spare: &Spare<F>) -> Result<Self> {
-        let padded = scan.padded::<F>();
-        let gates = spare.take(total * padded * scan.cell.kept(), "tape")?;
-        Ok(Self { gates, states: spare.take(total * padded, "tape")? })
     }
 }
 
@@ -74,8 +62,8 @@ pub(crate) struct Io<'a, F> {
     pub x_array: Array,
     /// The states (h, or h and c) of all layers and directions; none for zeros.
     pub initial: &'a [&'a [F]],
-    /// The direction's outputs.
-    pub y: Out<'a, F>,
+    /// The direction's outputs; none when a pass is made again for what it kept.
+    pub y: Option<Out<'a, F>>,
     /// The states after a row's last step.
     pub finals: Vec<Out<'a, F>>,
 }
@@ -134,31 +122,29 @@ pub(crate) struct Forward<'a, 'io, F> {
     pub walk: Walk<'a>,
     pub io: &'a mut Io<'io, F>,
     pub work: &'a mut Workspace<F>,
-    /// This walk's part of the tape; empty at inference.
-    pub kept_gates: &'a mut [F],
-    pub kept_states: &'a mut [F],
+    pub keep: Keep<'a, F>,
 }
 
 impl<F: Dispatch> Forward<'_, '_, F> {
-    /// All steps, from the states where [`Self::begin`] or the steps before left them.
-    pub fn steps(mut self, turn: &Turn<'_>) -> Result<()> {
-        let (mut step, mut taken) = (0, 0);
-        while step < self.walk.steps() {
+    /// Some steps, from the states where [`Self::begin`], [`Self::resume`] or the steps before left them.
+    pub fn steps(mut self, steps: Range<usize>, turn: &Turn<'_>) -> Result<()> {
+        let mut step = steps.start;
+        while step < steps.end {
             turn.go_on()?;
             let active = self.walk.active(step);
             let few = active < FUSED_ROWS;
-            let chunk = if few { (GROUP / active).min(self.walk.steps() - step) } else { 1 };
+            let chunk = if few { (GROUP / active).min(steps.end - step) } else { 1 };
             let rows = self.gather(step..step + chunk);
             if !few {
-                self.panel_by_panel(active, taken);
-                self.end_step(step, active, &mut taken);
+                self.panel_by_panel(step, active);
+                self.end_step(step, active);
             } else {
                 self.project(rows);
                 let mut first = 0;
                 for s in step..step + chunk {
                     let active = self.walk.active(s);
-                    self.recur(first, active, rows, taken);
-                    self.end_step(s, active, &mut taken);
+                    self.recur(s, first, active, rows);
+                    self.end_step(s, active);
                     first += active;
                 }
             }
@@ -209,8 +195,19 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         }
     }
 
+    /// The states before a step, as kept one behind the other.
+    pub fn resume(&mut self, kept: &[F]) {
+        let (padded, row, state) = (self.scan.padded::<F>(), self.work.state_row, self.state());
+        self.work.states.fill(F::ZERO);
+        for (i, kept) in kept.chunks_exact((kept.len() / self.scan.cell.states()).max(1)).enumerate() {
+            for (r, kept) in kept.chunks_exact(padded).enumerate() {
+                self.work.states[i * state + r * row..][..padded].copy_from_slice(kept);
+            }
+        }
+    }
+
     /// One step of `active` rows, each tile's panels from bias to gates.
-    fn panel_by_panel(&mut self, active: usize, taken: usize) {
+    fn panel_by_panel(&mut self, step: usize, active: usize) {
         let all = self.scan.padded::<F>() / self.lanes();
         for (p, phase) in self.scan.cell.phases().iter().enumerate() {
             let at_once = panels_at_once(active, phase.h.len());
@@ -220,7 +217,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
                 let panels = first..all.min(first + at_once);
                 self.project_phase(p, phase, panels.clone(), active, 0, false);
                 self.recur_phase(p, phase, panels.clone(), active, 0, active, false);
-                self.gates(p, panels, active, 0, active, taken);
+                self.gates(p, panels, active, 0, active, step);
             }
         }
     }
@@ -235,13 +232,13 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     }
 
     /// One step of `active` rows, the `rows` gathered ones' from `first` on.
-    fn recur(&mut self, first: usize, active: usize, rows: usize, taken: usize) {
+    fn recur(&mut self, step: usize, first: usize, active: usize, rows: usize) {
         let backwards = self.work.backwards;
         let panels = self.scan.padded::<F>() / self.lanes();
         for (p, phase) in self.scan.cell.phases().iter().enumerate() {
             let at = rows * self.scan.padded::<F>() * phase.base + first * phase.slots * self.lanes();
             self.recur_phase(p, phase, 0..panels, active, at, rows, backwards);
-            self.gates(p, 0..panels, active, at, rows, taken);
+            self.gates(p, 0..panels, active, at, rows, step);
         }
     }
 
@@ -276,10 +273,9 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     }
 
     /// The gates of rows whose pre-activations begin at `at`, `rows` rows to a panel.
-    fn gates(&mut self, phase: usize, panels: Range<usize>, active: usize, at: usize, rows: usize, taken: usize) {
+    fn gates(&mut self, phase: usize, panels: Range<usize>, active: usize, at: usize, rows: usize, step: usize) {
         let (state, row) = (self.state(), self.work.state_row);
         let kept_row = self.scan.padded::<F>() * self.scan.cell.kept();
-        let kept = if self.kept_gates.is_empty() { &mut [] } else { &mut self.kept_gates[taken * kept_row..] };
         let gates = Gates {
             rows: active,
             panels,
@@ -290,25 +286,22 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             state,
             row,
             spare: &mut self.work.reset,
-            kept,
+            kept: self.keep.gates(step),
             kept_row,
         };
         self.scan.cell.forward(self.scan.isa, phase, gates);
     }
 
     /// Keeps, hands out and swaps the states.
-    fn end_step(&mut self, step: usize, active: usize, taken: &mut usize) {
+    fn end_step(&mut self, step: usize, active: usize) {
         let (hidden, padded, state) = (self.scan.hidden, self.scan.padded::<F>(), self.state());
         let row_len = self.work.state_row;
-        if !self.kept_states.is_empty() {
-            let kept = self.kept_states[*taken * padded..].chunks_exact_mut(padded).take(active);
-            for (kept, before) in kept.zip(self.work.states.chunks_exact(row_len)) {
-                kept.copy_from_slice(&before[..padded]);
+        self.keep.states(step, padded, &self.work.states, state, row_len);
+        if let Some(y) = &mut self.io.y {
+            for row in 0..active {
+                let h = &self.work.next[row * row_len..][..hidden];
+                y.step(&self.walk, row, step)[..hidden].copy_from_slice(h);
             }
-        }
-        for row in 0..active {
-            let h = &self.work.next[row * row_len..][..hidden];
-            self.io.y.step(&self.walk, row, step)[..hidden].copy_from_slice(h);
         }
         for row in self.walk.ending(step) {
             for (i, last) in self.io.finals.iter_mut().enumerate() {
@@ -318,7 +311,6 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         }
         std::mem::swap(&mut self.work.states, &mut self.work.next);
         self.work.backwards = !self.work.backwards;
-        *taken += active;
     }
 }
 

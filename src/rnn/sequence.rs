@@ -39,25 +39,23 @@ pub struct Cut {
 impl Cut {
     /// Up to `parts` slices with about as many steps each.
     pub fn new(rows: Rows, parts: usize) -> Self {
-        let count = rows.order.len();
-        let parts = parts.clamp(1, count.max(1));
-        let mut slices = Vec::with_capacity(parts);
-        let (mut first, mut left) = (0, rows.total());
-        for part in 0..parts {
-            let share = left.div_ceil(parts - part);
-            let mut steps = 0;
-            let longer = rows.lengths[first..].iter().take_while(|&&length| {
-                let more = steps < share;
-                steps += if more { length } else { 0 };
-                more
-            });
-            let last = if part + 1 == parts { count } else { first + longer.count() };
-            left -= steps.min(left);
-            slices.push(first..last);
-            first = last;
-        }
-        slices.retain(|slice| !slice.is_empty());
-        let mut owners = vec![(0, 0); count];
+        let slices = split(&rows.lengths, 0..rows.order.len(), parts);
+        Self::with(rows, slices)
+    }
+
+    /// The same rows, every walk in up to `parts` slices of its own.
+    pub fn refine(&self, parts: usize) -> Self {
+        Self::with(self.rows.clone(), self.parts(parts).into_iter().flatten().flatten().collect())
+    }
+
+    /// Those slices, by slice and walk of this cut.
+    pub fn parts(&self, parts: usize) -> Vec<Vec<Vec<Range<usize>>>> {
+        let walk = |walk: Walk<'_>| split(&self.rows.lengths, walk.first..walk.last, parts);
+        (0..self.slices.len()).map(|slice| self.walks(slice, false).map(walk).collect()).collect()
+    }
+
+    fn with(rows: Rows, slices: Vec<Range<usize>>) -> Self {
+        let mut owners = vec![(0, 0); rows.order.len()];
         for (s, slice) in slices.iter().enumerate() {
             rows.order[slice.clone()].iter().for_each(|&row| owners[row].0 = s);
         }
@@ -77,11 +75,6 @@ impl Cut {
     /// All steps of all rows.
     pub fn total(&self) -> usize {
         self.rows.total()
-    }
-
-    /// All steps of a slice.
-    pub fn total_of(&self, slice: usize) -> usize {
-        self.rows.lengths[self.slices[slice].clone()].iter().sum()
     }
 
     /// Steps of a slice's longest row.
@@ -136,6 +129,28 @@ impl Cut {
         }
         all
     }
+}
+
+/// Up to `parts` ranges of the sorted rows in `range` with about as many steps each, none of them empty.
+fn split(lengths: &[usize], range: Range<usize>, parts: usize) -> Vec<Range<usize>> {
+    let parts = parts.clamp(1, range.len().max(1));
+    let mut left: usize = lengths[range.clone()].iter().sum();
+    let (mut first, mut ranges) = (range.start, Vec::with_capacity(parts));
+    for part in 0..parts {
+        let share = left.div_ceil(parts - part);
+        let mut steps = 0;
+        let longer = lengths[first..range.end].iter().take_while(|&&length| {
+            let more = steps < share;
+            steps += if more { length } else { 0 };
+            more
+        });
+        let last = if part + 1 == parts { range.end } else { first + longer.count() };
+        left -= steps.min(left);
+        ranges.push(first..last);
+        first = last;
+    }
+    ranges.retain(|range| !range.is_empty());
+    ranges
 }
 
 /// A caller's array.
@@ -209,6 +224,12 @@ impl Walk<'_> {
     /// Steps of all its rows.
     pub fn total(&self) -> usize {
         self.cut.rows.lengths[self.first..self.last].iter().sum()
+    }
+
+    /// The rows of a range of the whole batch's sorted rows that take step s, as this walk counts them.
+    pub fn active_in(&self, rows: &Range<usize>, step: usize) -> Range<usize> {
+        let active = self.first + self.active(step);
+        rows.start.min(active) - self.first..rows.end.min(active) - self.first
     }
 
     /// How many of its rows take step s: always the first ones.

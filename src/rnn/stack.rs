@@ -2,16 +2,17 @@
 //! direction by direction, and drops outputs between layers while training. It must not know gates.
 
 use super::cell::Cell;
-use super::params::{Config, PhasePack, Weights};
-
-use super::scan::{Forward, Io, Kept, Scan, Workspace};
-use super::sequence::{Array, Cut, Shape};
+use super::kept::Memory;
+use super::params::{Config, Weights};
+use super::pass::Pass;
+use super::scan::Scan;
+use super::sequence::Cut;
 use super::stream::Stream;
-use super::tape::{Record, Tape};
+use super::tape::Tape;
 use crate::buffer::{Spare, zeros};
 use crate::error::{Error, Result};
-use crate::parallel::{self, Turn};
-use crate::rng::{self, Rng};
+use crate::parallel;
+use crate::rng::Rng;
 use crate::shape::{self, Rows};
 use crate::simd::{Dispatch, Isa};
 use std::ops::Deref;
@@ -47,9 +48,20 @@ impl<F: Dispatch> Shared<F> {
         self.version.load(Ordering::Acquire)
     }
 
-    /// Threads for a pass of so many steps of rows.
+    /// Zeros, shaped as the states of a batch.
+    pub fn states(&self, batch: usize, what: &'static str) -> Result<Vec<Vec<F>>> {
+        let len = self.config.layers * self.config.directions() * batch * self.config.hidden;
+        (0..self.config.cell.states()).map(|_| zeros(len, what)).collect()
+    }
+
+    /// Floating-point operations of a pass of so many steps of rows.
+    pub fn operations(&self, steps: usize) -> usize {
+        self.config.parameters().saturating_mul(steps).saturating_mul(2)
+    }
+
+    /// Threads for it.
     pub fn threads(&self, steps: usize) -> Result<usize> {
-        parallel::worth(self.config.parameters().saturating_mul(steps).saturating_mul(2))
+        parallel::worth(self.operations(steps))
     }
 
     /// A layer's scans, each once for every slice, with slice and whether it runs backwards.
@@ -97,6 +109,21 @@ pub struct Batch<'a, F> {
     pub lengths: Option<&'a [usize]>,
 }
 
+/// How a batch is trained on.
+///
+/// ```
+/// use gru_rs::{TapeMemory, Training};
+/// let training = Training { memory: TapeMemory::Low, ..Training::default() };
+/// assert_eq!(training.seed, None);
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Training {
+    /// Of the masks between layers; drawn from the layer's own generator when there is none.
+    pub seed: Option<u64>,
+    /// What the tape may hold.
+    pub memory: Memory,
+}
+
 /// What a layer gives for a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output<F> {
@@ -106,8 +133,8 @@ pub struct Output<F> {
     pub states: Vec<Vec<F>>,
 }
 
-/// Rows below which a slice of inference wastes what its weights cost to read.
-const FEWEST_ROWS: usize = 8;
+/// Rows below which a slice wastes what its weights cost to read.
+pub(super) const FEWEST_ROWS: usize = 8;
 
 /// Rows of a slice of training, and the most slices. Each slice has sums of its own for the gradients of the
 /// weights, and their order makes the bits: so the shape alone decides, never the number of threads.
@@ -214,32 +241,35 @@ impl<F: Dispatch> Rnn<F> {
         self.shared.spare.trim();
         let threads = self.shared.threads(rows.total())?;
         let cut = Cut::new(rows, threads.min(batch.batch.div_ceil(FEWEST_ROWS)));
-        self.pass(batch, &cut, threads, None)
+        let weights = self.shared.weights();
+        let pass = Pass { shared: &self.shared, weights: &weights, batch: *batch, cut, threads };
+        let mut states = self.states(batch)?;
+        let mut below: Option<Vec<F>> = None;
+        for layer in 0..self.config().layers {
+            below = Some(pass.layer(layer, below.as_deref(), Vec::new(), &mut states)?);
+        }
+        Ok(Output { y: below.unwrap_or_default(), states })
     }
 
-    /// Training: what backward needs is kept, and with dropout the outputs between layers are masked by
-    /// `seed`, drawn from the layer's own generator when there is none.
-    pub fn forward(&self, batch: &Batch<'_, F>, seed: Option<u64>) -> Result<(Output<F>, Tape<F>)> {
+    /// Training: what backward needs is kept, and with dropout the outputs between layers are masked.
+    pub fn forward(&self, batch: &Batch<'_, F>, training: &Training) -> Result<(Output<F>, Tape<F>)> {
         let rows = self.check(batch)?;
         let draw = || self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
-        let seed = if self.config().dropout > 0.0 { seed.unwrap_or_else(draw) } else { 0 };
-        let threads = self.shared.threads(rows.total())?;
+        let seed = if self.config().dropout > 0.0 { training.seed.unwrap_or_else(draw) } else { 0 };
         let cut = Cut::new(rows, training_slices(batch.batch));
-        let inputs = vec![self.shared.spare.copied(batch.x, "tape")?];
-        let mut record = Record { weights: self.shared.weights(), inputs, kept: Vec::new() };
-        let output = self.pass(batch, &cut, threads, Some((&mut record, seed)))?;
-        Ok((output, Tape::new(self.shared.clone(), batch, cut, seed, record)))
+        let mut tape = Tape::new(self, batch, cut, seed, training.memory)?;
+        let output = tape.fill(batch)?;
+        Ok((output, tape))
+    }
+
+    /// Zeros for a batch's final states.
+    fn states(&self, batch: &Batch<'_, F>) -> Result<Vec<Vec<F>>> {
+        self.shared.states(batch.batch, "states")
     }
 
     /// One step at a time for `batch` independent sequences.
     pub fn stream(&self, batch: usize) -> Result<Stream<F>> {
         Stream::new(self.shared.clone(), batch)
-    }
-
-    /// Room for what backward needs of a layer, scan by scan and slice by slice.
-    fn keep(&self, layer: usize, cut: &Cut) -> Result<Vec<Kept<F>>> {
-        let scans = self.shared.scans(layer, cut);
-        scans.map(|(scan, slice, _)| Kept::new(&scan, cut.total_of(slice), &self.shared.spare)).collect()
     }
 
     fn check(&self, batch: &Batch<'_, F>) -> Result<Rows> {
@@ -248,105 +278,6 @@ impl<F: Dispatch> Rnn<F> {
         expect_states("h0", config, batch.states, batch.batch)?;
         shape::product("the output", &[batch.seq, batch.batch, config.outputs()])?;
         Rows::new(batch.batch, batch.seq, batch.lengths)
-    }
-
-    fn pass(
-        &self, batch: &Batch<'_, F>, cut: &Cut, threads: usize, mut training: Option<(&mut Record<F>, u64)>,
-    ) -> Result<Output<F>> {
-        let config = self.config();
-        let weights = training.as_ref().map_or_else(|| self.shared.weights(), |(record, _)| record.weights.clone());
-        let packs = weights.forward(config, self.shared.isa)?;
-        let array = |width| Array::new(config.batch_first, batch.batch, batch.seq, width);
-        let state_len = config.layers * config.directions() * batch.batch * config.hidden;
-        let mut states = (0..config.cell.states()).map(|_| zeros(state_len, "states")).collect::<Result<Vec<_>>>()?;
-        let mut below: Option<Vec<F>> = None;
-        for layer in 0..config.layers {
-            let mut y = zeros(batch.seq * batch.batch * config.outputs(), "output")?;
-            let shape = Shape { batch_first: config.batch_first, seq: batch.seq, width: config.outputs() };
-            let mut finals = cut.share_states(&mut states, layer, config).into_iter();
-            let mut kept = match &training {
-                Some(_) => self.keep(layer, cut)?,
-                None => Vec::new(),
-            };
-            let mut keeps = kept.iter_mut();
-            let tasks = cut.share(&mut y, shape, config.directions()).into_iter().zip(self.shared.scans(layer, cut));
-            let tasks: Vec<_> = tasks
-                .map(|(y, (scan, slice, reverse))| Task {
-                    scan,
-                    packs: &packs[scan.index],
-                    slice,
-                    reverse,
-                    io: Io {
-                        batch: batch.batch,
-                        x: below.as_deref().unwrap_or(batch.x),
-                        x_array: array(scan.input),
-                        initial: batch.states,
-                        y,
-                        finals: finals.next().unwrap_or_default(),
-                    },
-                    kept: keeps.next(),
-                })
-                .collect();
-            parallel::for_each(threads, tasks, |task, turn| task.run(cut, &self.shared.spare, turn))?;
-            if let Some((record, _)) = &mut training {
-                record.kept.push(kept);
-            }
-            if layer + 1 == config.layers {
-                return Ok(Output { y, states });
-            }
-            if let Some((record, seed)) = &mut training {
-                mask(&mut y, config.dropout, *seed, layer);
-                record.inputs.push(self.shared.spare.copied(&y, "tape")?);
-            }
-            below = Some(y);
-        }
-        unreachable!("a stack has a layer")
-    }
-}
-
-/// A slice of the batch through one layer in one direction.
-struct Task<'a, F> {
-    scan: Scan,
-    packs: &'a [PhasePack<F>],
-    slice: usize,
-    reverse: bool,
-    io: Io<'a, F>,
-    kept: Option<&'a mut Kept<F>>,
-}
-
-impl<F: Dispatch> Task<'_, F> {
-    fn run(self, cut: &Cut, spare: &Spare<F>, turn: &Turn<'_>) -> Result<()> {
-        let Self { scan, packs, slice, reverse, mut io, mut kept } = self;
-        let padded = scan.padded::<F>();
-        let mut work = Workspace::new(&scan, cut.slices[slice].len(), cut.steps(slice), spare)?;
-        let mut first = 0;
-        for walk in cut.walks(slice, reverse) {
-            let (kept_gates, kept_states): (&mut [F], &mut [F]) = match kept.as_deref_mut() {
-                Some(kept) => {
-                    (&mut kept.gates[first * padded * scan.cell.kept()..], &mut kept.states[first * padded..])
-                }
-                None => (&mut [], &mut []),
-            };
-            let io = &mut io;
-            let mut forward = Forward { scan, packs, walk, io, work: &mut work, kept_gates, kept_states };
-            forward.begin();
-            forward.steps(turn)?;
-            first += walk.total();
-        }
-        spare.give(work.into_buffers());
-        Ok(())
-    }
-}
-
-/// Sets a share of the numbers to zero and scales the others so that the mean stays; the same numbers
-/// for the same seed and layer, so that backward can do it again.
-pub(super) fn mask<F: Dispatch>(numbers: &mut [F], share: f64, seed: u64, layer: usize) {
-    if share > 0.0 {
-        let scale = F::from_f64(1.0 / (1.0 - share));
-        let first = layer as u64 * numbers.len() as u64;
-        for (index, number) in (first..).zip(numbers) {
-            *number = if rng::at(seed, index) < share { F::ZERO } else { *number * scale };
-        }
     }
 }
 
@@ -390,7 +321,7 @@ layer!(
     /// A stack of GRU layers; what it can do is on [`Rnn`].
     ///
     /// ```
-    /// use gru_rs::{Batch, Config, Gru};
+    /// use gru_rs::{Batch, Config, Gru, Training};
     /// let gru = Gru::<f32>::new(Config { seed: 1, ..Config::gru(3, 8) })?;
     /// let x = vec![0.5; 5 * 2 * 3];
     /// let batch = Batch { x: &x, batch: 2, seq: 5, states: &[], lengths: None };
@@ -398,7 +329,7 @@ layer!(
     /// assert_eq!(output.y.len(), 5 * 2 * 8);
     ///
     /// // Training: the gradient of the sum of all outputs.
-    /// let (output, mut tape) = gru.forward(&batch, None)?;
+    /// let (output, mut tape) = gru.forward(&batch, &Training::default())?;
     /// let gradients = tape.backward(Some(&vec![1.0; output.y.len()]), &[])?;
     /// assert_eq!(gradients.flat.len(), gru.flat().len());
     /// # Ok::<(), gru_rs::Error>(())

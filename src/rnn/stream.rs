@@ -1,6 +1,7 @@
 //! One step at a time, without allocation: for control loops, audio and generation. It must not know
 //! gates; a step is the scan of a batch of one step.
 
+use super::kept::Keep;
 use super::params::Weights;
 use super::scan::{Forward, Io, Workspace};
 use super::sequence::{Array, Cut, Out};
@@ -84,14 +85,17 @@ impl<F: Dispatch> Stream<F> {
                 x: if first { x } else { from },
                 x_array: Array::new(false, batch, 1, scan.input),
                 initial: &[],
-                y: Out::Whole(if last { y } else { to }, Array::new(false, batch, 1, config.hidden), config.hidden),
+                y: Some(Out::Whole(
+                    if last { y } else { to },
+                    Array::new(false, batch, 1, config.hidden),
+                    config.hidden,
+                )),
                 finals: Vec::new(),
             };
             for (walk, work) in self.cut.walks(0, false).zip(groups) {
                 let packs = &packs[layer];
-                let io = &mut io;
-                Forward { scan, packs, walk, io, work, kept_gates: &mut [], kept_states: &mut [] }
-                    .steps(&Turn::undisturbed())?;
+                let forward = Forward { scan, packs, walk, io: &mut io, work, keep: Keep::Nothing };
+                forward.steps(0..1, &Turn::undisturbed())?;
             }
             std::mem::swap(from, to);
         }

@@ -1,16 +1,20 @@
 //! What training keeps between forward and backward, and backward over the whole stack. It must not
 //! know how a scan does its work.
 
-use super::params::{BackwardPack, Weights};
-use super::scan::{Kept, Scan};
-use super::scan_backward::{Backward, IoBackward, ParamSums, WorkspaceBackward};
+use super::kept::{Kept, Memory};
+use super::lane::{Job, Lane};
+use super::params::Weights;
+use super::pass::{Pass, mask};
+use super::products::ParamSums;
+use super::scan_backward::IoBackward;
 use super::sequence::{Array, Cut, Shape};
-use super::stack::{Batch, Shared, expect_states, mask};
-use crate::buffer::{Aligned, Spare, zeros};
+use super::stack::{Batch, FEWEST_ROWS, Output, Rnn, Shared, expect_states};
+use crate::buffer::{Aligned, copied, zeros};
 use crate::error::{Error, Result};
-use crate::parallel::{self, Turn};
+use crate::parallel;
 use crate::shape;
 use crate::simd::Dispatch;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The record of one [`forward`](crate::Rnn::forward), good for one backward.
@@ -20,26 +24,29 @@ pub struct Tape<F> {
     batch: usize,
     seq: usize,
     cut: Cut,
-    pub(super) seed: u64,
+    seed: u64,
+    memory: Memory,
     /// None once used.
     record: Option<Record<F>>,
 }
 
 /// What backward reads.
 #[derive(Debug)]
-pub(super) struct Record<F> {
-    pub weights: Arc<Weights<F>>,
-    /// Each layer's input, as its scans saw it.
-    pub inputs: Vec<Aligned<F>>,
+struct Record<F> {
+    weights: Arc<Weights<F>>,
+    /// Each layer's input, as its scans saw it; with little memory the first layer's alone.
+    inputs: Vec<Aligned<F>>,
+    /// With little memory and several layers, the initial states.
+    initial: Vec<Vec<F>>,
     /// Each layer's steps, scan by scan and slice by slice.
-    pub kept: Vec<Vec<Kept<F>>>,
+    kept: Vec<Vec<Kept<F>>>,
 }
 
 impl<F> Tape<F> {
     /// Leaves the memory to the layer's next calls.
     fn let_go(&mut self) {
         if let Some(Record { inputs, kept, .. }) = self.record.take() {
-            let kept = kept.into_iter().flatten().flat_map(|kept| [kept.gates, kept.states]);
+            let kept = kept.into_iter().flatten().flat_map(Kept::into_buffers);
             self.shared.spare.give(inputs.into_iter().chain(kept));
         }
     }
@@ -63,16 +70,55 @@ pub struct Gradients<F> {
 }
 
 impl<F: Dispatch> Tape<F> {
-    pub(super) fn new(shared: Arc<Shared<F>>, batch: &Batch<'_, F>, cut: Cut, seed: u64, record: Record<F>) -> Self {
-        Self { shared, batch: batch.batch, seq: batch.seq, cut, seed, record: Some(record) }
+    /// An empty one.
+    pub(super) fn new(rnn: &Rnn<F>, batch: &Batch<'_, F>, cut: Cut, seed: u64, memory: Memory) -> Result<Self> {
+        let shared = rnn.shared.clone();
+        let again = memory == Memory::Low && shared.config.layers > 1;
+        let initial = if again { batch.states } else { &[] };
+        let record = Record {
+            weights: shared.weights(),
+            inputs: vec![shared.spare.copied(batch.x, "tape")?],
+            initial: initial.iter().map(|state| copied(state, "tape")).collect::<Result<_>>()?,
+            kept: Vec::new(),
+        };
+        Ok(Self { shared, batch: batch.batch, seq: batch.seq, cut, seed, memory, record: Some(record) })
+    }
+
+    /// Runs the layers and keeps what backward needs.
+    pub(super) fn fill(&mut self, batch: &Batch<'_, F>) -> Result<Output<F>> {
+        let Self { shared, cut, seed, memory, record: Some(record), .. } = self else {
+            unreachable!("a tape is filled when it is new");
+        };
+        let weights = record.weights.clone();
+        let (pass, parts) = pass(shared, &weights, *batch, cut)?;
+        let mut states = shared.states(batch.batch, "states")?;
+        let mut below: Option<Vec<F>> = None;
+        for layer in 0..shared.config.layers {
+            if let Some(y) = &mut below {
+                mask(y, shared.config.dropout, *seed, layer - 1);
+                if *memory == Memory::Full {
+                    record.inputs.push(shared.spare.copied(y, "tape")?);
+                }
+            }
+            let scans = shared.scans(layer, cut);
+            let new = |(scan, slice, _)| Kept::new(&scan, cut.walks(slice, false), *memory, &shared.spare);
+            let mut kept = scans.map(new).collect::<Result<Vec<_>>>()?;
+            let keeps = kept.iter_mut().zip(shared.scans(layer, cut));
+            let keeps =
+                keeps.flat_map(|(kept, (scan, slice, _))| kept.share(&scan, cut.walks(slice, false), &parts[slice]));
+            below = Some(pass.layer(layer, below.as_deref(), keeps.collect(), &mut states)?);
+            record.kept.push(kept);
+        }
+        Ok(Output { y: below.unwrap_or_default(), states })
     }
 
     /// Bytes it holds.
     pub fn bytes(&self) -> usize {
         let Some(record) = &self.record else { return 0 };
-        let kept: usize = record.kept.iter().flatten().map(|kept| kept.gates.len() + kept.states.len()).sum();
+        let kept: usize = record.kept.iter().flatten().map(Kept::len).sum();
         let inputs: usize = record.inputs.iter().map(|x| x.len()).sum();
-        (kept + inputs) * size_of::<F>()
+        let initial: usize = record.initial.iter().map(Vec::len).sum();
+        (kept + inputs + initial) * size_of::<F>()
     }
 
     /// The gradients of a loss whose gradient is `d_y` at the outputs and `d_states` at the final
@@ -99,9 +145,7 @@ impl<F: Dispatch> Tape<F> {
 
     fn layers(&self, record: &Record<F>, d_y: Option<&[F]>, d_finals: &[&[F]]) -> Result<Gradients<F>> {
         let config = &self.shared.config;
-        let state_len = config.layers * config.directions() * self.batch * config.hidden;
-        let mut states =
-            (0..config.cell.states()).map(|_| zeros(state_len, "gradients")).collect::<Result<Vec<_>>>()?;
+        let mut states = self.shared.states(self.batch, "gradients")?;
         let mut flat = zeros(config.parameters(), "gradients")?;
         let mut above: Option<Vec<F>> = None;
         for layer in (0..config.layers).rev() {
@@ -120,10 +164,12 @@ impl<F: Dispatch> Tape<F> {
         &self, record: &Record<F>, layer: usize, (d_y, d_finals): (Option<&[F]>, &[&[F]]), states: &mut [Vec<F>],
         flat: &mut [F],
     ) -> Result<Vec<F>> {
-        let (config, cut, spare) = (&self.shared.config, &self.cut, &self.shared.spare);
-        let packs = record.weights.backward(config, self.shared.isa)?;
+        let (config, cut) = (&self.shared.config, &self.cut);
+        let backward = record.weights.backward(config, self.shared.isa)?;
+        let forward = record.weights.forward(config, self.shared.isa)?;
         let array = |width| Array::new(config.batch_first, self.batch, self.seq, width);
-        let x = &record.inputs[layer];
+        let again = if layer < record.inputs.len() { Vec::new() } else { self.inputs_again(record, layer)? };
+        let x = record.inputs.get(layer).map_or(&again[..], |x| x);
         // Each direction has gradients of the inputs of its own, for directions to run side by side.
         let mut d_x = zeros(x.len(), "gradients")?;
         let mut d_x_reverse = zeros(if config.bidirectional { x.len() } else { 0 }, "gradients")?;
@@ -132,33 +178,67 @@ impl<F: Dispatch> Tape<F> {
         let d_x_parts = d_x_parts.flat_map(|d_x| cut.share(d_x, shape, 1));
         let mut all_sums: Vec<Option<ParamSums<F>>> = Vec::new();
         all_sums.resize_with(config.directions() * cut.slices.len(), || None);
-        let tasks = self.shared.scans(layer, cut).zip(&record.kept[layer]).zip(d_x_parts);
-        let tasks = tasks.zip(cut.share_states(states, layer, config)).zip(&mut all_sums);
-        let tasks: Vec<_> = tasks
-            .map(|((((scan, kept), d_x), d_initial), sums)| Task {
-                scan: scan.0,
-                slice: scan.1,
-                reverse: scan.2,
-                pack: &packs[scan.0.index],
-                io: IoBackward {
-                    batch: self.batch,
-                    x,
-                    x_array: array(config.inputs(layer)),
-                    d_y: d_y.map(|d_y| d_y.get(usize::from(scan.2) * config.hidden..).unwrap_or_default()),
-                    y_array: array(config.outputs()),
-                    d_finals,
-                    d_x,
-                    d_initial,
-                },
-                kept,
-                sums,
-            })
-            .collect();
-        let threads = self.shared.threads(cut.total().saturating_mul(2))?;
-        parallel::for_each(threads, tasks, |task, turn| task.run(cut, spare, turn))?;
+        let jobs = self.shared.scans(layer, cut).zip(&record.kept[layer]).zip(d_x_parts);
+        let jobs = jobs.zip(cut.share_states(states, layer, config)).zip(&mut all_sums);
+        let jobs = jobs.map(|(((((scan, slice, reverse), kept), d_x), d_initial), sums)| Job {
+            scan,
+            slice,
+            reverse,
+            pack: &backward[scan.index],
+            packs: &forward[scan.index],
+            io: IoBackward {
+                batch: self.batch,
+                x,
+                x_array: array(config.inputs(layer)),
+                d_y: d_y.map(|d_y| d_y.get(usize::from(reverse) * config.hidden..).unwrap_or_default()),
+                y_array: array(config.outputs()),
+                d_finals,
+                d_initial,
+            },
+            d_x,
+            kept,
+            sums,
+        });
+        self.work(jobs.collect())?;
         d_x.iter_mut().zip(d_x_reverse).for_each(|(sum, d)| *sum += d);
         self.write(layer, all_sums, flat);
         Ok(d_x)
+    }
+
+    /// A layer's inputs, by forward through the layers below.
+    fn inputs_again(&self, record: &Record<F>, layer: usize) -> Result<Vec<F>> {
+        let initial: Vec<&[F]> = record.initial.iter().map(|state| &state[..]).collect();
+        let (batch, seq) = (self.batch, self.seq);
+        let batch = Batch { x: &record.inputs[0], batch, seq, states: &initial, lengths: None };
+        let (pass, _) = pass(&self.shared, &record.weights, batch, &self.cut)?;
+        let mut below: Option<Vec<F>> = None;
+        for l in 0..layer {
+            let mut y = pass.layer(l, below.as_deref(), Vec::new(), &mut [])?;
+            mask(&mut y, self.shared.config.dropout, self.seed, l);
+            below = Some(y);
+        }
+        Ok(below.unwrap_or_default())
+    }
+
+    /// A thread for each job, or several if there are more threads than jobs.
+    fn work(&self, jobs: Vec<Job<'_, F>>) -> Result<()> {
+        let (cut, spare) = (&self.cut, &self.shared.spare);
+        let steps = cut.total().saturating_mul(2);
+        let threads = self.shared.threads(steps)?;
+        if jobs.len() >= threads || self.shared.operations(steps) < WORTH_SHARING {
+            return parallel::for_each(threads, jobs, |job, turn| {
+                let lane = Lane::new(job, cut, 1, spare)?;
+                lane.work(spare, turn)?;
+                lane.leave(spare);
+                Ok(())
+            });
+        }
+        let lanes = jobs.into_iter().map(|job| Lane::new(job, cut, threads, spare));
+        let lanes = lanes.collect::<Result<Vec<_>>>()?;
+        let seats = lanes.iter().cycle().take(if lanes.is_empty() { 0 } else { threads }).collect();
+        parallel::for_each(threads, seats, |lane: &Lane<'_, F>, turn| lane.work(spare, turn))?;
+        lanes.into_iter().for_each(|lane| lane.leave(spare));
+        Ok(())
     }
 
     /// Adds the slices' sums in order, and copies them to the parameters' places in the flat gradient.
@@ -180,29 +260,19 @@ impl<F: Dispatch> Tape<F> {
     }
 }
 
-/// A slice of the batch back through one layer in one direction.
-struct Task<'a, F> {
-    scan: Scan,
-    slice: usize,
-    reverse: bool,
-    pack: &'a BackwardPack<F>,
-    io: IoBackward<'a, F>,
-    kept: &'a Kept<F>,
-    sums: &'a mut Option<ParamSums<F>>,
+/// Floating-point operations from which on threads that share a job, and wait for each other, pay.
+const WORTH_SHARING: usize = 100_000_000;
+
+/// A pass over the rows of a cut, each walk in parts if there are threads enough; and those parts.
+fn pass<'a, F: Dispatch>(
+    shared: &'a Shared<F>, weights: &'a Weights<F>, batch: Batch<'a, F>, cut: &Cut,
+) -> Result<(Pass<'a, F>, Vec<Parts>)> {
+    let threads = shared.threads(cut.total())?;
+    let walks = (0..cut.slices.len()).map(|slice| cut.walks(slice, false).count()).sum::<usize>();
+    let rows = cut.batch() / walks.max(1);
+    let parts = threads.div_ceil((walks * shared.config.directions()).max(1)).min(rows / FEWEST_ROWS);
+    Ok((Pass { shared, weights, batch, cut: cut.refine(parts), threads }, cut.parts(parts)))
 }
 
-impl<F: Dispatch> Task<'_, F> {
-    fn run(self, cut: &Cut, spare: &Spare<F>, turn: &Turn<'_>) -> Result<()> {
-        let Self { scan, slice, reverse, pack, mut io, kept, sums } = self;
-        let sums = sums.insert(ParamSums::new(&scan, spare)?);
-        let mut work = WorkspaceBackward::new(&scan, cut.slices[slice].len(), pack, sums, spare)?;
-        let mut kept_first = 0;
-        for walk in cut.walks(slice, reverse) {
-            let (io, work, sums) = (&mut io, &mut work, &mut *sums);
-            Backward { scan, pack, walk, io, work, kept, kept_first, sums }.run(turn)?;
-            kept_first += walk.total();
-        }
-        spare.give(work.into_buffers());
-        Ok(())
-    }
-}
+/// The parts of each walk of a slice.
+type Parts = Vec<Vec<Range<usize>>>;

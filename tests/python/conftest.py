@@ -119,10 +119,10 @@ def new_problem(
     )
 
 
-def run(problem, seed=None):
+def run(problem, seed=None, memory="full"):
     """The answer of gru_rs to a problem."""
     p = problem
-    y, last, tape = p.layer.forward(p.x, p.state, lengths=p.lengths, seed=seed)
+    y, last, tape = p.layer.forward(p.x, p.state, lengths=p.lengths, seed=seed, memory=memory)
     grads = tape.backward(p.dy, p.d_state)
     return results(y, last, grads.x, grads.h0, grads.params)
 

@@ -1,0 +1,97 @@
+//! Forward through the layers, for some of the rows on each thread. It must not know what is done with what
+//! a layer keeps.
+
+use super::kept::Keep;
+use super::params::{PhasePack, Weights};
+use super::scan::{Forward, Io, Scan, Workspace};
+use super::sequence::{Array, Cut, Shape};
+use super::stack::{Batch, Shared};
+use crate::buffer::{Spare, zeros};
+use crate::error::Result;
+use crate::parallel::{self, Turn};
+use crate::rng;
+use crate::simd::Dispatch;
+
+/// One batch through all layers.
+pub(super) struct Pass<'a, F> {
+    pub shared: &'a Shared<F>,
+    pub weights: &'a Weights<F>,
+    pub batch: Batch<'a, F>,
+    /// Its rows, a slice a task.
+    pub cut: Cut,
+    pub threads: usize,
+}
+
+impl<F: Dispatch> Pass<'_, F> {
+    /// A layer's outputs from its inputs. The final states go to `states`, which may be empty; `keeps` has a place
+    /// for each direction and slice, or none.
+    pub fn layer(
+        &self, layer: usize, below: Option<&[F]>, keeps: Vec<Keep<'_, F>>, states: &mut [Vec<F>],
+    ) -> Result<Vec<F>> {
+        let (shared, cut, config) = (self.shared, &self.cut, &self.shared.config);
+        let Batch { batch, seq, x, states: initial, .. } = self.batch;
+        let packs = self.weights.forward(config, shared.isa)?;
+        let mut y = zeros(seq * batch * config.outputs(), "output")?;
+        let shape = Shape { batch_first: config.batch_first, seq, width: config.outputs() };
+        let mut finals = cut.share_states(states, layer, config).into_iter();
+        let mut keeps = keeps.into_iter();
+        let tasks = cut.share(&mut y, shape, config.directions()).into_iter().zip(shared.scans(layer, cut));
+        let tasks: Vec<_> = tasks
+            .map(|(y, (scan, slice, reverse))| Task {
+                scan,
+                packs: &packs[scan.index],
+                slice,
+                reverse,
+                io: Io {
+                    batch,
+                    x: below.unwrap_or(x),
+                    x_array: Array::new(config.batch_first, batch, seq, scan.input),
+                    initial,
+                    y: Some(y),
+                    finals: finals.next().unwrap_or_default(),
+                },
+                keep: keeps.next().unwrap_or(Keep::Nothing),
+            })
+            .collect();
+        parallel::for_each(self.threads, tasks, |task, turn| task.run(cut, &shared.spare, turn))?;
+        Ok(y)
+    }
+}
+
+/// A slice of the batch through one layer in one direction.
+struct Task<'a, F> {
+    scan: Scan,
+    packs: &'a [PhasePack<F>],
+    slice: usize,
+    reverse: bool,
+    io: Io<'a, F>,
+    /// Of the slice's only walk, or nothing.
+    keep: Keep<'a, F>,
+}
+
+impl<F: Dispatch> Task<'_, F> {
+    fn run(self, cut: &Cut, spare: &Spare<F>, turn: &Turn<'_>) -> Result<()> {
+        let Self { scan, packs, slice, reverse, mut io, mut keep } = self;
+        let mut work = Workspace::new(&scan, cut.slices[slice].len(), cut.steps(slice), spare)?;
+        for walk in cut.walks(slice, reverse) {
+            let keep = std::mem::replace(&mut keep, Keep::Nothing);
+            let mut forward = Forward { scan, packs, walk, io: &mut io, work: &mut work, keep };
+            forward.begin();
+            forward.steps(0..walk.steps(), turn)?;
+        }
+        spare.give(work.into_buffers());
+        Ok(())
+    }
+}
+
+/// Sets a share of the numbers to zero and scales the others so that the mean stays; the same numbers
+/// for the same seed and layer, so that backward can do it again.
+pub(super) fn mask<F: Dispatch>(numbers: &mut [F], share: f64, seed: u64, layer: usize) {
+    if share > 0.0 {
+        let scale = F::from_f64(1.0 / (1.0 - share));
+        let first = layer as u64 * numbers.len() as u64;
+        for (index, number) in (first..).zip(numbers) {
+            *number = if rng::at(seed, index) < share { F::ZERO } else { *number * scale };
+        }
+    }
+}
