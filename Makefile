@@ -65,7 +65,7 @@ check: stubs ## formatting, lints, types, stubs, and who may import whom
 	cargo test --test architecture
 stubs: $(DEVELOPED) ## types of the package, and its stubs against the built module
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest gru_rs
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml gru_rs
 format: $(DEVELOPED) ## format all code, and mend what the linters can
 	cargo fmt
 	$(BIN)/ruff check --fix .

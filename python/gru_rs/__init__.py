@@ -10,6 +10,8 @@ Examples
 ((5, 2, 8), (1, 2, 8))
 """
 
+from contextlib import suppress
+
 from ._cells import CellTape, GRUCell, LSTMCell
 from ._config import show_config
 from ._core import Stream, __version__
@@ -17,6 +19,9 @@ from ._layers import GRU, LSTM, Tape
 from ._optim import SGD, Adam, AdamW
 from ._threads import get_num_threads, num_threads, set_num_threads
 from ._weights import Grads
+
+with suppress(ImportError):  # not installed
+    from . import _threadpoolctl  # noqa: F401
 
 __all__ = [
     "GRU",

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import gru_rs
 import numpy as np
 import pytest
+import threadpoolctl
 from conftest import KINDS, new_problem, run
 
 NUMBERS = (1, 2, 3, 7)
@@ -96,6 +97,39 @@ def test_bad_numbers(number, error, message):
     with pytest.raises(error, match=message), gru_rs.num_threads(number):
         pass
     assert gru_rs.get_num_threads() == 3
+
+
+def test_threadpoolctl():
+    """It sees our extension and no other, reads and limits its threads, and puts them back."""
+
+    def ours():
+        found = [info for info in threadpoolctl.threadpool_info() if info["user_api"] == "gru_rs"]
+        assert len(found) == 1, found
+        return found[0]
+
+    gru_rs.set_num_threads(5)
+    info = ours()
+    assert info["version"] == gru_rs.__version__
+    assert info["filepath"] == os.path.realpath(gru_rs._core.__file__)
+    assert info["num_threads"] == 5
+    with threadpoolctl.threadpool_limits(2):
+        assert gru_rs.get_num_threads() == 2
+        assert ours()["num_threads"] == 2
+    assert gru_rs.get_num_threads() == 5
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        assert gru_rs.get_num_threads() == 5
+    with threadpoolctl.threadpool_limits({"gru_rs": 3}):
+        assert gru_rs.get_num_threads() == 3
+
+
+def test_without_threadpoolctl():
+    done = child("""
+        import sys
+        sys.modules["threadpoolctl"] = None  # as if it were not installed
+        import gru_rs
+        print(gru_rs.get_num_threads())
+        """)
+    assert done.returncode == 0, done.stderr
 
 
 PRINT = "import gru_rs; print(gru_rs.get_num_threads())"
