@@ -1,4 +1,4 @@
-"""Times gru_rs beside PyTorch, ONNX Runtime and JAX over benches/grid.toml: `make bench-peers`.
+"""Times gru_rs beside PyTorch, ONNX Runtime, OpenVINO and JAX over benches/grid.toml: `make bench-peers`.
 
     python benches/peers.py --record benches/record
     python benches/peers.py --quick --only forward,step

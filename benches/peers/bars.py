@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import exp, fsum, log
 
+from .engines import PEERS
+
 LARGE_BATCH = 16  # "every grid point with B ≥ 16"
 PEAK_POINTS = ("t100_b64_i256_h256", "t35_b64_i512_h512")
 STEP_BARS = {64: 1 / 12, 128: 1 / 6, 512: 0.65}  # own time / ONNX Runtime's, by hidden size
@@ -86,9 +88,8 @@ def _mean(name, ratios, bar, moonshot=None):
 
 
 def _forward(fastest):
-    peers = ("pytorch", "onnxruntime", "jax")
-    large = _ratios(fastest, "forward", "gru_rs", peers, lambda p: p.batch >= LARGE_BATCH)
-    single = _ratios(fastest, "forward", "gru_rs", peers, lambda p: p.batch == 1 and p.seq >= 100)
+    large = _ratios(fastest, "forward", "gru_rs", PEERS, lambda p: p.batch >= LARGE_BATCH)
+    single = _ratios(fastest, "forward", "gru_rs", PEERS, lambda p: p.batch == 1 and p.seq >= 100)
     return [
         _worst("forward, B ≥ 16: × best peer", large, 1.1),
         _mean("forward, B ≥ 16: × best peer, geometric mean", large, 1.3, 1.4),

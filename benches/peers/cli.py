@@ -4,8 +4,8 @@ import argparse
 import traceback
 
 from . import timing
+from .engines import ENGINES
 
-ENGINES = ("gru_rs", "pytorch", "onnxruntime", "jax")
 SECTIONS = ("forward", "training", "step", "lstm", "variants", "footprint")
 FULL, QUICK = timing.Effort(budget=1.5, rounds=7), timing.Effort(budget=0.25, rounds=3)
 
@@ -17,7 +17,7 @@ def main():
     from . import engines as engine_room
     from . import footprint, grid, record, sections
 
-    engines, missing = engine_room.load(options.engines)
+    engines, missing = engine_room.load(options.engines, threads=1)
     for name, reason in missing.items():
         print(f"{name} is not measured: {reason}")
     layers, steps = grid.load(options.points, options.quick)
@@ -49,7 +49,7 @@ def main():
 
 def _options():
     parser = argparse.ArgumentParser(
-        description="Times gru_rs beside PyTorch, ONNX Runtime and JAX on one core."
+        description="Times gru_rs beside PyTorch, ONNX Runtime, OpenVINO and JAX on one core."
     )
     parser.add_argument("--record", metavar="DIR", help="write <date>-<cpu>-<commit>.md and .csv there")
     parser.add_argument("--only", type=_list_of(SECTIONS), default=SECTIONS, help=f"of {','.join(SECTIONS)}")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from . import bars
+from .engines import OWN, PEERS
 
 ROOT = Path(__file__).parents[2]
 CPU_FLAGS = ("avx2", "fma", "avx512f", "asimd")
@@ -35,7 +36,6 @@ COLUMNS = (
     *("section", "point", "seq", "batch", "input", "hidden", "job"),
     *("minimum_us", "median_us", "gflops", "fraction_of_peak", "rounds", "repeats"),
 )
-PEERS = ("pytorch", "onnxruntime", "jax")
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _figure(row, in_us):
 
 
 def _ratio(rows):
-    own = [row.timing.minimum for row in rows if row.engine == "gru_rs"]
+    own = [row.timing.minimum for row in rows if row.engine == OWN]
     peers = [row.timing.minimum for row in rows if row.engine in PEERS]
     return f"{min(peers) / min(own):.2f}" if own and peers else "–"
 
