@@ -44,7 +44,9 @@ print(field("VmHWM") - before)
 
 def measure(engines, wheel, repeats):
     """Returns {"import ms": {engine: …}, "resident MB": …, "training MB": …, "wheel MB": …}, MB of 10⁶."""
-    figures = {"import ms": {}, "resident MB": {}, "training MB": {}, "wheel MB": wheel_size(wheel)}
+    figures = {"import ms": {}, "resident MB": {}, "training MB": {}}
+    if (size := wheel_size(wheel)) is not None:
+        figures["wheel MB"] = {"gru_rs": size}
     for name in engines:
         code = IMPORT.format(module=MODULES.get(name, name))
         runs = [_fresh(code) for _ in range(repeats if name == "gru_rs" else min(repeats, 3))]
