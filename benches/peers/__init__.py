@@ -21,5 +21,6 @@ compare    own time against the peers'
 bars       the promises, computed from the results
 tables     the tables in Markdown
 document   the report they stand in
+plots      the plots of docs/benchmarks.md
 publish    where a report goes
 """

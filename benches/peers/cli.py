@@ -1,6 +1,7 @@
 """Options, and who gets them: the driver, one process under one setting, or the renderer alone."""
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 
 from .driver import SECTIONS
@@ -23,7 +24,7 @@ def main():
     from . import driver, publish, results
 
     found = results.load(options.render) if options.render else driver.measure(options)
-    publish.publish(found, record=options.record)
+    publish.publish(found, record=options.record, docs=options.docs)
     return 1 if found.failures else 0
 
 
@@ -34,6 +35,7 @@ def _options():
     )
     out = parser.add_argument_group("what is written (the tables always go to the terminal)")
     out.add_argument("--record", metavar="DIR", help="write <date>-<cpu>-<commit>.csv there")
+    out.add_argument("--docs", metavar="DIR", help="write benchmarks.md and the plots in benchmarks/ there")
     out.add_argument("--render", metavar="FILE.csv", help="measure nothing: show this record")
     what = parser.add_argument_group("what is measured")
     what.add_argument("--only", type=_list_of(SECTIONS), default=SECTIONS, help=f"of {','.join(SECTIONS)}")
@@ -58,6 +60,8 @@ def _options():
     options = parser.parse_args()
     if options.setting and not options.rows:
         parser.error("--setting needs --rows")
+    if options.docs and not find_spec("matplotlib"):
+        parser.error("--docs needs matplotlib")
     for name, value in (QUICK if options.quick else FULL).items():
         if getattr(options, name) is None:
             setattr(options, name, value)

@@ -1,9 +1,14 @@
-"""The report in Markdown, for the terminal: what stands where, and the words
+"""The report in Markdown, for the terminal and for docs/benchmarks.md: what stands where, and the words
 around the tables."""
 
 from . import compare, tables
 
 TITLE = "Benchmarks: gru-rs beside PyTorch, ONNX Runtime, OpenVINO and JAX"
+GENERATED = """\
+This page is written by `make bench-peers`: changes by hand are lost. Its figures are in
+[`{record}`](../benches/record/{record}), from which
+`benches/peers.py --render benches/record/{record} --docs docs` writes it again without measuring.
+"""
 METHOD = """\
 * Answers (outputs, final states, and gradients of x, h0 and every parameter) are checked against float64
   before anything is timed. h0 and dy are random; weights are written before every training call; what an
@@ -37,10 +42,20 @@ priority. p50 is the median call, p99 the one that one in a hundred exceeds (of 
 nearly the slowest); × is busy over quiet. An engine that collapses gets no more time than the others, so it
 has fewer calls.
 """
+PLOTS = {
+    "forward": ("forward.png", "Forward: each peer's time over gru-rs's, one thread"),
+    "training": ("training.png", "Forward and backward: each peer's time over gru-rs's, one thread"),
+    "step": ("step.png", "One step: each engine's time"),
+    "threads": ("threads.png", "Two threads over one"),
+    "busy": ("busy.png", "Default settings, quiet and busy"),
+}
 
 
-def render(results):
+def render(results, record, plots=None):
+    """`plots` is the folder of the plots as the page sees it, None for a page without."""
     parts = [f"# {TITLE}\n"]
+    if plots:
+        parts.append(GENERATED.format(record=record))
     parts.append(tables.table(["", ""], [[f"**{k}**", v] for k, v in _facts(results)], left=2))
     if results.failures:
         parts.append("## FAILURES\n\n" + "\n".join(f"* {failure}" for failure in results.failures) + "\n")
@@ -50,8 +65,8 @@ def render(results):
     parts.append("## How it is measured\n\n" + METHOD)
     for name, title in tables.TITLES.items():
         if results.of(name):
-            parts.append(f"## {title}\n\n" + _section(results, name))
-    parts += _threads(results) + _busy(results)
+            parts.append(f"## {title}\n\n" + _section(results, name, plots))
+    parts += _threads(results) + _busy(results, plots)
     if results.footprint:
         parts.append("## Footprint\n\n" + tables.footprint(results.footprint))
     return "\n".join(parts)
@@ -70,9 +85,17 @@ def _facts(results):
         yield "FMA peak", f"{results.peak:.1f} GFLOP/s (float32, registers only, one core, largest seen)"
 
 
-def _section(results, name):
+def _section(results, name, plots):
     text = f"{UNITS.get(name, 'GFLOP/s, more is better.')} {NOTES.get(name, '')}".strip()
-    return f"{text}\n\n{tables.section(results, name)}"
+    family = "threads" if name == "threads training" else name  # one plot for both modes
+    return f"{text}\n\n{tables.section(results, name)}" + _plot(family, plots)
+
+
+def _plot(name, folder):
+    if not folder or name not in PLOTS:
+        return ""
+    file, words = PLOTS[name]
+    return f"\n![{words}]({folder}/{file})\n"
 
 
 def _threads(results):
@@ -81,7 +104,7 @@ def _threads(results):
     return [f"## 100,64,256,256 on one thread and on two\n\n{SPOT}\n{tables.spot(results)}"]
 
 
-def _busy(results):
+def _busy(results, plots):
     if not compare.crowd(results):
         return []
-    return [f"## Default settings, quiet and busy\n\n{BUSY}\n{tables.busy(results)}"]
+    return [f"## Default settings, quiet and busy\n\n{BUSY}\n{tables.busy(results)}" + _plot("busy", plots)]
