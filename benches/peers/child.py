@@ -37,7 +37,7 @@ def run(options, setting, cores):
 def _section(bench, name, options):
     layers, steps = grid.load(options.points, options.quick)
     if name == "footprint":
-        repeats = 3 if options.quick else 10
+        repeats = 1 if options.quick else 10
         bench.results.footprint = footprint.measure(bench.engines, options.wheel, repeats)
     elif name == "threads":
         threads.threads(bench, layers, options.points, options.quick)

@@ -9,7 +9,7 @@ from .engines import ENGINES
 from .setting import SETTINGS
 
 # Seconds for each job at a point, rounds at least, seconds for each job under each load of `busy`.
-FULL, QUICK = {"budget": 1.5, "rounds": 7, "seconds": 6.0}, {"budget": 0.2, "rounds": 3, "seconds": 0.4}
+FULL, QUICK = {"budget": 1.5, "rounds": 7, "seconds": 6.0}, {"budget": 0.15, "rounds": 3, "seconds": 0.3}
 
 
 def main():

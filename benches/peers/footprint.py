@@ -55,7 +55,7 @@ def measure(engines, wheel, repeats):
     for name in ("gru_rs", "pytorch"):
         if name in engines:
             code = TRAINING.format(benches=str(ROOT / "benches"), engine=name, point=TRAINING_POINT)
-            figures["training MB"][name] = min(_fresh(code)[0] for _ in range(2)) * 1024 / 1e6
+            figures["training MB"][name] = min(_fresh(code)[0] for _ in range(min(repeats, 2))) * 1024 / 1e6
     return figures
 
 

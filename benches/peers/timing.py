@@ -8,9 +8,10 @@ from itertools import repeat
 
 SAMPLE_SECONDS = 0.02  # a sample repeats its job until it takes at least this long
 MOST_ROUNDS = 200
-# Where a call takes seconds, fewer rounds will do: it outlasts what disturbs a short one. After so many times
-# the budget, so many rounds are enough.
-PATIENCE, FEWEST_ROUNDS = 6, 3
+# A job that has had so many times its budget sits out the remaining rounds. What takes seconds a call
+# outlasts the disturbances that many rounds are for; and where threads wait for one that is not running,
+# some engines take minutes.
+PATIENCE = 6
 
 
 @dataclass(frozen=True)
@@ -48,30 +49,38 @@ def _percentile(ordered, percent):
 
 
 def measure(jobs, effort):
-    """Times the functions of `jobs` (by name) in turn, round by round: a disturbance hits all alike."""
-    repeats = {name: _calibrate(run) for name, run in jobs.items()}
-    samples = {name: [] for name in jobs}
-    names = list(jobs)
-    budget, began = effort.budget * len(jobs), time.perf_counter()
+    """Times the functions of `jobs` (by name) in turn, round by round: a disturbance hits all alike. Each
+    must have run before."""
+    lanes = [_Lane(run, *_calibrate(run), effort) for run in jobs.values()]
+    budget, began = effort.budget * len(lanes), time.perf_counter()
     gc.collect()
     gc.disable()
     try:
         for turn in range(MOST_ROUNDS):
-            if _enough(turn, time.perf_counter() - began, effort.rounds, budget):
+            if turn >= effort.rounds and time.perf_counter() - began > budget:
                 break
-            shift = turn % len(names)  # nobody always follows the same neighbour
-            for name in names[shift:] + names[:shift]:
-                time.sleep(effort.rest)
-                samples[name].append(_sample(jobs[name], repeats[name]))
+            shift = turn % len(lanes)  # nobody always follows the same neighbour
+            for lane in lanes[shift:] + lanes[:shift]:
+                lane.sample()
     finally:
         gc.enable()
-    return {name: summary(samples[name], repeats[name]) for name in names}
+    return {name: summary(lane.samples, lane.repeats) for name, lane in zip(jobs, lanes, strict=True)}
 
 
-def _enough(rounds, seconds, wanted, budget):
-    if rounds >= wanted:
-        return seconds > budget
-    return rounds >= FEWEST_ROUNDS and seconds > PATIENCE * budget
+class _Lane:
+    """A job, its samples and the time it has had; a first sample that is long enough counts."""
+
+    def __init__(self, run, repeats, seconds, effort):
+        self.run, self.repeats, self.effort = run, repeats, effort
+        self.samples = [seconds] if seconds > effort.budget else []
+        self.spent = sum(self.samples)
+
+    def sample(self):
+        if self.spent > PATIENCE * self.effort.budget:
+            return
+        time.sleep(self.effort.rest)
+        self.samples.append(_sample(self.run, self.repeats))
+        self.spent += self.samples[-1] * self.repeats
 
 
 def calls(run, seconds, most):
@@ -90,9 +99,8 @@ def _sample(run, count):
 
 
 def _calibrate(run):
-    """Warms the job up and returns how often it must be repeated for one sample."""
-    run()
+    """Returns how often the job must be repeated for one sample, and the seconds of a run at the last try."""
     count = 1
-    while (seconds := _sample(run, count) * count) < SAMPLE_SECONDS:
-        count = max(count + 1, int(count * min(10.0, 1.2 * SAMPLE_SECONDS / max(seconds, 1e-9))))
-    return count
+    while (seconds := _sample(run, count)) * count < SAMPLE_SECONDS:
+        count = max(count + 1, int(count * min(10.0, 1.2 * SAMPLE_SECONDS / max(seconds * count, 1e-9))))
+    return count, seconds
