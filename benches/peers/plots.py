@@ -27,7 +27,7 @@ NAMES = {
 }
 LOSS = "#F3E3E0"  # where a peer is faster
 WIDTH, DPI, COLOUR_COUNT = 8.0, 110, 64
-WIDE = 200  # from the least to the greatest: a tick a decade is enough
+TICKS = 100  # greatest over least, on a line as wide as the page: beyond it a tick a decade is enough
 PROMISED = f"gru-rs: two threads over one, where {bars.SCALING} is promised (dashed)"
 plt.rcParams.update({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False})
 
@@ -99,10 +99,10 @@ def _marks(axes, engine, places, **more):
         axes.plot(*zip(*places, strict=True), **(style | {"color": COLOURS[engine]} | more))
 
 
-def _log_axis(axes, label, form=None):
+def _log_axis(axes, label, form=None, columns=1):
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    wide = high / low > WIDE
+    wide = high / low > TICKS / columns
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(form or (lambda value, _: f"{value:g}")))
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -151,7 +151,12 @@ def _threads(results, _, title):
         places = [(best[point].ratio, y) for y, point in enumerate(points) if point in best]
         style = {"markersize": 6, "markeredgecolor": "white"}
         _marks(
-            axes, "onnxruntime", places, marker="o", label="gru-rs over the best peer, two threads", **style
+            axes,
+            "onnxruntime",
+            places,
+            marker="o",
+            label="best peer's time over gru-rs's, two threads",
+            **style,
         )
         axes.axvline(1, color=COLOURS[OWN], linewidth=1)
         axes.axvline(bars.SCALING, color=COLOURS["pytorch"], linewidth=1.2, linestyle="--")
@@ -204,7 +209,7 @@ def _crowd_panel(axes, case, engines):
             bars.BUSY * engines[OWN]["quiet"].p50, color=COLOURS[OWN], linewidth=1, linestyle="--", zorder=0
         )
     axes.set_title(case, loc="left", fontsize=9)
-    _log_axis(axes, "", _time_tick)
+    _log_axis(axes, "", _time_tick, columns=2)
 
 
 DRAWN_BY = {"forward": _relative, "training": _relative, "step": _step, "threads": _threads, "busy": _busy}
