@@ -96,9 +96,9 @@ golden-check: $(PEERS_READY) ## ask the same peers again, and compare with the c
 	$(PEERS)/bin/python tests/golden/generate.py --check
 bench: ## benchmarks of kernels, layers and steps (criterion)
 	cargo bench
-bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside PyTorch, ONNX Runtime and JAX, into benches/record
-	$(PEERS)/bin/python -m pip install --quiet jax
-	PYTHONPATH=python $(PEERS)/bin/python benches/peers.py --record benches/record
+bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside its peers (25 minutes), into benches/record and docs/benchmarks.md
+	$(PEERS)/bin/python -m pip install --quiet jax openvino matplotlib
+	PYTHONPATH=python $(PEERS)/bin/python benches/peers.py --record benches/record --docs docs
 
 # No --clear: GRU_RS_PEERS may name an environment that holds more than ours. pip finishes what was begun.
 $(PEERS_READY):

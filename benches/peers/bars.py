@@ -1,8 +1,13 @@
-"""The promises for one thread, computed from the results: figure, bar, met or missed."""
+"""The promises, computed from the results: figure, bar, met or missed."""
 
 from dataclasses import dataclass
 from math import exp, fsum, log
 
+from . import compare
+from .engines import OWN, PEERS, engine_of
+
+SCALING = 1.7  # own speed with two threads over that with one
+BUSY = 2.5  # own median call on a busy machine over that on a quiet one
 LARGE_BATCH = 16  # "every grid point with B ≥ 16"
 PEAK_POINTS = ("t100_b64_i256_h256", "t35_b64_i512_h512")
 STEP_BARS = {64: 1 / 12, 128: 1 / 6, 512: 0.65}  # own time / ONNX Runtime's, by hidden size
@@ -48,6 +53,8 @@ def compute(results):
         *_lstm(fastest),
         *_variants(fastest),
         *_peak(results),
+        *_threads(results),
+        *_busy(results),
         *_footprint(results.footprint),
     ]
 
@@ -86,9 +93,8 @@ def _mean(name, ratios, bar, moonshot=None):
 
 
 def _forward(fastest):
-    peers = ("pytorch", "onnxruntime", "jax")
-    large = _ratios(fastest, "forward", "gru_rs", peers, lambda p: p.batch >= LARGE_BATCH)
-    single = _ratios(fastest, "forward", "gru_rs", peers, lambda p: p.batch == 1 and p.seq >= 100)
+    large = _ratios(fastest, "forward", "gru_rs", PEERS, lambda p: p.batch >= LARGE_BATCH)
+    single = _ratios(fastest, "forward", "gru_rs", PEERS, lambda p: p.batch == 1 and p.seq >= 100)
     return [
         _worst("forward, B ≥ 16: × best peer", large, 1.1),
         _mean("forward, B ≥ 16: × best peer, geometric mean", large, 1.3, 1.4),
@@ -123,9 +129,9 @@ def _training(fastest):
 
 
 def _lstm(fastest):
-    own = _ratios(fastest, "lstm", "gru_rs, LSTM", ["pytorch, LSTM"])
-    gru = _ratios(fastest, "lstm", "gru_rs, LSTM", ["gru_rs, GRU"])
-    torch = _ratios(fastest, "lstm", "pytorch, LSTM", ["gru_rs, GRU"], lambda p: p.hidden <= 256)
+    own = _ratios(fastest, "lstm training", "gru_rs, LSTM", ["pytorch, LSTM"])
+    gru = _ratios(fastest, "lstm training", "gru_rs, LSTM", ["gru_rs, GRU"])
+    torch = _ratios(fastest, "lstm training", "pytorch, LSTM", ["gru_rs, GRU"], lambda p: p.hidden <= 256)
     return [
         _worst("LSTM training: × PyTorch's (oneDNN)", own, 1.05, 1.3),
         _worst("training time, GRU / own LSTM", gru, 0.78, 0.75, at_most=True),
@@ -136,17 +142,16 @@ def _lstm(fastest):
 def _variants(fastest):
     bars = []
     for mode in ("forward", "training"):
-        for variant, bar, moonshot in (
-            ("f64", 0.45, None),
-            ("reset-before", 0.8, None),
-            ("ragged", 0.8, 0.9),
+        for section, variant, base, bar, moonshot in (
+            ("f64", "f64", "f32", 0.45, None),
+            ("variants", "reset-before", "reset-after", 0.8, None),
+            ("ragged", "ragged", "dense", 0.8, 0.9),
         ):
             rates = {
-                point: names[f"gru_rs, {variant}"].gflops / names["gru_rs, base"].gflops
-                for point, names in fastest.get(f"variants {mode}", {}).items()
-                if f"gru_rs, {variant}" in names
+                point: names[f"gru_rs, {variant}"].gflops / names[f"gru_rs, {base}"].gflops
+                for point, names in fastest.get(f"{section} {mode}", {}).items()
             }
-            bars.append(_worst(f"{mode}, {variant}: rate / f32 reset-after dense", rates, bar, moonshot))
+            bars.append(_worst(f"{mode}, {variant}: rate / {base}'s", rates, bar, moonshot))
     return bars
 
 
@@ -162,6 +167,36 @@ def _peak(results):
     return bars
 
 
+def is_for_two_threads(point):
+    """Of smaller sizes no gain by a second thread is promised."""
+    return point.batch >= 32 and point.hidden >= 128
+
+
+def _threads(results):
+    bars = []
+    for mode in ("forward", "training"):
+        ratios = {
+            point: ratio
+            for point, ratio in compare.scaling(results, mode).items()
+            if is_for_two_threads(point)
+        }
+        bars.append(_worst(f"{mode}, two threads over one, B ≥ 32, H ≥ 128: ×", ratios, SCALING, 1.9))
+    return bars
+
+
+def _busy(results):
+    """The median call with both cores also busy, default settings."""
+    bars = []
+    for mode in ("forward", "training", "step"):
+        ratios = {
+            f"{point} ({job})" if job != OWN else point: loads["busy"].p50 / loads["quiet"].p50
+            for (section, point, job), loads in compare.crowd(results).items()
+            if section == f"busy {mode}" and engine_of(job) == OWN
+        }
+        bars.append(_worst(f"{mode}, busy machine: own p50 / own quiet p50", ratios, BUSY, at_most=True))
+    return bars
+
+
 def _footprint(figures):
     def own(name):
         return figures.get(name, {}).get("gru_rs")
@@ -170,7 +205,7 @@ def _footprint(figures):
     share = training["gru_rs"] / training["pytorch"] if len(training) == 2 else None
     return [
         Bar("training memory / PyTorch's", share, 1.0, 0.5, at_most=True, where="100,64,256,256"),
-        Bar("wheel, MB", figures.get("wheel MB"), 2.0, at_most=True),
+        Bar("wheel, MB", own("wheel MB"), 2.0, at_most=True),
         Bar("import over NumPy, ms", own("import ms"), 30.0, at_most=True),
         Bar("resident memory over NumPy, MB", own("resident MB"), 6.0, at_most=True),
     ]

@@ -1,81 +1,77 @@
-"""Options, the order of the run and the exit status; engines are imported only after the core is pinned."""
+"""Options, and who gets them: the driver, one process under one setting, or the renderer alone."""
 
 import argparse
-import traceback
+from importlib.util import find_spec
+from pathlib import Path
 
-from . import timing
+from .driver import SECTIONS
+from .engines import ENGINES
+from .setting import SETTINGS
 
-ENGINES = ("gru_rs", "pytorch", "onnxruntime", "jax")
-SECTIONS = ("forward", "training", "step", "lstm", "variants", "footprint")
-FULL, QUICK = timing.Effort(budget=1.5, rounds=7), timing.Effort(budget=0.25, rounds=3)
+# Seconds for each job at a point, rounds at least, seconds for each job under each load of `busy`.
+FULL, QUICK = {"budget": 1.5, "rounds": 7, "seconds": 6.0}, {"budget": 0.15, "rounds": 3, "seconds": 0.3}
 
 
 def main():
     options = _options()
-    core = timing.pin(options.core)
+    if options.setting:  # nothing may be imported before it that starts threads
+        setting = SETTINGS[options.setting]
+        cores = setting.enter(options.core)
+        from . import child
 
-    from . import engines as engine_room
-    from . import footprint, grid, record, sections
+        return child.run(options, setting, cores)
 
-    engines, missing = engine_room.load(options.engines)
-    for name, reason in missing.items():
-        print(f"{name} is not measured: {reason}")
-    layers, steps = grid.load(options.points, options.quick)
-    where = record.setting(engines, core)
-    print(f"{where.cpu}; core {core}; {where.versions}\n")
+    from . import driver, publish, results
 
-    default = QUICK if options.quick else FULL
-    effort = timing.Effort(options.budget or default.budget, options.rounds or default.rounds)
-    results = sections.Results(engines, effort, report=lambda line: print(line, flush=True))
-    for name in options.only:
-        try:
-            if name == "footprint":
-                results.footprint = footprint.measure(
-                    engines, options.wheel, repeats=3 if options.quick else 10
-                )
-            else:
-                sections.SECTIONS[name](results, steps if name == "step" else layers)
-        except Exception as error:  # what was measured before it is still worth its record
-            traceback.print_exc()
-            results.failures.append(f"{name}: {error!r}")
-
-    text = record.document(results, where)
-    print(f"\n{text}")
-    if options.record:
-        for path in record.save(options.record, results, where, text):
-            print(f"written: {path}")
-    return 1 if results.failures else 0
+    found = results.load(options.render) if options.render else driver.measure(options)
+    publish.publish(found, record=options.record, docs=options.docs)
+    return 1 if found.failures else 0
 
 
 def _options():
     parser = argparse.ArgumentParser(
-        description="Times gru_rs beside PyTorch, ONNX Runtime and JAX on one core."
+        description="Times gru_rs beside PyTorch, ONNX Runtime, OpenVINO and JAX: on one thread, on two, "
+        "and in default settings on a quiet and on a busy machine."
     )
-    parser.add_argument("--record", metavar="DIR", help="write <date>-<cpu>-<commit>.md and .csv there")
-    parser.add_argument("--only", type=_list_of(SECTIONS), default=SECTIONS, help=f"of {','.join(SECTIONS)}")
-    parser.add_argument(
+    out = parser.add_argument_group("what is written (the tables always go to the terminal)")
+    out.add_argument("--record", metavar="DIR", help="write <date>-<cpu>-<commit>.csv there")
+    out.add_argument("--docs", metavar="DIR", help="write benchmarks.md and the plots in benchmarks/ there")
+    out.add_argument("--render", metavar="FILE.csv", help="measure nothing: show this record")
+    what = parser.add_argument_group("what is measured")
+    what.add_argument("--only", type=_list_of(SECTIONS), default=SECTIONS, help=f"of {','.join(SECTIONS)}")
+    what.add_argument("--engines", type=_list_of(ENGINES), default=ENGINES, help=f"of {','.join(ENGINES)}")
+    what.add_argument(
         "--points", nargs="+", default=(), metavar="NAME", help="of grid.toml, or as 100,32,64,64"
     )
-    parser.add_argument(
-        "--engines",
-        type=_list_of(ENGINES),
-        default=ENGINES,
-        help=f"of {','.join(ENGINES)}; those not installed are left out",
+    how = parser.add_argument_group("how")
+    how.add_argument("--quick", action="store_true", help="small points and little time: does it work?")
+    how.add_argument("--budget", type=float, metavar="SECONDS", help="for each job at each point")
+    how.add_argument("--rounds", type=int, help="at least so many, whatever the budget")
+    how.add_argument("--seconds", type=float, help="for each job of section busy under each load")
+    how.add_argument("--core", type=int, help="the first core to be tied to (default: the first allowed one)")
+    how.add_argument(
+        "--wheel", metavar="FILE", help="to be weighed (default: the newest in target/wheels, dist)"
     )
-    parser.add_argument("--quick", action="store_true", help="small points and little time: does it work?")
-    parser.add_argument("--budget", type=float, metavar="SECONDS", help="for each engine at each point")
-    parser.add_argument("--rounds", type=int, help="at least so many, whatever the budget")
-    parser.add_argument("--core", type=int, help="the core to be pinned to (default: the first allowed one)")
-    parser.add_argument(
-        "--wheel", metavar="FILE", help="to be weighed (default: the newest one in target/wheels, dist)"
+    inner = parser.add_argument_group(
+        "what this program tells itself when it starts the process of a setting"
     )
-    return parser.parse_args()
+    inner.add_argument("--setting", choices=SETTINGS)
+    inner.add_argument("--rows", type=Path, help="where that process leaves its figures")
+    options = parser.parse_args()
+    if options.setting and not options.rows:
+        parser.error("--setting needs --rows")
+    if options.docs and not find_spec("matplotlib"):
+        parser.error("--docs needs matplotlib")
+    for name, value in (QUICK if options.quick else FULL).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    return options
 
 
-def _list_of(known=None):
+def _list_of(known):
     def names(text):
         found = tuple(name.strip() for name in text.split(","))
-        if known and (unknown := set(found) - set(known)):
+        if unknown := set(found) - set(known):
             raise argparse.ArgumentTypeError(
                 f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(known)}"
             )

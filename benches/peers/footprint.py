@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).parents[2]
-MODULES = {"gru_rs": "gru_rs", "pytorch": "torch", "onnxruntime": "onnxruntime", "jax": "jax.numpy"}
+MODULES = {"pytorch": "torch", "jax": "jax.numpy"}  # where it is not the engine's name
 TRAINING_POINT = "t100_b64_i256_h256"
 
 # Resident memory and seconds that an import adds to a process that has NumPy.
@@ -29,7 +29,7 @@ sys.path.insert(0, {benches!r})
 from peers import engines, grid, workload
 def field(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
-engine = engines.load([{engine!r}])[0][{engine!r}]
+engine = engines.load([{engine!r}], 1)[0][{engine!r}]
 engine.training(workload.make(grid.Point("tiny", 2, 2, 8, 8)))[engine.NAME].run()
 work = workload.make(grid.load([{point!r}])[0][0])
 run = engine.training(work)[engine.NAME].run
@@ -44,16 +44,18 @@ print(field("VmHWM") - before)
 
 def measure(engines, wheel, repeats):
     """Returns {"import ms": {engine: …}, "resident MB": …, "training MB": …, "wheel MB": …}, MB of 10⁶."""
-    figures = {"import ms": {}, "resident MB": {}, "training MB": {}, "wheel MB": wheel_size(wheel)}
+    figures = {"import ms": {}, "resident MB": {}, "training MB": {}}
+    if (size := wheel_size(wheel)) is not None:
+        figures["wheel MB"] = {"gru_rs": size}
     for name in engines:
-        code = IMPORT.format(module=MODULES[name])
+        code = IMPORT.format(module=MODULES.get(name, name))
         runs = [_fresh(code) for _ in range(repeats if name == "gru_rs" else min(repeats, 3))]
         figures["import ms"][name] = min(seconds for seconds, _ in runs) * 1e3
         figures["resident MB"][name] = median(kib for _, kib in runs) * 1024 / 1e6
     for name in ("gru_rs", "pytorch"):
         if name in engines:
             code = TRAINING.format(benches=str(ROOT / "benches"), engine=name, point=TRAINING_POINT)
-            figures["training MB"][name] = min(_fresh(code)[0] for _ in range(2)) * 1024 / 1e6
+            figures["training MB"][name] = min(_fresh(code)[0] for _ in range(min(repeats, 2))) * 1024 / 1e6
     return figures
 
 

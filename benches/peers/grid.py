@@ -27,8 +27,7 @@ class Point:
 
 def load(names=(), quick=False):
     """Returns the layer points and the step points, only those called `names` if there are any."""
-    tables = tomllib.loads(PATH.read_text())
-    layers, steps = ([Point(**table) for table in tables[kind]] for kind in ("layer", "step"))
+    layers, steps = _all()
     known = {key for p in layers + steps for key in (p.name, str(p))}
     if unknown := set(names) - known:
         raise SystemExit(f"no such point in {PATH.name}: {', '.join(sorted(unknown))}")
@@ -37,3 +36,13 @@ def load(names=(), quick=False):
     elif quick:
         layers = [p for p in layers if p.flop() <= QUICK_FLOP]
     return layers, steps
+
+
+def named(name):
+    """The point of that name; a KeyError where the grid has none."""
+    return {point.name: point for points in _all() for point in points}[name]
+
+
+def _all():
+    tables = tomllib.loads(PATH.read_text())
+    return tuple([Point(**table) for table in tables[kind]] for kind in ("layer", "step"))

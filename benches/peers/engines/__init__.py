@@ -1,14 +1,19 @@
 """What each engine does for one forward pass, one training call and one step.
 
-Each engine is a module with NAME, version() and some of forward(work), training(work) and steps(work), which
-return a dict of jobs by name: usually one, several where an engine can be asked in several ways, of which the
-best counts. An engine keeps what it may keep between calls (compiled graphs, packed weights, buffers);
-everything that has to be done anew for each call is in `run`.
+Each engine is a module with NAME, version(), use_threads(count) and some of forward(work), training(work) and
+steps(work), which return a dict of jobs by name: usually one, several where an engine can be asked in several
+ways, of which the best counts, none where it lacks what the work asks for. An engine keeps what it may keep
+between calls (compiled graphs, packed weights, buffers); everything that has to be done anew for each call is
+in `run`.
 """
 
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+
+OWN = "gru_rs"
+PEERS = ("pytorch", "onnxruntime", "openvino", "jax")
+ENGINES = (OWN, *PEERS)
 
 
 @dataclass(frozen=True)
@@ -24,14 +29,19 @@ def engine_of(job_name):
     return job_name.partition(",")[0]
 
 
-def load(wanted):
-    """Imports the engines that are installed; returns them by name, and for each of the others the reason."""
+def load(wanted, threads=None):
+    """Imports the engines that are installed and gives them so many threads (None: as many as they like).
+    Returns them by name, and for each of the others the reason."""
     engines, missing = {}, {}
     for name in wanted:
         try:
-            engines[name] = importlib.import_module(f"{__name__}.{name}_engine")
+            engine = importlib.import_module(f"{__name__}.{name}_engine")
         except ImportError as error:
             missing[name] = str(error)
+            continue
+        if threads is not None:
+            engine.use_threads(threads)
+        engines[name] = engine
     return engines, missing
 
 

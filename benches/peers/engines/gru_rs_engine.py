@@ -14,6 +14,10 @@ def version():
     return gru_rs.__version__
 
 
+def use_threads(count):
+    gru_rs.set_num_threads(count)
+
+
 def fma_peak():
     """GFLOP/s of fused multiply-adds in registers, float32, this core; None where the core cannot tell."""
     measure = getattr(gru_rs._core, "fma_peak", None)
@@ -45,6 +49,16 @@ def training(work):
         return {"y": y, "d_x": grads.x, **_named("d_h0 d_c0", grads.h0), **params}
 
     return {NAME: Job(run, read)}
+
+
+def with_threads(job, count):
+    """The same job on so many threads, so that two numbers of threads can take turns in one process."""
+
+    def run():
+        gru_rs.set_num_threads(count)
+        return job.run()
+
+    return Job(run, job.read)
 
 
 def steps(work):

@@ -1,4 +1,5 @@
-"""JAX: one jitted scan, the inputs projected for all steps at once, weights transposed as XLA likes them."""
+"""JAX: one jitted scan, the inputs projected for all steps at once, weights transposed as XLA likes them.
+A ragged batch is masked: behind a row's end the state stays and the output is zero."""
 
 from functools import partial
 
@@ -15,30 +16,39 @@ def version():
     return jax.__version__
 
 
+def use_threads(_):
+    """XLA takes as many as the process has cores when it starts, and can be told nothing else."""
+
+
 def forward(work):
-    params, x, h0 = _device(work)
+    if not _written_here(work):
+        return {}
+    params, x, h0, lengths = *_device(work), _lengths(work)
 
     def read(answer):
         y, h_n = answer
         return {"y": y, "h_n": h_n}
 
     run = jax.jit(_gru)
-    return {NAME: Job(lambda: jax.block_until_ready(run(params, x, h0)), read)}
+    return {NAME: Job(lambda: jax.block_until_ready(run(params, x, h0, lengths)), read)}
 
 
 def training(work):
+    if not _written_here(work):
+        return {}
     _, x, h0 = _device(work)
+    lengths = _lengths(work)
     dy = jax.device_put(work.dy)
     weights = _transposed(work)
 
     @jax.jit
-    def gradients(params, x, h0, dy):
-        y, pull = jax.vjp(lambda *leaves: _gru(*leaves)[0], params, x, h0)
+    def gradients(params, x, h0, dy, lengths):
+        y, pull = jax.vjp(lambda *leaves: _gru(*leaves, lengths)[0], params, x, h0)
         return y, *pull(dy)
 
     def run():
         params = [jnp.array(w) for w in weights]  # written anew, like the other engines' weights
-        return jax.block_until_ready(gradients(params, x, h0, dy))
+        return jax.block_until_ready(gradients(params, x, h0, dy, lengths))
 
     def read(answer):
         y, params, d_x, d_h0 = answer
@@ -61,12 +71,22 @@ def steps(work):
     return {NAME: Job(run, lambda y: {"y": y})}
 
 
-def _gru(params, x, h0):
+def _gru(params, x, h0, lengths):
     def step(h, gates_x):
         h = _cell(params, gates_x, h)
         return h, h
 
-    h_n, y = jax.lax.scan(step, h0[0], x @ params[0] + params[2])
+    def masked_step(h, inputs):
+        gates_x, t = inputs
+        inside = (t < lengths)[:, None]
+        after = _cell(params, gates_x, h)
+        return jnp.where(inside, after, h), jnp.where(inside, after, 0)
+
+    gates = x @ params[0] + params[2]
+    if lengths is None:
+        h_n, y = jax.lax.scan(step, h0[0], gates)
+    else:
+        h_n, y = jax.lax.scan(masked_step, h0[0], (gates, jnp.arange(x.shape[0])))
     return y, h_n
 
 
@@ -77,6 +97,15 @@ def _cell(params, gates_x, h):
     r, z = jax.nn.sigmoid(x_r + h_r), jax.nn.sigmoid(x_z + h_z)
     n = jnp.tanh(x_n + r * h_n)
     return (1 - z) * n + z * h
+
+
+def _written_here(work):
+    """Float64 would have to be turned on for the whole process, and slow the rest."""
+    return work.kind == "gru" and work.dtype == np.float32
+
+
+def _lengths(work):
+    return None if work.lengths is None else jnp.asarray(work.lengths)
 
 
 def _transposed(work):

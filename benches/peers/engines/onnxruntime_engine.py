@@ -1,28 +1,29 @@
-"""ONNX Runtime: one GRU node built here, weights as initializers so that it may pack them. Inference only."""
+"""ONNX Runtime: the one node of onnx_model. Inference only."""
 
 import numpy as np
 import onnxruntime as ort
-from onnx import TensorProto, helper, numpy_helper
 
-from . import Job
+from . import Job, onnx_model
 
 NAME = "onnxruntime"
-OPSET, IR_VERSION = 17, 9
+
+_threads = 0  # ONNX Runtime's own choice
 
 
 def version():
     return ort.__version__
 
 
+def use_threads(count):
+    global _threads
+    _threads = count
+
+
 def forward(work):
-    session = _session(work)
-    feed = {"X": work.x, "initial_h": work.state[0]}
-
-    def read(answer):
-        y, h_n = answer
-        return {"y": y[:, 0], "h_n": h_n}
-
-    return {NAME: Job(lambda: session.run(None, feed), read)}
+    if not onnx_model.expressible(work):
+        return {}
+    session, feed = _session(work), onnx_model.feed(work)
+    return {NAME: Job(lambda: session.run(None, feed), onnx_model.read)}
 
 
 def steps(work):
@@ -68,39 +69,6 @@ def _bound_step(work):
 
 def _session(work):
     options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return ort.InferenceSession(_model(work).SerializeToString(), options, ["CPUExecutionProvider"])
-
-
-def _model(work):
-    seq, batch, inputs, hidden = work.point.seq, work.point.batch, work.point.input, work.point.hidden
-    w_ih, w_hh, b_ih, b_hh = (_gates_zrn(w) for w in work.weights.values())
-    initializers = {"W": w_ih[None], "R": w_hh[None], "B": np.concatenate([b_ih, b_hh])[None]}
-    node = helper.make_node(
-        "GRU",
-        ["X", "W", "R", "B", "", "initial_h"],
-        ["Y", "Y_h"],
-        hidden_size=hidden,
-        linear_before_reset=1,
-    )
-    shapes = {
-        "X": [seq, batch, inputs],
-        "initial_h": [1, batch, hidden],
-        "Y": [seq, 1, batch, hidden],
-        "Y_h": [1, batch, hidden],
-    }
-    info = {n: helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in shapes.items()}
-    graph = helper.make_graph(
-        [node],
-        "gru",
-        [info["X"], info["initial_h"]],
-        [info["Y"], info["Y_h"]],
-        [numpy_helper.from_array(array, name) for name, array in initializers.items()],
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-
-
-def _gates_zrn(weight):
-    """ONNX has the update gate first."""
-    r, z, n = np.split(weight, 3)
-    return np.concatenate([z, r, n])
+    options.intra_op_num_threads = _threads
+    options.inter_op_num_threads = min(_threads, 1)  # there is one node: nothing to run beside it
+    return ort.InferenceSession(onnx_model.build(work), options, ["CPUExecutionProvider"])

@@ -1,20 +1,23 @@
-"""PyTorch: nn.GRU, nn.LSTM (oneDNN) and nn.GRUCell, with one thread."""
+"""PyTorch: nn.GRU, nn.LSTM (oneDNN) and nn.GRUCell; ragged batches as packed sequences."""
 
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from . import Job
 
 NAME = "pytorch"
-
-torch.set_num_threads(1)
 
 
 def version():
     return torch.__version__
 
 
+def use_threads(count):
+    torch.set_num_threads(count)
+
+
 def forward(work):
-    net, x, state = _net(work), torch.from_numpy(work.x), _state(work)
+    net, x, state = _caller(work, _net(work)), torch.from_numpy(work.x), _state(work)
 
     def run():
         with torch.inference_mode():
@@ -35,13 +38,14 @@ def training(work):
     params = list(net.parameters())
     weights = [p.detach().clone() for p in params]
     states = [state] if work.kind == "gru" else list(state)
+    call = _caller(work, net)
     names = ["d_x", *("d_h0", "d_c0")[: len(states)], *(f"d_{name}" for name in work.weights)]
 
     def run():
         with torch.no_grad():
             for param, value in zip(params, weights, strict=True):
                 param.copy_(value)
-        y, _ = net(x, state)
+        y, _ = call(x, state)
         return y, torch.autograd.grad(y, [x, *states, *params], dy)
 
     def read(answer):
@@ -84,9 +88,23 @@ def _cell_step(work):
 
 def _net(work):
     kind = {"gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[work.kind]
-    net = kind(work.point.input, work.point.hidden)
+    dtype = torch.from_numpy(work.x).dtype
+    net = kind(work.point.input, work.point.hidden, dtype=dtype)
     net.load_state_dict({name: torch.from_numpy(w) for name, w in work.weights.items()})
     return net
+
+
+def _caller(work, net):
+    """A ragged batch is packed and padded anew in each call: its lengths are the call's."""
+    if work.lengths is None:
+        return net
+    lengths, seq = torch.from_numpy(work.lengths), work.point.seq
+
+    def call(x, state):
+        y, last = net(pack_padded_sequence(x, lengths, enforce_sorted=False), state)
+        return pad_packed_sequence(y, total_length=seq)[0], last
+
+    return call
 
 
 def _state(work, grad=False):
