@@ -71,12 +71,14 @@ format: $(DEVELOPED) ## format all code, and mend what the linters can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-.PHONY: test test-rust test-speed test-python test-slow doctest examples
+.PHONY: test test-rust test-speed test-python test-slow test-instructions doctest examples
 test: test-rust test-speed test-python ## all tests, with few Hypothesis examples
 test-rust:
 	cargo test
 test-speed: ## the kernels' share of the peak, with optimization
 	cargo test --release --test speed
+test-instructions: $(VENV_READY) ## the kernels' instruction counts against the recorded ones (needs valgrind)
+	$(BIN)/python benches/instructions.py
 test-python: $(DEVELOPED)
 	$(BIN)/python -m pytest tests/python
 test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples
