@@ -112,11 +112,20 @@ $(PEERS_READY):
 
 # Release ----------------------------------------------------------------------------------------------------
 
-.PHONY: wheel clean
+.PHONY: wheel audit clean
+# On Linux zig links, against the glibc of 2014 that Rust itself asks for: with the machine's own the wheel would load
+# on systems as new as this one only. Debian 12 gives manylinux_2_34.
+ANY_LINUX := $(if $(filter Linux,$(shell uname)),--zig --compatibility manylinux2014)
 wheel: $(VENV_READY) ## a wheel and a source distribution in dist
 	rm -rf dist
-	$(BIN)/maturin build --release --out dist
+	$(if $(ANY_LINUX),$(BIN)/python -m pip install --quiet ziglang)
+	PATH="$(abspath $(BIN)):$$PATH" maturin build --release --locked $(ANY_LINUX) --out dist
 	$(BIN)/maturin sdist --out dist
+audit: $(VENV_READY) ## what is in dist: its tags, its symbols, its files, its description
+	$(BIN)/python -m pip install --quiet abi3audit auditwheel twine
+	$(BIN)/python .ci/audit.py dist
+	$(BIN)/abi3audit --strict --summary dist/*.whl
+	$(BIN)/twine check --strict dist/*
 clean: ## remove everything that make made here (not the peers, which other checkouts may share)
 	cargo clean
 	rm -rf $(VENV) dist examples/output .hypothesis .mypy_cache .pytest_cache .ruff_cache

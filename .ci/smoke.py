@@ -1,4 +1,4 @@
-"""Is this installation whole? Run by .ci/run in a clean environment: import, train a step, stream, and leave.
+"""Is this installation whole? Import, train a step, stream, and leave; run by .ci/clean_install.
 
 python smoke.py            the package with NumPy beside it and nothing else
 """
@@ -9,7 +9,11 @@ import sys
 import numpy as np
 
 before = set(sys.modules)
+gil = getattr(sys, "_is_gil_enabled", lambda: True)
+held = gil()
 import gru_rs  # noqa: E402
+
+assert gil() == held, "import gru_rs turned the GIL on again"
 
 installed = {d.metadata["Name"].lower().replace("_", "-") for d in importlib.metadata.distributions()}
 assert installed <= {"gru-rs", "numpy", "pip", "setuptools", "wheel"}, installed
@@ -34,4 +38,4 @@ for kind in (gru_rs.GRU, gru_rs.LSTM):
 config = gru_rs.show_config(mode="dicts")
 assert config["version"] == importlib.metadata.version("gru-rs"), config
 versions = f"Python {sys.version.split()[0]}, NumPy {np.__version__}, gru-rs {config['version']}"
-print(f"{versions} on {config['isa']}: works")
+print(f"{versions} on {config['isa']}, {'with' if held else 'without'} GIL: works")

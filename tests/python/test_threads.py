@@ -179,32 +179,39 @@ def test_steps_from_many_threads(optimizer):
 def test_the_interpreter_is_free_meanwhile(method):
     """While one thread is inside a long call, another runs Python."""
     layer, x = new_layer("gru", 128, 384), noise(30, 64, 128)
-    tape = layer.forward(x)[-1]
-    call = {
-        "__call__": lambda: layer(x),
-        "forward": lambda: layer.forward(x),
-        "backward": lambda: tape.backward(np.ones((30, 64, 384), np.float32)),
-    }[method]
-    inside, times = threading.Event(), []
 
-    def work():
-        times.append(time.perf_counter())
-        inside.set()
-        call()
-        times.append(time.perf_counter())
+    def ticks():
+        """How often this thread runs while another is in a call."""
+        tape = layer.forward(x)[-1]
+        call = {
+            "__call__": lambda: layer(x),
+            "forward": lambda: layer.forward(x),
+            "backward": lambda: tape.backward(np.ones((30, 64, 384), np.float32)),
+        }[method]
+        go, times, seen = threading.Event(), [], []
 
-    worker = threading.Thread(target=work)
-    worker.start()
-    inside.wait()
-    ticks = []
-    while worker.is_alive():
-        ticks.append(time.perf_counter())
-        time.sleep(0.0005)
-    worker.join()
-    start, end = times
-    # Of the call's middle half: what runs there runs beside it, not before or after.
-    quarter = (end - start) / 4
-    assert sum(start + quarter < t < end - quarter for t in ticks) >= 2, f"a call of {end - start:.3f} s"
+        def work():
+            # By the clock: who wakes another shares a processor with him for a while, perhaps for the call.
+            while not go.is_set():
+                time.sleep(0.001)
+            times.append(time.perf_counter())
+            call()
+            times.append(time.perf_counter())
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        go.set()
+        while worker.is_alive():
+            seen.append(time.perf_counter())
+            time.sleep(0.0005)
+        worker.join()
+        start, end = times
+        # Of the call's middle half: what runs there runs beside it, not before or after.
+        quarter = (end - start) / 4
+        return sum(start + quarter < t < end - quarter for t in seen)
+
+    # A busy system may leave this thread asleep for a whole call, but not for each.
+    assert any(ticks() >= 2 for _ in range(20))
 
 
 FORK = """
