@@ -1,6 +1,6 @@
 //! AVX2 with FMA: 8 × f32, 4 × f64, 16 registers.
 
-use super::x86::x86_simd;
+use super::intrinsics::simd_by_intrinsics;
 use std::arch::x86_64::*;
 
 /// Proof that this CPU has AVX2 and FMA.
@@ -14,7 +14,7 @@ impl Avx2 {
     }
 }
 
-x86_simd!(
+simd_by_intrinsics!(
     Avx2,
     "avx2,fma",
     f32,
@@ -35,7 +35,7 @@ x86_simd!(
     _mm256_slli_epi32<23>,
     _mm256_castsi256_ps
 );
-x86_simd!(
+simd_by_intrinsics!(
     Avx2,
     "avx2,fma",
     f64,

@@ -1,7 +1,7 @@
 //! AVX-512 F: 16 × f32, 8 × f64. Compiled and checked by the same tests as the others where a CPU has
 //! it; no run of them is on record yet, so it is chosen only when `GRU_RS_ISA` names it.
 
-use super::x86::x86_simd;
+use super::intrinsics::simd_by_intrinsics;
 use std::arch::x86_64::*;
 
 /// Proof that this CPU has AVX-512 F.
@@ -15,7 +15,7 @@ impl Avx512 {
     }
 }
 
-x86_simd!(
+simd_by_intrinsics!(
     Avx512,
     "avx512f",
     f32,
@@ -36,7 +36,7 @@ x86_simd!(
     _mm512_slli_epi32<23>,
     _mm512_castsi512_ps
 );
-x86_simd!(
+simd_by_intrinsics!(
     Avx512,
     "avx512f",
     f64,

@@ -1,5 +1,7 @@
 //! The one place that chooses an instruction set: what the CPU has, or what `GRU_RS_ISA` names.
 
+#[cfg(target_arch = "aarch64")]
+use super::neon::Neon;
 use super::scalar::Scalar;
 use super::{Kernel, Simd};
 #[cfg(target_arch = "x86_64")]
@@ -8,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use std::sync::OnceLock;
 
-/// An instruction set that this machine has, named `scalar`, `avx2` or `avx512`.
+/// An instruction set that this machine has, named `scalar`, `avx2`, `avx512` or `neon`.
 ///
 /// ```
 /// let isa = gru_rs::Isa::chosen()?;
@@ -25,10 +27,12 @@ enum Token {
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
     Avx512(Avx512),
+    #[cfg(target_arch = "aarch64")]
+    Neon(Neon),
 }
 
-/// All that this build knows, fallback first.
-const NAMES: [&str; 3] = ["scalar", "avx2", "avx512"];
+/// All that there are, on whatever machine, fallback first.
+const NAMES: [&str; 4] = ["scalar", "avx2", "avx512", "neon"];
 
 impl Isa {
     /// The environment variable that forces an instruction set.
@@ -36,13 +40,15 @@ impl Isa {
 
     /// Those this machine has, the plainest first.
     pub fn available() -> Vec<Isa> {
-        #[allow(unused_mut, reason = "nothing to add off x86-64")]
+        #[allow(unused_mut, reason = "nothing to add on other processors")]
         let mut all = vec![Isa(Token::Scalar(Scalar(())))];
         #[cfg(target_arch = "x86_64")]
         {
             all.extend(Avx2::detect().map(|t| Isa(Token::Avx2(t))));
             all.extend(Avx512::detect().map(|t| Isa(Token::Avx512(t))));
         }
+        #[cfg(target_arch = "aarch64")]
+        all.extend(Neon::detect().map(|t| Isa(Token::Neon(t))));
         all
     }
 
@@ -57,7 +63,7 @@ impl Isa {
     }
 
     /// The one that new layers use: `GRU_RS_ISA` if set, else the fastest whose tests have a recorded
-    /// run (so not AVX-512 yet). Asked once for the process.
+    /// run (so not AVX-512 or NEON yet). Asked once for the process.
     pub fn chosen() -> Result<Isa> {
         static CHOSEN: OnceLock<Result<Isa>> = OnceLock::new();
         CHOSEN
@@ -76,6 +82,8 @@ impl Isa {
             Token::Avx2(_) => NAMES[1],
             #[cfg(target_arch = "x86_64")]
             Token::Avx512(_) => NAMES[2],
+            #[cfg(target_arch = "aarch64")]
+            Token::Neon(_) => NAMES[3],
         }
     }
 }
@@ -106,6 +114,8 @@ macro_rules! dispatch {
                     Token::Avx2(simd) => Simd::<$float>::call(simd, kernel),
                     #[cfg(target_arch = "x86_64")]
                     Token::Avx512(simd) => Simd::<$float>::call(simd, kernel),
+                    #[cfg(target_arch = "aarch64")]
+                    Token::Neon(simd) => Simd::<$float>::call(simd, kernel),
                 }
             }
             fn lanes(isa: Isa) -> usize {
@@ -115,6 +125,8 @@ macro_rules! dispatch {
                     Token::Avx2(_) => <Avx2 as Simd<$float>>::LANES,
                     #[cfg(target_arch = "x86_64")]
                     Token::Avx512(_) => <Avx512 as Simd<$float>>::LANES,
+                    #[cfg(target_arch = "aarch64")]
+                    Token::Neon(_) => <Neon as Simd<$float>>::LANES,
                 }
             }
         }

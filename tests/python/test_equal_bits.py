@@ -311,6 +311,8 @@ def instruction_sets():
     if platform.machine().lower() in ("x86_64", "amd64"):
         names += ["avx2"] if {"avx2", "fma"} <= flags else []
         names += ["avx512"] if "avx512f" in flags else []
+    if platform.machine().lower() in ("aarch64", "arm64"):
+        names += ["neon"]  # part of the architecture
     return names
 
 

@@ -1,11 +1,12 @@
-//! The operations of an x86 instruction set from the names of its intrinsics: AVX2 and AVX-512, f32
-//! and f64 differ in nothing else.
+//! The operations of an instruction set from the names of its intrinsics: AVX2, AVX-512 and NEON, f32
+//! and f64 differ in nothing else. Where a CPU has no single instruction for an operation, or takes its
+//! operands in another order, its file names a function of its own. It must not know any of them.
 
 /// Implements [`super::Simd`] for a token whose private field proves that the CPU has `$features`.
-macro_rules! x86_simd {
+macro_rules! simd_by_intrinsics {
     ($token:ident, $features:literal, $float:ident, $vector:ident, $lanes:literal,
-     $set1:ident, $loadu:ident, $storeu:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-     $fmadd:ident, $fnmadd:ident, $max:ident, $min:ident, $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident) => {
+     $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
+     $mul_add:path, $neg_mul_add:path, $max:path, $min:path, $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident) => {
         impl super::Simd<$float> for $token {
             type V = $vector;
             const LANES: usize = $lanes;
@@ -23,19 +24,19 @@ macro_rules! x86_simd {
             #[inline(always)]
             fn splat(self, x: $float) -> $vector {
                 // SAFETY: the token proves the instruction.
-                unsafe { $set1(x) }
+                unsafe { $splat(x) }
             }
             #[inline(always)]
             fn load(self, x: &[$float]) -> $vector {
                 let x: &[$float; $lanes] = x.first_chunk().expect("a full vector");
                 // SAFETY: the token proves the instruction; the array has as many numbers as it reads.
-                unsafe { $loadu(x.as_ptr()) }
+                unsafe { $load(x.as_ptr()) }
             }
             #[inline(always)]
             fn store(self, v: $vector, x: &mut [$float]) {
                 let x: &mut [$float; $lanes] = x.first_chunk_mut().expect("a full vector");
                 // SAFETY: the token proves the instruction; the array has room for what it writes.
-                unsafe { $storeu(x.as_mut_ptr(), v) }
+                unsafe { $store(x.as_mut_ptr(), v) }
             }
             #[inline(always)]
             fn add(self, a: $vector, b: $vector) -> $vector {
@@ -60,12 +61,12 @@ macro_rules! x86_simd {
             #[inline(always)]
             fn mul_add(self, a: $vector, b: $vector, c: $vector) -> $vector {
                 // SAFETY: the token proves the instruction.
-                unsafe { $fmadd(a, b, c) }
+                unsafe { $mul_add(a, b, c) }
             }
             #[inline(always)]
             fn neg_mul_add(self, a: $vector, b: $vector, c: $vector) -> $vector {
                 // SAFETY: the token proves the instruction.
-                unsafe { $fnmadd(a, b, c) }
+                unsafe { $neg_mul_add(a, b, c) }
             }
             #[inline(always)]
             fn max(self, a: $vector, b: $vector) -> $vector {
@@ -89,4 +90,4 @@ macro_rules! x86_simd {
         }
     };
 }
-pub(super) use x86_simd;
+pub(super) use simd_by_intrinsics;

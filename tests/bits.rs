@@ -1,0 +1,124 @@
+//! The promise that bits are the same on every machine, held to numbers written down here: a digest of
+//! outputs, gradients and stepped weights, which every instruction set and every processor must give.
+//! `tests/layers.rs` says whether the results are right; this file must not know how they come about.
+//!
+//! A digest changes when the order of a sum or a constant of the numerics does. That breaks the promise
+//! to saved models and golden vectors: whoever means it writes the new ones here and says so in the changelog.
+
+use gru_rs::{Adam, Batch, Cell, Config, Dispatch, Isa, Memory, Reset, Rnn, Rule, Sgd};
+
+/// For each cell f32, then f64.
+const DIGESTS: [(Cell, [u64; 2]); 3] = [
+    (Cell::Gru(Reset::After), [0xaad8bf49b744e86c, 0xd81127c94b4afe0a]),
+    (Cell::Gru(Reset::Before), [0xe66b2160db46b7d5, 0x028cbbe258629bf4]),
+    (Cell::Lstm, [0x3807bc4811de7c55, 0x5613f2f144e7572d]),
+];
+
+/// input, hidden, seq, batch, and what the inputs are multiplied by: sizes on both sides of vectors, tiles,
+/// blocks and slices of rows; inputs that saturate the gates and inputs so small that squares are subnormal in f32.
+const SHAPES: [(usize, usize, usize, usize, f64); 8] = [
+    (1, 1, 1, 1, 1.0),
+    (3, 5, 7, 2, 1.0),
+    (12, 16, 9, 3, 64.0),
+    (4, 33, 3, 13, 1.0),
+    (33, 31, 5, 12, 1.0),
+    (130, 17, 6, 5, 1.0),
+    (7, 66, 4, 70, 1.0),
+    (5, 9, 12, 4, 1e-20),
+];
+
+/// FNV-1a over the bits of numbers.
+struct Digest(u64);
+
+impl Digest {
+    fn add<F: Dispatch>(&mut self, numbers: &[F]) {
+        for x in numbers {
+            // A NaN's sign and payload are the processor's own: no promise covers them.
+            assert!(!x.to_f64().is_nan(), "the problems of this file have no NaN");
+            for byte in x.to_f64().to_bits().to_le_bytes() {
+                self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+            }
+        }
+    }
+}
+
+/// Numbers of [−1, 1) that both floats hold exactly, from integers alone.
+fn numbers<F: Dispatch>(count: usize, seed: u64, factor: f64) -> Vec<F> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 41) as f64 / f64::from(1 << 22) - 1.0
+    };
+    (0..count).map(|_| F::from_f64(next() * factor)).collect()
+}
+
+/// A training step of one layer and its results: forward, backward, and the weights after it.
+fn train<F: Dispatch>(rnn: &Rnn<F>, x: &[F], (seq, batch): (usize, usize), ragged: bool, digest: &mut Digest) {
+    let config = rnn.config().clone();
+    let state = config.layers * config.directions() * batch * config.hidden;
+    let states: Vec<Vec<F>> = (0..config.cell.states() as u64).map(|i| numbers(state, 20 + i, 1.0)).collect();
+    let states: Vec<&[F]> = states.iter().map(|s| &s[..]).collect();
+    let lengths: Vec<usize> = (0..batch).map(|row| (row * 5 + 3) % (seq + 1)).collect();
+    let problem = Batch { x, batch, seq, states: &states, lengths: ragged.then_some(&lengths[..]) };
+    digest.add(&rnn.run(&problem).unwrap().y);
+    let (output, mut tape) = rnn.forward(&problem, Some(7)).unwrap();
+    let gradients = tape.backward(Some(&numbers(output.y.len(), 30, 1.0)), &states).unwrap();
+    digest.add(&output.y);
+    digest.add(&gradients.x);
+    digest.add(&gradients.flat);
+    for (finals, initials) in output.states.iter().zip(&gradients.states) {
+        digest.add(finals);
+        digest.add(initials);
+    }
+    for rule in rules() {
+        rule.step(rnn, &gradients.flat, &mut Memory::default()).unwrap();
+        digest.add(&rnn.flat());
+    }
+}
+
+fn rules() -> [Rule; 2] {
+    let (learning_rate, weight_decay) = (0.01, 0.001);
+    [
+        Rule::Sgd(Sgd { learning_rate, momentum: 0.9, nesterov: true, weight_decay }),
+        Rule::Adam(Adam { learning_rate, betas: (0.9, 0.999), epsilon: 1e-8, weight_decay, decoupled: true }),
+    ]
+}
+
+/// Every shape twice: one plain layer, and two layers in both directions with dropout and ragged rows.
+fn digest<F: Dispatch>(isa: Isa, cell: Cell) -> u64 {
+    let mut digest = Digest(0xcbf2_9ce4_8422_2325);
+    for (input, hidden, seq, batch, factor) in SHAPES {
+        let plain = Config { cell, ..Config::gru(input, hidden) };
+        let deep = Config { layers: 2, bidirectional: true, dropout: 0.25, batch_first: true, ..plain.clone() };
+        for (config, ragged) in [(plain, false), (deep, true)] {
+            let rnn = Rnn::<F>::on(isa, config.clone()).unwrap();
+            rnn.set_flat(&numbers(config.parameters(), 10, 0.25)).unwrap();
+            train(&rnn, &numbers(seq * batch * input, 1, factor), (seq, batch), ragged, &mut digest);
+        }
+    }
+    digest.0
+}
+
+#[test]
+fn every_instruction_set_gives_the_bits_written_here() {
+    let mut wrong = vec![];
+    for isa in Isa::available() {
+        for (cell, expected) in DIGESTS {
+            let got = [digest::<f32>(isa, cell), digest::<f64>(isa, cell)];
+            if got != expected {
+                wrong.push(format!("{} {cell:?}: [{:#018x}, {:#018x}]", isa.name(), got[0], got[1]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "other bits than those written here:\n{}", wrong.join("\n"));
+}
+
+/// The weights that a seed gives are part of the promise too.
+#[test]
+fn every_processor_gives_the_weights_written_here() {
+    let config = Config { seed: 42, ..Config::gru(5, 7) };
+    let (mut digest, mut digest64) = (Digest(0), Digest(0));
+    digest.add(&Rnn::<f32>::new(config.clone()).unwrap().flat());
+    digest64.add(&Rnn::<f64>::new(config).unwrap().flat());
+    assert_eq!([digest.0, digest64.0], [0x9b9e04c0af7540ca, 0x63b17b0ed78964f2]);
+}
