@@ -5,7 +5,7 @@
 //! A digest changes when the order of a sum or a constant of the numerics does. That breaks the promise
 //! to saved models and golden vectors: whoever means it writes the new ones here and says so in the changelog.
 
-use gru_rs::{Adam, Batch, Cell, Config, Dispatch, Isa, Memory, Reset, Rnn, Rule, Sgd};
+use gru_rs::{Adam, Batch, Cell, Config, Dispatch, Isa, Memory, Reset, Rnn, Rule, Sgd, Training};
 
 /// For each cell f32, then f64.
 const DIGESTS: [(Cell, [u64; 2]); 3] = [
@@ -61,7 +61,7 @@ fn train<F: Dispatch>(rnn: &Rnn<F>, x: &[F], (seq, batch): (usize, usize), ragge
     let lengths: Vec<usize> = (0..batch).map(|row| (row * 5 + 3) % (seq + 1)).collect();
     let problem = Batch { x, batch, seq, states: &states, lengths: ragged.then_some(&lengths[..]) };
     digest.add(&rnn.run(&problem).unwrap().y);
-    let (output, mut tape) = rnn.forward(&problem, Some(7)).unwrap();
+    let (output, mut tape) = rnn.forward(&problem, &Training { seed: Some(7), ..Training::default() }).unwrap();
     let gradients = tape.backward(Some(&numbers(output.y.len(), 30, 1.0)), &states).unwrap();
     digest.add(&output.y);
     digest.add(&gradients.x);
