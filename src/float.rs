@@ -54,9 +54,16 @@ pub trait Float:
     const SIGMOID_LIMIT: Self;
     /// tanh is ±1 to the last bit beyond this.
     const TANH_LIMIT: Self;
+    /// The smallest number with all its bits; below it many processors take a hundred times as long.
+    const MIN_NORMAL: Self;
+    /// States and gradients smaller than this have faded and count as 0. `MIN_NORMAL` · 2²⁶, so that their
+    /// products with a weight that is not itself very small are normal numbers too.
+    const FADED: Self;
 
     /// `self * a + b` with one rounding.
     fn mul_add(self, a: Self, b: Self) -> Self;
+    /// 0 if smaller than `limit` in magnitude, else as it is: a NaN stays.
+    fn flush(self, limit: Self) -> Self;
     /// Correctly rounded square root.
     fn sqrt(self) -> Self;
     /// The bits shifted left by the width of the mantissa: the second half of 2ⁿ, see `ROUND_TO_EXPONENT`.
@@ -77,11 +84,17 @@ macro_rules! float {
             const LOG2_E: Self = std::$t::consts::LOG2_E;
             const NEG_LN2_HI: Self = -std::$t::consts::LN_2;
             const ROUND_TO_EXPONENT: Self = 1.5 * (1u64 << $bits) as $t + $bias;
+            const MIN_NORMAL: Self = $t::MIN_POSITIVE;
+            const FADED: Self = $t::MIN_POSITIVE * (1u64 << 26) as $t;
             float!(@consts $consts);
 
             #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 $t::mul_add(self, a, b)
+            }
+            #[inline(always)]
+            fn flush(self, limit: Self) -> Self {
+                if self.abs() < limit { 0.0 } else { self }
             }
             #[inline(always)]
             fn sqrt(self) -> Self {

@@ -261,3 +261,31 @@ fn edges_of_blocks() {
         }
     }
 }
+
+/// A past that the layer lets go of ends as 0, forward and backward: not as numbers below the normal range,
+/// where rounding would hold it up for ever and processors take many times as long.
+#[test]
+fn what_fades_ends_as_zero() {
+    fn check<F: Dispatch>(isa: Isa, cell: Cell) {
+        let config = Config { cell, bias: false, seed: 8, ..Config::gru(2, 7) };
+        let (seq, batch) = (if F::NAME == "float32" { 1000 } else { 6000 }, 3);
+        let (x, state) = (vec![F::ZERO; seq * batch * 2], vec![F::from_f64(0.5); batch * 7]);
+        let states = vec![&state[..]; cell.states()];
+        let rnn = Rnn::<F>::on(isa, config).unwrap();
+        let given = Batch { x: &x, batch, seq, states: &states, lengths: None };
+        let (output, mut tape) = rnn.forward(&given, &Training::default()).unwrap();
+        let gradients = tape.backward(None, &states).unwrap();
+        let zero = |what, x: &[F]| assert!(x.iter().all(|&x| x == F::ZERO), "{} {cell:?}: {what}", isa.name());
+        zero("final states", &output.states.concat());
+        zero("gradients of the first states", &gradients.states.concat());
+        for y in output.y {
+            assert!(y == F::ZERO || y.flush(F::FADED) == y, "{} {cell:?}: an output of {y}", isa.name());
+        }
+    }
+    for isa in Isa::available() {
+        for cell in [Cell::Gru(Reset::After), Cell::Gru(Reset::Before), Cell::Lstm] {
+            check::<f32>(isa, cell);
+            check::<f64>(isa, cell);
+        }
+    }
+}

@@ -4,7 +4,7 @@
 use gru_rs::simd::{Kernel, MAX_LANES, Simd};
 use gru_rs::{Dispatch, Float, Isa};
 
-const NAMES: [&str; 8] = ["add", "sub", "mul", "div", "mul_add", "neg_mul_add", "max", "min"];
+const NAMES: [&str; 9] = ["add", "sub", "mul", "div", "mul_add", "neg_mul_add", "max", "min", "flush"];
 
 /// Every operation, in the order of [`NAMES`], of the vectors made of `a` and `b`, with c = b.
 struct All<'a, F> {
@@ -28,6 +28,7 @@ impl<F: Float> Kernel<F> for All<'_, F> {
             s.neg_mul_add(a, a, b),
             s.max(a, b),
             s.min(a, b),
+            s.flush(a, b),
         ];
         for (result, out) in results.into_iter().zip(self.out) {
             s.store(result, out);
@@ -37,12 +38,13 @@ impl<F: Float> Kernel<F> for All<'_, F> {
 
 fn expected<F: Float>(a: F, b: F) -> [F; NAMES.len()] {
     let (max, min) = (if a > b { a } else { b }, if a < b { a } else { b });
-    [a + b, a - b, a * b, a / b, a.mul_add(a, b), (-a).mul_add(a, b), max, min]
+    let flushed = if a < b && -a < b { F::ZERO } else { a };
+    [a + b, a - b, a * b, a / b, a.mul_add(a, b), (-a).mul_add(a, b), max, min, flushed]
 }
 
 /// A NaN that arithmetic makes or hands on differs between processors. One that is only chosen does not.
 fn same<F: Float>(name: &str, a: F, b: F) -> bool {
-    let arithmetic = !matches!(name, "max" | "min");
+    let arithmetic = !matches!(name, "max" | "min" | "flush");
     let (a, b) = (a.to_f64(), b.to_f64());
     a.to_bits() == b.to_bits() || arithmetic && a.is_nan() && b.is_nan()
 }

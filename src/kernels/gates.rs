@@ -14,6 +14,13 @@ use crate::float::Float;
 use crate::simd::Simd;
 use std::ops::Range;
 
+/// A state or a gradient that has faded is 0: numbers near the end of the range are slow, and a sequence
+/// that lets go of its past comes there within a few hundred steps and stays.
+#[inline(always)]
+pub(super) fn unless_faded<F: Float, S: Simd<F>>(s: S, v: S::V) -> S::V {
+    s.flush(v, s.splat(F::FADED))
+}
+
 /// One phase of one step, forward.
 #[derive(Debug)]
 pub struct Gates<'a, F> {
@@ -169,11 +176,11 @@ impl<F: Float> GatesBackward<'_, F> {
         panel * S::LANES..self.hidden.min((panel + 1) * S::LANES)
     }
 
-    /// Stores the gradient of a slot's pre-activation.
+    /// Stores the gradient of a slot's pre-activation, unless it has faded.
     #[inline(always)]
     pub fn store<S: Simd<F>>(&mut self, s: S, panel: usize, row: usize, slot: usize, value: S::V) {
         let units = self.units::<S>(panel);
         let at = row * self.d_row + slot * self.hidden;
-        s.store_first(value, &mut self.d_gates[at + units.start..at + units.end]);
+        s.store_first(unless_faded(s, value), &mut self.d_gates[at + units.start..at + units.end]);
     }
 }

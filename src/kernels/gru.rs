@@ -17,14 +17,14 @@
 //! Cho et al., "Learning Phrase Representations using RNN Encoder–Decoder", 2014 (reset before).
 
 use super::activation::{divide, divide_both, sigmoid, tanh};
-use super::gates::{Gates, GatesBackward};
+use super::gates::{Gates, GatesBackward, unless_faded};
 use crate::float::Float;
 use crate::simd::{Kernel, Simd};
 
 /// h' = n + z ⊙ (h − n)
 #[inline(always)]
 fn blend<F: Float, S: Simd<F>>(s: S, z: S::V, n: S::V, h: S::V) -> S::V {
-    s.mul_add(z, s.sub(h, n), n)
+    unless_faded(s, s.mul_add(z, s.sub(h, n), n))
 }
 
 /// Reset after: slots (x part of n, r, z, h part of n); keeps r, z, n and the h part of n.
@@ -71,7 +71,7 @@ impl<F: Float> Kernel<F> for BeforeReset<'_, F> {
                 let (r, z) = divide_both(s, sigmoid(s, r), sigmoid(s, z));
                 let h = s.load(&g.states[g.at::<S>(0, panel, row)..]);
                 let (reset, update) = (g.at::<S>(0, panel, row), g.at::<S>(1, panel, row));
-                s.store(s.mul(r, h), &mut g.spare[reset..]);
+                s.store(unless_faded(s, s.mul(r, h)), &mut g.spare[reset..]);
                 s.store(z, &mut g.spare[update..]);
                 g.keep(s, panel, row, 0, 3, [r, z]);
             }
@@ -140,7 +140,7 @@ impl<F: Float> Kernel<F> for AfterBackward<'_, F> {
                 g.store(s, panel, row, 1, s.mul(s.mul(d_n, n_h), d_sigmoid(s, r)));
                 g.store(s, panel, row, 2, d_z);
                 g.store(s, panel, row, 3, s.mul(d_n, r));
-                s.store(s.mul(d, z), &mut g.carry[row * g.carry_row + panel * S::LANES..]);
+                s.store(unless_faded(s, s.mul(d, z)), &mut g.carry[row * g.carry_row + panel * S::LANES..]);
             }
         }
     }
@@ -164,9 +164,9 @@ impl<F: Float> Kernel<F> for BeforeUpdateBackward<'_, F> {
                 g.store(s, panel, row, 1, d_z);
                 g.store(s, panel, row, 2, d_n);
                 let at = row * g.carry_row + panel * S::LANES;
-                s.store(s.mul(d, z), &mut g.carry[at..]);
+                s.store(unless_faded(s, s.mul(d, z)), &mut g.carry[at..]);
                 s.store(s.splat(F::ZERO), &mut g.spare[at..]);
-                s.store(s.mul(r, h), &mut g.operand[row * g.states_row + panel * S::LANES..]);
+                s.store(unless_faded(s, s.mul(r, h)), &mut g.operand[row * g.states_row + panel * S::LANES..]);
             }
         }
     }

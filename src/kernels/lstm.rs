@@ -13,7 +13,7 @@
 //! Gers, Schmidhuber and Cummins, "Learning to Forget: Continual Prediction with LSTM", 2000.
 
 use super::activation::{divide, divide_both, sigmoid, tanh};
-use super::gates::{Gates, GatesBackward};
+use super::gates::{Gates, GatesBackward, unless_faded};
 use super::gru::{d_sigmoid, d_tanh};
 use crate::float::Float;
 use crate::simd::{Kernel, Simd};
@@ -21,7 +21,7 @@ use crate::simd::{Kernel, Simd};
 /// c' = f ⊙ c + i ⊙ g
 #[inline(always)]
 fn cell<F: Float, S: Simd<F>>(s: S, i: S::V, f: S::V, g: S::V, c: S::V) -> S::V {
-    s.mul_add(f, c, s.mul(i, g))
+    unless_faded(s, s.mul_add(f, c, s.mul(i, g)))
 }
 
 /// Slots (i, f, g, o); keeps them and c.
@@ -48,7 +48,7 @@ impl<F: Float> Kernel<F> for Step<'_, F> {
                 let c = s.load(&gates.states[at_c..]);
                 let next = cell(s, i, f, g, c);
                 s.store(next, &mut gates.next[at_c..]);
-                s.store(s.mul(o, divide(s, tanh(s, next))), &mut gates.next[at_h..]);
+                s.store(unless_faded(s, s.mul(o, divide(s, tanh(s, next)))), &mut gates.next[at_h..]);
                 gates.keep(s, panel, row, 0, 5, [i, f, g, o, c]);
             }
         }
@@ -77,7 +77,7 @@ impl<F: Float> Kernel<F> for StepBackward<'_, F> {
                 gates.store(s, panel, row, 1, s.mul(s.mul(e, c), d_sigmoid(s, f)));
                 gates.store(s, panel, row, 2, s.mul(s.mul(e, i), d_tanh(s, g)));
                 gates.store(s, panel, row, 3, s.mul(s.mul(d, t), d_sigmoid(s, o)));
-                s.store(s.mul(e, f), &mut gates.carry[at_c..]);
+                s.store(unless_faded(s, s.mul(e, f)), &mut gates.carry[at_c..]);
                 s.store(s.splat(F::ZERO), &mut gates.carry[at_h..]);
             }
         }

@@ -1,5 +1,6 @@
 //! Element-wise work on whole buffers: the optimizers' updates. Only operations that
-//! round the same everywhere, so plain loops that the compiler turns into vectors.
+//! round the same everywhere, so plain loops that the compiler turns into vectors. Moments of weights that get
+//! no gradient fade, and end as 0 rather than as numbers too small to be fast.
 
 use crate::float::Float;
 use crate::simd::{Kernel, Simd};
@@ -40,7 +41,7 @@ impl<F: Float> Kernel<F> for Sgd<'_, F> {
         }
         for ((w, &g), v) in self.weights.iter_mut().zip(self.gradients).zip(self.velocity) {
             let g = g + decay * *w;
-            *v = if self.first { g } else { momentum * *v + g };
+            *v = if self.first { g } else { momentum * *v + g }.flush(F::MIN_NORMAL);
             *w = *w - rate * if self.nesterov { g + momentum * *v } else { *v };
         }
     }
@@ -85,8 +86,8 @@ impl<F: Float> Kernel<F> for Adam<'_, F> {
         let moments = self.mean.iter_mut().zip(self.square);
         for ((w, &g), (m, v)) in self.weights.iter_mut().zip(self.gradients).zip(moments) {
             let g = g + self.weight_decay * *w;
-            *m = b1 * *m + c1 * g;
-            *v = b2 * *v + c2 * g * g;
+            *m = (b1 * *m + c1 * g).flush(F::MIN_NORMAL);
+            *v = (b2 * *v + c2 * g * g).flush(F::MIN_NORMAL);
             *w = *w * self.shrink - self.rate * (*m / (v.sqrt() * self.scale + self.epsilon));
         }
     }

@@ -14,6 +14,19 @@ impl Avx2 {
     }
 }
 
+/// Not less, or not a number: the mask that keeps a lane.
+macro_rules! flush {
+    ($name:ident, $vector:ident, $sign:ident, $without:ident, $compare:ident, $and:ident) => {
+        #[inline]
+        #[target_feature(enable = "avx2,fma")]
+        fn $name(a: $vector, limit: $vector) -> $vector {
+            $and(a, $compare::<_CMP_NLT_UQ>($without($sign(-0.0), a), limit))
+        }
+    };
+}
+flush!(flush_f32, __m256, _mm256_set1_ps, _mm256_andnot_ps, _mm256_cmp_ps, _mm256_and_ps);
+flush!(flush_f64, __m256d, _mm256_set1_pd, _mm256_andnot_pd, _mm256_cmp_pd, _mm256_and_pd);
+
 simd_by_intrinsics!(
     Avx2,
     "avx2,fma",
@@ -31,6 +44,7 @@ simd_by_intrinsics!(
     _mm256_fnmadd_ps,
     _mm256_max_ps,
     _mm256_min_ps,
+    flush_f32,
     _mm256_castps_si256,
     _mm256_slli_epi32<23>,
     _mm256_castsi256_ps
@@ -52,6 +66,7 @@ simd_by_intrinsics!(
     _mm256_fnmadd_pd,
     _mm256_max_pd,
     _mm256_min_pd,
+    flush_f64,
     _mm256_castpd_si256,
     _mm256_slli_epi64<52>,
     _mm256_castsi256_pd

@@ -15,6 +15,19 @@ impl Avx512 {
     }
 }
 
+/// Not less, or not a number: the mask that keeps a lane.
+macro_rules! flush {
+    ($name:ident, $vector:ident, $magnitude:ident, $compare:ident, $keep:ident) => {
+        #[inline]
+        #[target_feature(enable = "avx512f")]
+        fn $name(a: $vector, limit: $vector) -> $vector {
+            $keep($compare::<_CMP_NLT_UQ>($magnitude(a), limit), a)
+        }
+    };
+}
+flush!(flush_f32, __m512, _mm512_abs_ps, _mm512_cmp_ps_mask, _mm512_maskz_mov_ps);
+flush!(flush_f64, __m512d, _mm512_abs_pd, _mm512_cmp_pd_mask, _mm512_maskz_mov_pd);
+
 simd_by_intrinsics!(
     Avx512,
     "avx512f",
@@ -32,6 +45,7 @@ simd_by_intrinsics!(
     _mm512_fnmadd_ps,
     _mm512_max_ps,
     _mm512_min_ps,
+    flush_f32,
     _mm512_castps_si512,
     _mm512_slli_epi32<23>,
     _mm512_castsi512_ps
@@ -53,6 +67,7 @@ simd_by_intrinsics!(
     _mm512_fnmadd_pd,
     _mm512_max_pd,
     _mm512_min_pd,
+    flush_f64,
     _mm512_castpd_si512,
     _mm512_slli_epi64<52>,
     _mm512_castsi512_pd

@@ -6,7 +6,7 @@
 macro_rules! simd_by_intrinsics {
     ($token:ident, $features:literal, $float:ident, $vector:ident, $lanes:literal,
      $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-     $mul_add:path, $neg_mul_add:path, $max:path, $min:path, $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident) => {
+     $mul_add:path, $neg_mul_add:path, $max:path, $min:path, $flush:path, $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident) => {
         impl super::Simd<$float> for $token {
             type V = $vector;
             const LANES: usize = $lanes;
@@ -77,6 +77,11 @@ macro_rules! simd_by_intrinsics {
             fn min(self, a: $vector, b: $vector) -> $vector {
                 // SAFETY: the token proves the instruction.
                 unsafe { $min(a, b) }
+            }
+            #[inline(always)]
+            fn flush(self, a: $vector, limit: $vector) -> $vector {
+                // SAFETY: the token proves the instruction.
+                unsafe { $flush(a, limit) }
             }
             #[inline(always)]
             fn shift_to_exponent(self, a: $vector) -> $vector {

@@ -55,6 +55,8 @@ pub trait Simd<F: Float>: Copy + Send + Sync + 'static {
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// a if a < b, else b: a NaN in `b` is kept.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// Each lane's [`Float::flush`].
+    fn flush(self, a: Self::V, limit: Self::V) -> Self::V;
     /// Each lane's [`Float::shift_to_exponent`].
     fn shift_to_exponent(self, a: Self::V) -> Self::V;
 

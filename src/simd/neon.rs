@@ -21,7 +21,7 @@ impl Neon {
 /// The operations that are more than one intrinsic, or one with its operands in another order. Here the
 /// intrinsics are safe: the functions have the feature themselves, and calling them is what needs the token.
 macro_rules! compose {
-    ($name:ident, $vector:ident: $fma:ident, $fms:ident, $greater:ident, $less:ident, $select:ident) => {
+    ($name:ident, $vector:ident: $fma:ident, $fms:ident, $greater:ident, $less:ident, $select:ident, $magnitude:ident, $splat:ident) => {
         mod $name {
             use super::*;
 
@@ -45,11 +45,16 @@ macro_rules! compose {
             pub fn min(a: $vector, b: $vector) -> $vector {
                 $select($less(a, b), a, b)
             }
+            #[inline]
+            #[target_feature(enable = "neon")]
+            pub fn flush(a: $vector, limit: $vector) -> $vector {
+                $select($less($magnitude(a), limit), $splat(0.0), a)
+            }
         }
     };
 }
-compose!(f32_lanes, float32x4_t: vfmaq_f32, vfmsq_f32, vcgtq_f32, vcltq_f32, vbslq_f32);
-compose!(f64_lanes, float64x2_t: vfmaq_f64, vfmsq_f64, vcgtq_f64, vcltq_f64, vbslq_f64);
+compose!(f32_lanes, float32x4_t: vfmaq_f32, vfmsq_f32, vcgtq_f32, vcltq_f32, vbslq_f32, vabsq_f32, vdupq_n_f32);
+compose!(f64_lanes, float64x2_t: vfmaq_f64, vfmsq_f64, vcgtq_f64, vcltq_f64, vbslq_f64, vabsq_f64, vdupq_n_f64);
 
 simd_by_intrinsics!(
     Neon,
@@ -68,6 +73,7 @@ simd_by_intrinsics!(
     f32_lanes::neg_mul_add,
     f32_lanes::max,
     f32_lanes::min,
+    f32_lanes::flush,
     vreinterpretq_s32_f32,
     vshlq_n_s32<23>,
     vreinterpretq_f32_s32
@@ -89,6 +95,7 @@ simd_by_intrinsics!(
     f64_lanes::neg_mul_add,
     f64_lanes::max,
     f64_lanes::min,
+    f64_lanes::flush,
     vreinterpretq_s64_f64,
     vshlq_n_s64<52>,
     vreinterpretq_f64_s64

@@ -61,6 +61,10 @@ impl<F: Float> Simd<F> for Scalar {
         if a < b { a } else { b }
     }
     #[inline(always)]
+    fn flush(self, a: F, limit: F) -> F {
+        a.flush(limit)
+    }
+    #[inline(always)]
     fn shift_to_exponent(self, a: F) -> F {
         a.shift_to_exponent()
     }
