@@ -106,7 +106,7 @@ BOCHS
 # terminal, which script makes up. It ends when the emulated PC is switched off, always with status 1.
 echo continue > "$work/debugger"
 command=(bochs -q -f "$work/bochsrc")
-bochs --help 2>&1 | grep -q -- -rc && command+=(-rc "$work/debugger")
+[[ $(bochs --help 2>&1 || true) != *"-rc filename"* ]] || command+=(-rc "$work/debugger")
 : > "$work/serial.log"
 tail -n +1 -f "$work/serial.log" &
 follow=$!
