@@ -24,11 +24,12 @@ VENV_READY := $(BIN)/.ready
 DEVELOPED := $(BIN)/.developed
 EXAMPLES_READY := $(BIN)/.examples
 PEERS_READY := $(PEERS)/.has-$(subst $() ,-,$(PEERS_PACKAGES))
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 SOURCES := $(shell find src -name '*.rs') Cargo.toml $(wildcard Cargo.lock build.rs) pyproject.toml
 
 .PHONY: help
 help: ## list the targets (the default)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Set-up -----------------------------------------------------------------------------------------------------
 
@@ -71,7 +72,7 @@ format: $(DEVELOPED) ## format all code, and mend what the linters can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-.PHONY: test test-rust test-speed test-python test-slow test-instructions doctest examples
+.PHONY: test test-rust test-speed test-python test-slow test-instructions test-aarch64 test-avx512 test-asan test-miri doctest examples
 test: test-rust test-speed test-python ## all tests, with few Hypothesis examples
 test-rust:
 	cargo test
@@ -79,6 +80,17 @@ test-speed: ## the kernels' share of the peak, with optimization
 	cargo test --release --test speed
 test-instructions: $(VENV_READY) ## the kernels' instruction counts against the recorded ones (needs valgrind)
 	$(BIN)/python benches/instructions.py
+# Elsewhere, and outside the regular CI: docs/isas.md has their records.
+test-aarch64: ## the Rust tests for aarch64 and NEON, emulated (root, debootstrap)
+	bash tests/aarch64.sh
+test-avx512: ## the Rust tests on AVX-512, emulated where the CPU has none (Bochs; two hours)
+	bash tests/avx512.sh
+test-asan: ## the Rust tests under AddressSanitizer (nightly Rust)
+	RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/asan GRU_RS_STRIDE=4099 \
+	    cargo +nightly test --tests --target $(HOST)
+test-miri: ## the Rust tests of the scalar path under Miri, with few and small cases (nightly Rust with miri)
+	MIRIFLAGS=-Zmiri-disable-isolation GRU_RS_ISA=scalar GRU_RS_STRIDE=4194301 \
+	    cargo +nightly miri test --tests
 test-python: $(DEVELOPED)
 	$(BIN)/python -m pytest tests/python
 test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples

@@ -1,5 +1,5 @@
-//! AVX-512 F: 16 × f32, 8 × f64. Compiled and checked by the same tests as the others where a CPU has
-//! it; no run of them is on record yet, so it is chosen only when `GRU_RS_ISA` names it.
+//! AVX-512 F: 16 × f32, 8 × f64. Compiled and checked by the same tests as the others where a CPU has it; no
+//! complete run is on record (`docs/isas.md`), so it is chosen only when `GRU_RS_ISA` names it.
 
 use super::intrinsics::simd_by_intrinsics;
 use std::arch::x86_64::*;

@@ -63,13 +63,13 @@ impl Isa {
     }
 
     /// The one that new layers use: `GRU_RS_ISA` if set, else the fastest whose tests have a recorded
-    /// run (so not AVX-512 or NEON yet). Asked once for the process.
+    /// run (so not AVX-512 yet: `docs/isas.md`). Asked once for the process.
     pub fn chosen() -> Result<Isa> {
         static CHOSEN: OnceLock<Result<Isa>> = OnceLock::new();
         CHOSEN
             .get_or_init(|| match std::env::var_os(Self::VARIABLE) {
                 Some(name) => Self::named(&name.to_string_lossy()),
-                None => Self::named("avx2").or_else(|_| Self::named("scalar")),
+                None => Self::named("avx2").or_else(|_| Self::named("neon")).or_else(|_| Self::named("scalar")),
             })
             .clone()
     }
