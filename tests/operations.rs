@@ -44,7 +44,8 @@ fn expected<F: Float>(a: F, b: F) -> [F; NAMES.len()] {
 
 /// A NaN that arithmetic makes or hands on differs between processors. One that is only chosen does not.
 fn same<F: Float>(name: &str, a: F, b: F) -> bool {
-    let arithmetic = !matches!(name, "max" | "min" | "flush");
+    // Miri gives a NaN other bits on every way from one type to another.
+    let arithmetic = cfg!(miri) || !matches!(name, "max" | "min" | "flush");
     let (a, b) = (a.to_f64(), b.to_f64());
     a.to_bits() == b.to_bits() || arithmetic && a.is_nan() && b.is_nan()
 }
@@ -96,7 +97,8 @@ fn powers_of_two() {
         for n in -limit..=limit {
             let mut x = F::ROUND_TO_EXPONENT + F::from_f64(f64::from(n));
             F::dispatch(isa, Shift(&mut x));
-            assert_eq!(x.to_f64(), f64::from(n).exp2(), "{}: 2^{n}", isa.name());
+            let expected = f64::from_bits(((n + 1023) as u64) << 52);
+            assert_eq!(x.to_f64(), expected, "{}: 2^{n}", isa.name());
         }
     }
     for isa in Isa::available() {

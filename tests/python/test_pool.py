@@ -130,6 +130,8 @@ def test_without_threadpoolctl():
         print(gru_rs.get_num_threads())
         """)
     assert done.returncode == 0, done.stderr
+
+
 def cpus():
     """Those this process may use; macOS and Windows have no affinity to ask for."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
