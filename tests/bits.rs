@@ -100,6 +100,7 @@ fn digest<F: Dispatch>(isa: Isa, cell: Cell) -> u64 {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "hours")]
 fn every_instruction_set_gives_the_bits_written_here() {
     let mut wrong = vec![];
     for isa in Isa::available() {

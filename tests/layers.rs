@@ -203,8 +203,11 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
+/// Miri takes a minute for each.
+const CASES: u32 = if cfg!(miri) { 2 } else { 60 };
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_stacks(case in case()) {
@@ -214,6 +217,7 @@ proptest! {
 
 /// Between layers low memory drops the same outputs again, and a long sequence has several checkpoints.
 #[test]
+#[cfg_attr(miri, ignore = "hours")]
 fn little_memory_gives_the_same_bits_and_holds_less() {
     let config = Config { layers: 3, bidirectional: true, dropout: 0.4, seed: 5, ..Config::gru(3, 20) };
     for (seq, batch, lengths) in [(700, 9, None), (2000, 1, None), (300, 40, Some((0..40).map(|i| i * 7).collect()))] {
@@ -239,6 +243,7 @@ fn little_memory_gives_the_same_bits_and_holds_less() {
 /// Sizes that cross every block and tail: panels of 1 to 16 lanes, groups of 64 rows, sums of 128
 /// terms, chunks of 256 rows.
 #[test]
+#[cfg_attr(miri, ignore = "hours")]
 fn edges_of_blocks() {
     let sizes = [
         (1, 1, 1, 1),
@@ -265,6 +270,7 @@ fn edges_of_blocks() {
 /// A past that the layer lets go of ends as 0, forward and backward: not as numbers below the normal range,
 /// where rounding would hold it up for ever and processors take many times as long.
 #[test]
+#[cfg_attr(miri, ignore = "hours")]
 fn what_fades_ends_as_zero() {
     fn check<F: Dispatch>(isa: Isa, cell: Cell) {
         let config = Config { cell, bias: false, seed: 8, ..Config::gru(2, 7) };
