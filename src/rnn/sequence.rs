@@ -112,9 +112,7 @@ impl Cut {
         let arrays = (0..columns).flat_map(|_| rows.clone()).map(|rows| Array::new(batch_first, rows, seq, 1));
         pieces.into_iter().zip(arrays).map(|(pieces, array)| Out::Pieces(pieces, array)).collect()
     }
-}
 
-impl Cut {
     /// Shares the states of a layer, `(layers · directions, batch, hidden)` each, out as [`Self::share`] does;
     /// the parts of several states stand together.
     pub fn share_states<'d, F>(&self, states: &'d mut [Vec<F>], layer: usize, config: &Config) -> Vec<Vec<Out<'d, F>>> {

@@ -4,9 +4,10 @@
 
 /// Implements [`super::Simd`] for a token whose private field proves that the CPU has `$features`.
 macro_rules! simd_by_intrinsics {
-    ($token:ident, $features:literal, $float:ident, $vector:ident, $lanes:literal,
-     $splat:ident, $load:ident, $store:ident, $add:ident, $sub:ident, $mul:ident, $div:ident,
-     $mul_add:path, $neg_mul_add:path, $max:path, $min:path, $flush:path, $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident) => {
+    ($token:ident, $features:literal, $float:ident, $vector:ident, $lanes:literal;
+     $splat:ident, $load:ident, $store:ident;
+     $($operation:ident($($operand:ident),*): $intrinsic:path),*;
+     $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident) => {
         impl super::Simd<$float> for $token {
             type V = $vector;
             const LANES: usize = $lanes;
@@ -38,51 +39,13 @@ macro_rules! simd_by_intrinsics {
                 // SAFETY: the token proves the instruction; the array has room for what it writes.
                 unsafe { $store(x.as_mut_ptr(), v) }
             }
-            #[inline(always)]
-            fn add(self, a: $vector, b: $vector) -> $vector {
-                // SAFETY: the token proves the instruction.
-                unsafe { $add(a, b) }
-            }
-            #[inline(always)]
-            fn sub(self, a: $vector, b: $vector) -> $vector {
-                // SAFETY: the token proves the instruction.
-                unsafe { $sub(a, b) }
-            }
-            #[inline(always)]
-            fn mul(self, a: $vector, b: $vector) -> $vector {
-                // SAFETY: the token proves the instruction.
-                unsafe { $mul(a, b) }
-            }
-            #[inline(always)]
-            fn div(self, a: $vector, b: $vector) -> $vector {
-                // SAFETY: the token proves the instruction.
-                unsafe { $div(a, b) }
-            }
-            #[inline(always)]
-            fn mul_add(self, a: $vector, b: $vector, c: $vector) -> $vector {
-                // SAFETY: the token proves the instruction.
-                unsafe { $mul_add(a, b, c) }
-            }
-            #[inline(always)]
-            fn neg_mul_add(self, a: $vector, b: $vector, c: $vector) -> $vector {
-                // SAFETY: the token proves the instruction.
-                unsafe { $neg_mul_add(a, b, c) }
-            }
-            #[inline(always)]
-            fn max(self, a: $vector, b: $vector) -> $vector {
-                // SAFETY: the token proves the instruction.
-                unsafe { $max(a, b) }
-            }
-            #[inline(always)]
-            fn min(self, a: $vector, b: $vector) -> $vector {
-                // SAFETY: the token proves the instruction.
-                unsafe { $min(a, b) }
-            }
-            #[inline(always)]
-            fn flush(self, a: $vector, limit: $vector) -> $vector {
-                // SAFETY: the token proves the instruction.
-                unsafe { $flush(a, limit) }
-            }
+            $(
+                #[inline(always)]
+                fn $operation(self, $($operand: $vector),*) -> $vector {
+                    // SAFETY: the token proves the instruction.
+                    unsafe { $intrinsic($($operand),*) }
+                }
+            )*
             #[inline(always)]
             fn shift_to_exponent(self, a: $vector) -> $vector {
                 // SAFETY: the token proves the instruction.

@@ -57,46 +57,30 @@ compose!(f32_lanes, float32x4_t: vfmaq_f32, vfmsq_f32, vcgtq_f32, vcltq_f32, vbs
 compose!(f64_lanes, float64x2_t: vfmaq_f64, vfmsq_f64, vcgtq_f64, vcltq_f64, vbslq_f64, vabsq_f64, vdupq_n_f64);
 
 simd_by_intrinsics!(
-    Neon,
-    "neon",
-    f32,
-    float32x4_t,
-    4,
-    vdupq_n_f32,
-    vld1q_f32,
-    vst1q_f32,
-    vaddq_f32,
-    vsubq_f32,
-    vmulq_f32,
-    vdivq_f32,
-    f32_lanes::mul_add,
-    f32_lanes::neg_mul_add,
-    f32_lanes::max,
-    f32_lanes::min,
-    f32_lanes::flush,
-    vreinterpretq_s32_f32,
-    vshlq_n_s32<23>,
-    vreinterpretq_f32_s32
+    Neon, "neon", f32, float32x4_t, 4;
+    vdupq_n_f32, vld1q_f32, vst1q_f32;
+    add(a, b): vaddq_f32,
+    sub(a, b): vsubq_f32,
+    mul(a, b): vmulq_f32,
+    div(a, b): vdivq_f32,
+    mul_add(a, b, c): f32_lanes::mul_add,
+    neg_mul_add(a, b, c): f32_lanes::neg_mul_add,
+    max(a, b): f32_lanes::max,
+    min(a, b): f32_lanes::min,
+    flush(a, limit): f32_lanes::flush;
+    vreinterpretq_s32_f32, vshlq_n_s32<23>, vreinterpretq_f32_s32
 );
 simd_by_intrinsics!(
-    Neon,
-    "neon",
-    f64,
-    float64x2_t,
-    2,
-    vdupq_n_f64,
-    vld1q_f64,
-    vst1q_f64,
-    vaddq_f64,
-    vsubq_f64,
-    vmulq_f64,
-    vdivq_f64,
-    f64_lanes::mul_add,
-    f64_lanes::neg_mul_add,
-    f64_lanes::max,
-    f64_lanes::min,
-    f64_lanes::flush,
-    vreinterpretq_s64_f64,
-    vshlq_n_s64<52>,
-    vreinterpretq_f64_s64
+    Neon, "neon", f64, float64x2_t, 2;
+    vdupq_n_f64, vld1q_f64, vst1q_f64;
+    add(a, b): vaddq_f64,
+    sub(a, b): vsubq_f64,
+    mul(a, b): vmulq_f64,
+    div(a, b): vdivq_f64,
+    mul_add(a, b, c): f64_lanes::mul_add,
+    neg_mul_add(a, b, c): f64_lanes::neg_mul_add,
+    max(a, b): f64_lanes::max,
+    min(a, b): f64_lanes::min,
+    flush(a, limit): f64_lanes::flush;
+    vreinterpretq_s64_f64, vshlq_n_s64<52>, vreinterpretq_f64_s64
 );
