@@ -89,7 +89,7 @@ test-asan: ## the Rust tests under AddressSanitizer (nightly Rust)
 	RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/asan GRU_RS_STRIDE=4099 \
 	    cargo +nightly test --tests --target $(HOST)
 test-miri: ## the Rust tests of the scalar path under Miri, with few and small cases (nightly Rust with miri)
-	MIRIFLAGS=-Zmiri-disable-isolation GRU_RS_ISA=scalar GRU_RS_STRIDE=4194301 \
+	MIRIFLAGS=-Zmiri-disable-isolation GRU_RS_ISA=scalar GRU_RS_STRIDE=4194301 GRU_RS_CASES=4 \
 	    cargo +nightly miri test --tests
 test-python: $(DEVELOPED)
 	$(BIN)/python -m pytest tests/python
