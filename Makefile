@@ -90,7 +90,7 @@ test-asan: ## the Rust tests under AddressSanitizer (nightly Rust)
 	    cargo +nightly test --tests --target $(HOST)
 test-miri: ## the Rust tests of the scalar path under Miri, with few and small cases (nightly Rust with miri)
 	MIRIFLAGS=-Zmiri-disable-isolation GRU_RS_ISA=scalar GRU_RS_STRIDE=4194301 GRU_RS_CASES=4 \
-	    cargo +nightly miri test --tests
+	    cargo +nightly miri test --lib --test activation --test bits --test layers --test operations
 test-python: $(DEVELOPED)
 	$(BIN)/python -m pytest tests/python
 test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples

@@ -18,7 +18,6 @@ fn layer(cell: Cell) -> Rnn<f32> {
 }
 
 #[test]
-#[cfg_attr(miri, ignore = "counts the allocations of large layers: hours")]
 fn a_step_allocates_nothing() {
     for cell in CELLS {
         for batch in [1, 5, 70] {
@@ -33,7 +32,6 @@ fn a_step_allocates_nothing() {
 
 /// Outputs, states, the rows' order and their places, tasks: the same few for 10 and 1,000 steps.
 #[test]
-#[cfg_attr(miri, ignore = "counts the allocations of large layers: hours")]
 fn inference_allocates_its_answer_and_little_else() {
     for cell in CELLS {
         let rnn = layer(cell);
@@ -52,7 +50,6 @@ fn inference_allocates_its_answer_and_little_else() {
 
 /// The tape and all scratch are used again.
 #[test]
-#[cfg_attr(miri, ignore = "counts the allocations of large layers: hours")]
 fn training_allocates_its_answers_and_little_else() {
     for cell in CELLS {
         for memory in [TapeMemory::Full, TapeMemory::Low] {
