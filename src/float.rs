@@ -54,6 +54,8 @@ pub trait Float:
     const SIGMOID_LIMIT: Self;
     /// tanh is ±1 to the last bit beyond this.
     const TANH_LIMIT: Self;
+    /// e to the power of minus this is still a normal number.
+    const EXP_LIMIT: Self;
     /// The smallest number with all its bits; below it many processors take a hundred times as long.
     const MIN_NORMAL: Self;
     /// States and gradients smaller than this have faded and count as 0. `MIN_NORMAL` · 2²⁶, so that their
@@ -122,12 +124,14 @@ float!(f32, "float32", 23, 127.0, {
     const EXP_POLY: &'static [Self] = &POLY_F32;
     const SIGMOID_LIMIT: Self = 43.0;
     const TANH_LIMIT: Self = 10.0;
+    const EXP_LIMIT: Self = 87.0;
 });
 float!(f64, "float64", 52, 1023.0, {
     const NEG_LN2_LO: Self = NEG_LN2_LO_F64;
     const EXP_POLY: &'static [Self] = &POLY_F64;
     const SIGMOID_LIMIT: Self = 350.0;
     const TANH_LIMIT: Self = 20.0;
+    const EXP_LIMIT: Self = 708.0;
 });
 
 /// −ln 2 − f32(−ln 2)

@@ -1,9 +1,10 @@
-//! GRU and LSTM layers, trained and run on the CPU.
+//! GRU and LSTM layers, and models made of them, trained and run on the CPU.
 //!
 //! The rooms, each of which may use those below it only:
 //!
 //! ```text
-//! py ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, shape, rng, buffer, parallel)
+//! py ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, shape, rng, buffer, parallel)
+//!         └────▶ nn ───────────▶ kernels
 //! reference ─▶ base
 //! ```
 //!
@@ -11,8 +12,7 @@
 //! read [`kernels::product`] and then `rnn/scan.rs`. All unsafe code is in [`simd`].
 //!
 //! Whatever the instruction set, the number of threads, the batch a row is in, or whether steps come one
-//! by one or at once,
-//! the bits are the same: every output is one chain of fused multiply-adds, bias first, then inputs,
+//! by one or at once, the bits are the same: every output is one chain of fused multiply-adds, bias first, then inputs,
 //! then the recurrent part; sums of backward are made of fixed blocks.
 //!
 //! ```
@@ -33,6 +33,9 @@ mod error;
 mod float;
 #[doc(hidden)]
 pub mod kernels;
+mod model;
+#[doc(hidden)]
+pub mod nn;
 mod optim;
 mod parallel;
 #[cfg(feature = "python")]
@@ -46,6 +49,11 @@ pub mod simd;
 
 pub use error::{Error, Result};
 pub use float::Float;
+pub use model::{Inputs, Model, ModelConfig, Numbers};
+pub use nn::loss::{Loss, Targets};
+pub use nn::pooling::Pooling;
+pub use optim::clip::clip_by_norm;
+pub use optim::schedule::{Cosine, Plateau};
 pub use optim::{Adam, Memory, Rule, Sgd};
 pub use parallel::{num_threads, num_workers, on_interrupt, set_num_threads};
 pub use rnn::cell::{Cell, Reset};

@@ -5,15 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and the rooms it may use; its own is always allowed.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("base", &[]),
     ("simd", &["base"]),
     ("kernels", &["simd", "base"]),
     ("rnn", &["kernels", "simd", "base"]),
+    ("nn", &["kernels", "simd", "base"]),
     ("optim", &["rnn", "kernels", "simd", "base"]),
-    ("py", &["optim", "rnn", "kernels", "simd", "base"]),
+    ("model", &["optim", "nn", "rnn", "kernels", "simd", "base"]),
+    ("py", &["model", "optim", "nn", "rnn", "kernels", "simd", "base"]),
     ("reference", &["base"]),
-    ("lib", &["py", "optim", "rnn", "kernels", "simd", "base", "reference"]),
+    ("lib", &["py", "model", "nn", "optim", "rnn", "kernels", "simd", "base", "reference"]),
 ];
 
 /// Files at the top of src that are the base.

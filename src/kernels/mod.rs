@@ -2,9 +2,12 @@
 //! out, no allocation. They know vectors and panels; they must not know time, depth or NumPy.
 
 pub mod activation;
+pub mod dropout;
+pub mod exponential;
 pub mod gates;
 pub mod gru;
 pub mod lstm;
+pub mod norm;
 pub mod pack;
 pub mod peak;
 pub mod product;

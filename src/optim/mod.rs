@@ -1,6 +1,9 @@
 //! Optimizers over a layer's flat parameters. Each keeps its moments for every layer it has stepped.
 //! It must not know what the parameters mean.
 
+pub mod clip;
+pub mod schedule;
+
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::kernels::update;
@@ -104,7 +107,7 @@ impl Rule {
     /// # Ok::<(), gru_rs::Error>(())
     /// ```
     pub fn step<F: Dispatch>(&self, layer: &Rnn<F>, gradients: &[F], memory: &mut Memory<F>) -> Result<()> {
-        let len = layer.config().parameters();
+        let len = layer.flat().len();
         shape::expect_len("grads", gradients.len(), &[len])?;
         if memory.moments.is_empty() {
             memory.moments = (0..self.moments()).map(|_| zeros(len, "optimizer")).collect::<Result<_>>()?;

@@ -176,7 +176,10 @@ pub(crate) struct BackwardPack<F> {
 /// anyone else holds them.
 #[derive(Debug)]
 pub(crate) struct Weights<F> {
+    /// Of the stack, and of a model around it.
     pub flat: Vec<F>,
+    /// Where the stack's begin.
+    begin: usize,
     /// Raised by every write.
     pub version: u64,
     forward: OnceLock<Vec<Vec<PhasePack<F>>>>,
@@ -184,21 +187,27 @@ pub(crate) struct Weights<F> {
 }
 
 impl<F: Dispatch> Weights<F> {
-    pub fn new(flat: Vec<F>, version: u64) -> Self {
-        Self { flat, version, forward: OnceLock::new(), backward: OnceLock::new() }
+    pub fn new(flat: Vec<F>, begin: usize, version: u64) -> Self {
+        Self { flat, begin, version, forward: OnceLock::new(), backward: OnceLock::new() }
     }
 
-    /// Uniform in ±1/√H as PyTorch.
-    pub fn init(config: &Config, rng: &mut Rng) -> Result<Self> {
+    /// Uniform in ±1/√H as PyTorch, with room for `around` others before and behind.
+    pub fn init(config: &Config, around: (usize, usize), rng: &mut Rng) -> Result<Self> {
         let bound = 1.0 / (config.hidden as f64).sqrt();
-        let mut flat = zeros(config.parameters(), "weights")?;
-        flat.iter_mut().for_each(|w| *w = F::from_f64(rng.symmetric() * bound));
-        Ok(Self::new(flat, 0))
+        let own = around.0..around.0 + config.parameters();
+        let mut flat = zeros(own.end + around.1, "weights")?;
+        flat[own].iter_mut().for_each(|w| *w = F::from_f64(rng.symmetric() * bound));
+        Ok(Self::new(flat, around.0, 0))
+    }
+
+    /// The stack's own.
+    fn own(&self) -> &[F] {
+        &self.flat[self.begin..]
     }
 
     /// A copy to write to.
     pub fn successor(&self) -> Result<Self> {
-        Ok(Self::new(copied(&self.flat, "weights")?, self.version))
+        Ok(Self::new(copied(&self.flat, "weights")?, self.begin, self.version))
     }
 
     /// To be called after writing: what was packed is stale.
@@ -226,7 +235,7 @@ impl<F: Dispatch> Weights<F> {
 
     fn pack_forward(&self, config: &Config, layer: usize, part: &Part, lanes: usize) -> Result<Vec<PhasePack<F>>> {
         let units = config.hidden;
-        let (w_ih, w_hh) = (&self.flat[part.w_ih.clone()], &self.flat[part.w_hh.clone()]);
+        let (w_ih, w_hh) = (&self.own()[part.w_ih.clone()], &self.own()[part.w_hh.clone()]);
         let pack = |phase: &Phase| {
             Ok(PhasePack {
                 bias: self.pack_bias(config, part, phase, lanes)?,
@@ -244,7 +253,7 @@ impl<F: Dispatch> Weights<F> {
         if config.bias {
             for (bias, gates, at) in [(&part.b_ih, phase.x, phase.x_at), (&part.b_hh, phase.h, phase.h_at)] {
                 for (slot, gate) in (at..).zip(gates) {
-                    let units = &self.flat[bias.clone()][gate * config.hidden..][..config.hidden];
+                    let units = &self.own()[bias.clone()][gate * config.hidden..][..config.hidden];
                     for (unit, &value) in units.iter().enumerate() {
                         out[unit / lanes * row + slot * lanes + unit % lanes] += value;
                     }
@@ -256,7 +265,7 @@ impl<F: Dispatch> Weights<F> {
 
     fn pack_backward(&self, config: &Config, layer: usize, part: &Part, lanes: usize) -> Result<BackwardPack<F>> {
         let units = config.hidden;
-        let (w_ih, w_hh) = (&self.flat[part.w_ih.clone()], &self.flat[part.w_hh.clone()]);
+        let (w_ih, w_hh) = (&self.own()[part.w_ih.clone()], &self.own()[part.w_hh.clone()]);
         let x_gates: Vec<usize> = config.cell.x_gates().collect();
         let w_ih = pack::by_columns(w_ih, &row_blocks(&x_gates, units), units, config.inputs(layer), lanes)?;
         let pack_hh = |phase: &Phase| pack::by_columns(w_hh, &row_blocks(phase.h, units), units, units, lanes);

@@ -9,7 +9,6 @@ use super::stack::{Batch, Shared};
 use crate::buffer::{Spare, zeros};
 use crate::error::Result;
 use crate::parallel::{self, Turn};
-use crate::rng;
 use crate::simd::Dispatch;
 
 /// One batch through all layers.
@@ -81,17 +80,5 @@ impl<F: Dispatch> Task<'_, F> {
         }
         spare.give(work.into_buffers());
         Ok(())
-    }
-}
-
-/// Sets a share of the numbers to zero and scales the others so that the mean stays; the same numbers
-/// for the same seed and layer, so that backward can do it again.
-pub(super) fn mask<F: Dispatch>(numbers: &mut [F], share: f64, seed: u64, layer: usize) {
-    if share > 0.0 {
-        let scale = F::from_f64(1.0 / (1.0 - share));
-        let first = layer as u64 * numbers.len() as u64;
-        for (index, number) in (first..).zip(numbers) {
-            *number = if rng::at(seed, index) < share { F::ZERO } else { *number * scale };
-        }
     }
 }

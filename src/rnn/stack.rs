@@ -153,9 +153,14 @@ impl<F: Dispatch> Rnn<F> {
 
     /// The same on a given instruction set.
     pub fn on(isa: Isa, config: Config) -> Result<Self> {
+        Self::within(isa, config, (0, 0))
+    }
+
+    /// The stack of a model, whose flat parameters have others before and behind those of the stack: all 0.
+    pub(crate) fn within(isa: Isa, config: Config, around: (usize, usize)) -> Result<Self> {
         config.check()?;
         let mut rng = Rng::new(config.seed);
-        let weights = Weights::init(&config, &mut rng)?;
+        let weights = Weights::init(&config, around, &mut rng)?;
         Ok(Self::with(isa, config, weights, rng))
     }
 
@@ -196,7 +201,7 @@ impl<F: Dispatch> Rnn<F> {
 
     /// Replaces all parameters. Calls in flight finish on the old ones.
     pub fn set_flat(&self, flat: &[F]) -> Result<()> {
-        shape::expect_len("flat", flat.len(), &[self.config().parameters()])?;
+        shape::expect_len("flat", flat.len(), &[self.flat().len()])?;
         self.update(|weights| {
             weights.copy_from_slice(flat);
             Ok(())
@@ -235,6 +240,11 @@ impl<F: Dispatch> Rnn<F> {
         *self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner) = Rng::new(state);
     }
 
+    /// The generator's next seed of masks.
+    pub(crate) fn draw(&self) -> u64 {
+        self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64()
+    }
+
     /// Inference: nothing is kept, nothing is dropped, and large memory that training left for its next call is freed.
     pub fn run(&self, batch: &Batch<'_, F>) -> Result<Output<F>> {
         let rows = self.check(batch)?;
@@ -254,8 +264,7 @@ impl<F: Dispatch> Rnn<F> {
     /// Training: what backward needs is kept, and with dropout the outputs between layers are masked.
     pub fn forward(&self, batch: &Batch<'_, F>, training: &Training) -> Result<(Output<F>, Tape<F>)> {
         let rows = self.check(batch)?;
-        let draw = || self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64();
-        let seed = if self.config().dropout > 0.0 { training.seed.unwrap_or_else(draw) } else { 0 };
+        let seed = if self.config().dropout > 0.0 { training.seed.unwrap_or_else(|| self.draw()) } else { 0 };
         let cut = Cut::new(rows, training_slices(batch.batch));
         let mut tape = Tape::new(self, batch, cut, seed, training.memory)?;
         let output = tape.fill(batch)?;

@@ -4,13 +4,14 @@
 use super::kept::{Kept, Memory};
 use super::lane::{Job, Lane};
 use super::params::Weights;
-use super::pass::{Pass, mask};
+use super::pass::Pass;
 use super::products::ParamSums;
 use super::scan_backward::IoBackward;
 use super::sequence::{Array, Cut, Shape};
 use super::stack::{Batch, FEWEST_ROWS, Output, Rnn, Shared, expect_states};
 use crate::buffer::{Aligned, copied, zeros};
 use crate::error::{Error, Result};
+use crate::kernels::dropout::Mask;
 use crate::parallel;
 use crate::shape;
 use crate::simd::Dispatch;
@@ -95,7 +96,7 @@ impl<F: Dispatch> Tape<F> {
         let mut below: Option<Vec<F>> = None;
         for layer in 0..shared.config.layers {
             if let Some(y) = &mut below {
-                mask(y, shared.config.dropout, *seed, layer - 1);
+                between(shared.config.dropout, *seed, layer - 1, y);
                 if *memory == Memory::Full {
                     record.inputs.push(shared.spare.copied(y, "tape")?);
                 }
@@ -152,7 +153,7 @@ impl<F: Dispatch> Tape<F> {
             let d_y = above.as_deref().or(d_y);
             let mut d_x = self.layer(record, layer, (d_y, d_finals), &mut states, &mut flat)?;
             if layer > 0 {
-                mask(&mut d_x, config.dropout, self.seed, layer - 1);
+                between(config.dropout, self.seed, layer - 1, &mut d_x);
             }
             above = Some(d_x);
         }
@@ -214,7 +215,7 @@ impl<F: Dispatch> Tape<F> {
         let mut below: Option<Vec<F>> = None;
         for l in 0..layer {
             let mut y = pass.layer(l, below.as_deref(), Vec::new(), &mut [])?;
-            mask(&mut y, self.shared.config.dropout, self.seed, l);
+            between(self.shared.config.dropout, self.seed, l, &mut y);
             below = Some(y);
         }
         Ok(below.unwrap_or_default())
@@ -276,3 +277,9 @@ fn pass<'a, F: Dispatch>(
 
 /// The parts of each walk of a slice.
 type Parts = Vec<Vec<Range<usize>>>;
+
+/// Drops some of the outputs of a layer, or the gradients of the same ones.
+fn between<F: Dispatch>(share: f64, seed: u64, layer: usize, numbers: &mut [F]) {
+    let first = layer as u64 * numbers.len() as u64;
+    Mask { share, seed, first }.apply(numbers);
+}

@@ -1,0 +1,169 @@
+//! What a model is made of, where its parameters lie, and what it reads.
+
+use crate::error::{Error, Result};
+use crate::nn::embedding::Tokens;
+use crate::nn::linear::Linear;
+use crate::nn::pooling::Pooling;
+use crate::rnn::params::Config;
+use crate::shape;
+use crate::simd::Isa;
+use std::ops::Range;
+
+/// What a model is: embedding, stack, head.
+///
+/// ```
+/// use gru_rs::{Config, Model, ModelConfig};
+/// // Of 1,000 words, each 16 numbers, to 3 classes.
+/// let config = ModelConfig { vocabulary: Some(1000), ..ModelConfig::new(Config::gru(16, 32), 3) };
+/// let model = Model::<f32>::new(config)?;
+/// assert_eq!(model.config().names()[0].0, "embedding.weight");
+/// # Ok::<(), gru_rs::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelConfig {
+    /// Tokens that an embedding turns into `rnn.input` numbers each; without one the inputs are numbers.
+    pub vocabulary: Option<usize>,
+    /// The stack. It is batch-first in a model.
+    pub rnn: Config,
+    /// Share of the stack's inputs that training drops.
+    pub input_dropout: f64,
+    /// Drop the same inputs of a row at every step (Gal and Ghahramani, 2016).
+    pub variational: bool,
+    /// What of the outputs the head sees.
+    pub pooling: Pooling,
+    /// Share of that which training drops.
+    pub output_dropout: f64,
+    /// Scores of the head.
+    pub outputs: usize,
+    /// A chain over the labels of a sequence, on the scores of each step.
+    pub crf: bool,
+}
+
+/// Where the parameters lie in the flat buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Parts {
+    pub embedding: Range<usize>,
+    pub rnn: Range<usize>,
+    pub w: Range<usize>,
+    pub b: Range<usize>,
+    pub crf: Range<usize>,
+}
+
+impl ModelConfig {
+    /// Numbers in, so many scores of the last state out, nothing dropped.
+    pub fn new(rnn: Config, outputs: usize) -> Self {
+        let rnn = Config { batch_first: true, ..rnn };
+        let (input_dropout, output_dropout) = (0.0, 0.0);
+        let (vocabulary, variational, pooling, crf) = (None, false, Pooling::Last, false);
+        Self { vocabulary, rnn, input_dropout, variational, pooling, output_dropout, outputs, crf }
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        self.rnn.check()?;
+        shape::positive("output_size", self.outputs)?;
+        if let Some(vocabulary) = self.vocabulary {
+            shape::positive("vocabulary_size", vocabulary)?;
+            shape::product("vocabulary_size", &[vocabulary, self.rnn.input])?;
+        }
+        shape::product("output_size", &[2, self.outputs, self.outputs.saturating_add(self.rnn.outputs())])?;
+        for (name, share) in [("input_dropout", self.input_dropout), ("output_dropout", self.output_dropout)] {
+            if !(0.0..1.0).contains(&share) {
+                return Err(Error::value(name, "a number of [0, 1)", share));
+            }
+        }
+        if !self.rnn.batch_first {
+            return Err(Error::value("batch_first", "a stack that is batch-first in a model", false));
+        }
+        if self.crf && self.pooling != Pooling::Each {
+            return Err(Error::value("crf", "pooling of each step by itself", format!("{:?}", self.pooling)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn parts(&self) -> Parts {
+        let embedding = 0..self.vocabulary.unwrap_or(0) * self.rnn.input;
+        let rnn = embedding.end..embedding.end + self.rnn.parameters();
+        let w = rnn.end..rnn.end + self.outputs * self.rnn.outputs();
+        let b = w.end..w.end + self.outputs;
+        let crf = b.end..b.end + if self.crf { self.outputs * (self.outputs + 2) } else { 0 };
+        Parts { embedding, rnn, w, b, crf }
+    }
+
+    /// The head on an instruction set.
+    pub(super) fn head(&self, isa: Isa) -> Linear {
+        Linear { isa, inputs: self.rnn.outputs(), outputs: self.outputs }
+    }
+
+    /// All parameters.
+    pub fn parameters(&self) -> usize {
+        self.parts().crf.end
+    }
+
+    /// The parameters' names, their place in the flat buffer and their shapes, in order.
+    pub fn names(&self) -> Vec<(String, Range<usize>, Vec<usize>)> {
+        let (parts, labels) = (self.parts(), self.outputs);
+        let mut names = Vec::new();
+        if let Some(vocabulary) = self.vocabulary {
+            names.push(("embedding.weight".into(), parts.embedding, vec![vocabulary, self.rnn.input]));
+        }
+        let moved = |at: Range<usize>| parts.rnn.start + at.start..parts.rnn.start + at.end;
+        let of_rnn = self.rnn.names().into_iter();
+        names.extend(of_rnn.map(|(name, at, shape)| (format!("rnn.{name}"), moved(at), shape)));
+        names.push(("head.weight".into(), parts.w, vec![labels, self.rnn.outputs()]));
+        names.push(("head.bias".into(), parts.b, vec![labels]));
+        if self.crf {
+            let (start, end) = (parts.crf.start, parts.crf.start + labels);
+            names.push(("crf.start".into(), start..end, vec![labels]));
+            names.push(("crf.end".into(), end..end + labels, vec![labels]));
+            names.push(("crf.transitions".into(), end + labels..parts.crf.end, vec![labels, labels]));
+        }
+        names
+    }
+}
+
+/// What a row's steps are.
+#[derive(Clone, Copy, Debug)]
+pub enum Numbers<'a, F> {
+    /// `(batch, seq, input)`
+    Floats(&'a [F]),
+    /// `(batch, seq)`, below the vocabulary's size.
+    Tokens(&'a [u32]),
+}
+
+/// A batch of sequences. What lies past a row's length is never read.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a, F> {
+    /// The steps.
+    pub numbers: Numbers<'a, F>,
+    /// Rows.
+    pub batch: usize,
+    /// Steps.
+    pub seq: usize,
+    /// Each row's steps, in any order, zeros allowed; all have `seq` when there is none.
+    pub lengths: Option<&'a [usize]>,
+}
+
+impl<F: Copy> Inputs<'_, F> {
+    /// Whether they fit a model.
+    pub(super) fn check(&self, config: &ModelConfig) -> Result<()> {
+        shape::Rows::new(self.batch, self.seq, self.lengths)?;
+        match (self.numbers, config.vocabulary) {
+            (Numbers::Floats(x), None) => shape::expect_len("x", x.len(), &[self.batch, self.seq, config.rnn.input]),
+            (Numbers::Tokens(tokens), Some(vocabulary)) => {
+                shape::expect_len("x", tokens.len(), &[self.batch, self.seq])?;
+                self.tokens(tokens).check(vocabulary)
+            }
+            (Numbers::Floats(_), Some(_)) => Err(Error::value("x", "tokens for a model with a vocabulary", "numbers")),
+            (Numbers::Tokens(_), None) => Err(Error::value("x", "numbers for a model without vocabulary", "tokens")),
+        }
+    }
+
+    pub(super) fn tokens<'t>(&'t self, data: &'t [u32]) -> Tokens<'t> {
+        Tokens { data, seq: self.seq, lengths: self.lengths }
+    }
+
+    /// A row's steps.
+    pub(super) fn length(&self, row: usize) -> usize {
+        self.lengths.map_or(self.seq, |lengths| lengths[row])
+    }
+}

@@ -1,0 +1,348 @@
+//! The model: scores of a batch, their loss and the gradient of every parameter.
+
+use super::config::{Inputs, ModelConfig, Numbers, Parts};
+use crate::buffer::zeros;
+use crate::error::{Error, Result};
+use crate::kernels::dropout::Mask;
+use crate::nn::crf::Crf;
+use crate::nn::embedding;
+use crate::nn::linear::LinearGradients;
+use crate::nn::loss::{Loss, Targets};
+use crate::nn::pooling::{self, Pooling, Steps};
+use crate::optim::{Memory, Rule};
+use crate::rng::Rng;
+use crate::rnn::stack::{Batch, Output, Rnn, Snapshot, Training};
+use crate::rnn::tape::Tape;
+use crate::simd::{Dispatch, Isa};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// An embedding, a stack and a head with one flat buffer of parameters, for one or several threads at once.
+/// Cloning gives another handle to the same.
+///
+/// ```
+/// use gru_rs::{Adam, Config, Inputs, Loss, Memory, Model, ModelConfig, Numbers, Rule, Targets, Training};
+/// // Is the sum of three numbers positive?
+/// let x = [1.0, 2.0, -0.5, -1.0, 0.5, -2.0];
+/// let inputs = Inputs { numbers: Numbers::Floats(&x), batch: 2, seq: 3, lengths: None };
+/// let model = Model::<f32>::new(ModelConfig::new(Config::gru(1, 8), 2))?;
+/// let rule = Rule::Adam(Adam {
+///     learning_rate: 0.05, betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 0.0, decoupled: false,
+/// });
+/// let (mut memory, mut losses) = (Memory::default(), vec![]);
+/// for _ in 0..50 {
+///     let targets = Targets::Classes(&[1, 0]);
+///     let (loss, gradients) =
+///         model.loss_and_grad(&inputs, targets, None, &Loss::cross_entropy(), &Training::default())?;
+///     model.step(&rule, &gradients, &mut memory)?;
+///     losses.push(loss);
+/// }
+/// assert!(losses[49] < 0.1 * losses[0]);
+/// assert_eq!(model.labels(&inputs)?, [1, 0]);
+/// # Ok::<(), gru_rs::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Model<F> {
+    config: ModelConfig,
+    parts: Parts,
+    /// Its flat buffer holds the embedding's, its own and the head's parameters.
+    rnn: Rnn<F>,
+}
+
+/// How large an embedding's first numbers are: uniform in ± this.
+const EMBEDDING: f64 = 1.0;
+/// And a chain's.
+const CRF: f64 = 0.1;
+
+/// What training keeps of forward beside the tape.
+struct Record<F> {
+    tape: Tape<F>,
+    flat: Snapshot<F>,
+    seed: u64,
+    pooled: Pooled<F>,
+}
+
+/// The rows that the head sees.
+struct Pooled<F> {
+    rows: usize,
+    features: Vec<F>,
+    /// Where each maximum stands.
+    at: Vec<usize>,
+}
+
+impl<F: Dispatch> Model<F> {
+    /// Fresh weights from the stack's seed.
+    pub fn new(config: ModelConfig) -> Result<Self> {
+        Self::on(Isa::chosen()?, config)
+    }
+
+    /// The same on a given instruction set.
+    pub fn on(isa: Isa, config: ModelConfig) -> Result<Self> {
+        config.check()?;
+        let parts = config.parts();
+        let around = (parts.rnn.start, config.parameters() - parts.rnn.end);
+        let rnn = Rnn::within(isa, config.rnn.clone(), around)?;
+        // Beside the stack's own generator, which goes on to dropout.
+        let mut rng = Rng::new(!config.rnn.seed);
+        let head = 1.0 / (config.rnn.outputs() as f64).sqrt();
+        rnn.update(|flat| {
+            let others = [(&parts.embedding, EMBEDDING), (&parts.w, head), (&parts.b, head), (&parts.crf, CRF)];
+            for (part, bound) in others {
+                flat[part.clone()].iter_mut().for_each(|w| *w = F::from_f64(rng.symmetric() * bound));
+            }
+            Ok(())
+        })?;
+        Ok(Self { config, parts, rnn })
+    }
+
+    /// A model of its own with the same weights, and the same place in its generator.
+    pub fn duplicate(&self) -> Result<Self> {
+        Ok(Self { config: self.config.clone(), parts: self.parts.clone(), rnn: self.rnn.duplicate()? })
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The instruction set it runs on.
+    pub fn isa(&self) -> Isa {
+        self.rnn.isa()
+    }
+
+    /// The stack, whose flat buffer holds all the model's parameters.
+    #[cfg(feature = "python")]
+    pub(crate) fn rnn(&self) -> &Rnn<F> {
+        &self.rnn
+    }
+
+    /// All parameters end to end, in the order of [`ModelConfig::names`].
+    pub fn flat(&self) -> Snapshot<F> {
+        self.rnn.flat()
+    }
+
+    /// Replaces all parameters. Calls in flight finish on the old ones.
+    pub fn set_flat(&self, flat: &[F]) -> Result<()> {
+        self.rnn.set_flat(flat)
+    }
+
+    /// Where the generator of dropout stands.
+    pub fn rng_state(&self) -> u64 {
+        self.rnn.rng_state()
+    }
+
+    /// Puts it there.
+    pub fn set_rng_state(&self, state: u64) {
+        self.rnn.set_rng_state(state);
+    }
+
+    /// One step of all parameters along their gradients.
+    pub fn step(&self, rule: &Rule, gradients: &[F], memory: &mut Memory<F>) -> Result<()> {
+        rule.step(&self.rnn, gradients, memory)
+    }
+
+    /// The scores of a batch: `(batch, outputs)`, or with [`Pooling::Each`] `(steps, outputs)`, the steps that
+    /// count of each row in order.
+    pub fn scores(&self, inputs: &Inputs<'_, F>) -> Result<Vec<F>> {
+        inputs.check(&self.config)?;
+        let flat = self.flat();
+        let x = self.inputs(&flat, inputs, None)?;
+        let output = self.rnn.run(&self.batch(&x, inputs))?;
+        let pooled = self.pool(&output, inputs)?;
+        self.head(&flat, &pooled)
+    }
+
+    /// The label of each row, or with [`Pooling::Each`] of each step: the highest score's, or the best path's.
+    pub fn labels(&self, inputs: &Inputs<'_, F>) -> Result<Vec<u32>> {
+        let scores = self.scores(inputs)?;
+        if let Some(crf) = self.crf() {
+            let lengths: Vec<usize> = (0..inputs.batch).map(|row| inputs.length(row)).collect();
+            return crf.decode(&self.flat()[self.parts.crf.clone()], &scores, &lengths);
+        }
+        let first_best = |row: &[F]| (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
+        Ok(scores.chunks_exact(self.config.outputs).map(|row| first_best(row) as u32).collect())
+    }
+
+    /// The loss of a batch; `weights` tell how much each row counts.
+    pub fn loss(
+        &self, inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>, loss: &Loss,
+    ) -> Result<f64> {
+        loss.check(Some(self.config.outputs))?;
+        let scores = self.scores(inputs)?;
+        let mut crf = zeros(self.parts.crf.len(), "gradients")?;
+        Ok(self.lose(&self.flat(), &scores, inputs, targets, weights, loss, &mut crf)?.0)
+    }
+
+    /// The loss of a batch while training, and the gradient of every parameter, end to end as [`Self::flat`].
+    pub fn loss_and_grad(
+        &self, inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>, loss: &Loss, training: &Training,
+    ) -> Result<(f64, Vec<F>)> {
+        loss.check(Some(self.config.outputs))?;
+        inputs.check(&self.config)?;
+        let record = self.forward(inputs, training)?;
+        let scores = self.head(&record.flat, &record.pooled)?;
+        let mut gradient = zeros(self.config.parameters(), "gradients")?;
+        let crf = &mut gradient[self.parts.crf.clone()];
+        let (lost, d_scores) = self.lose(&record.flat, &scores, inputs, targets, weights, loss, crf)?;
+        self.backward(record, inputs, &d_scores, &mut gradient)?;
+        Ok((lost, gradient))
+    }
+
+    fn crf(&self) -> Option<Crf> {
+        self.config.crf.then(|| Crf { isa: self.isa(), labels: self.config.outputs })
+    }
+
+    fn batch<'a>(&self, x: &'a [F], inputs: &Inputs<'a, F>) -> Batch<'a, F> {
+        Batch { x, batch: inputs.batch, seq: inputs.seq, states: &[], lengths: inputs.lengths }
+    }
+
+    fn steps<'a>(&self, inputs: &Inputs<'a, F>) -> Steps<'a> {
+        let width = self.config.rnn.outputs();
+        Steps { batch: inputs.batch, seq: inputs.seq, width, lengths: inputs.lengths }
+    }
+
+    /// The masks of a seed before and behind the stack. The stack's own begin at index 0.
+    fn masks(&self, seed: u64) -> [Mask; 2] {
+        let shares = [self.config.input_dropout, self.config.output_dropout];
+        [1, 2].map(|place| Mask { share: shares[place - 1], seed: !seed, first: (place as u64) << 60 })
+    }
+
+    /// Drops inputs, or the gradients of the same ones.
+    fn drop_inputs(&self, seed: u64, seq: usize, x: &mut [F]) {
+        let (mask, width) = (self.masks(seed)[0], self.config.rnn.input);
+        if self.config.variational {
+            mask.apply_by(x, |i| i / (seq * width) * width + i % width);
+        } else {
+            mask.apply(x);
+        }
+    }
+
+    /// The stack's inputs; with a seed some are dropped.
+    fn inputs<'a>(&self, flat: &[F], inputs: &Inputs<'a, F>, seed: Option<u64>) -> Result<Cow<'a, [F]>> {
+        let width = self.config.rnn.input;
+        let mut x = match inputs.numbers {
+            Numbers::Floats(x) => Cow::Borrowed(x),
+            Numbers::Tokens(tokens) => {
+                let mut x = zeros(tokens.len() * width, "inputs")?;
+                embedding::forward(&flat[self.parts.embedding.clone()], inputs.tokens(tokens), width, &mut x);
+                Cow::Owned(x)
+            }
+        };
+        if let Some(seed) = seed.filter(|_| self.config.input_dropout > 0.0) {
+            self.drop_inputs(seed, inputs.seq, x.to_mut());
+        }
+        Ok(x)
+    }
+
+    fn pool(&self, output: &Output<F>, inputs: &Inputs<'_, F>) -> Result<Pooled<F>> {
+        let steps = self.steps(inputs);
+        let (mut rows, mut at) = (inputs.batch, vec![]);
+        let mut features = zeros(rows * steps.width, "features")?;
+        match self.config.pooling {
+            Pooling::Last => {
+                let states = &output.states[0];
+                self.last(rows).for_each(|(state, feature)| features[feature].copy_from_slice(&states[state]));
+            }
+            Pooling::Mean => pooling::mean(&output.y, steps, &mut features),
+            Pooling::Max => {
+                at = zeros(features.len(), "features")?;
+                pooling::max(&output.y, steps, &mut features, &mut at);
+            }
+            Pooling::Each => {
+                features = pooling::each(&output.y, steps);
+                rows = features.len() / steps.width;
+            }
+        }
+        Ok(Pooled { rows, features, at })
+    }
+
+    /// Where the last layer's final states lie in `(layers · directions, batch, hidden)`, and where among the
+    /// features, `(batch, directions · hidden)`.
+    fn last(&self, batch: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+        let (hidden, directions) = (self.config.rnn.hidden, self.config.rnn.directions());
+        let top = (self.config.rnn.layers - 1) * directions;
+        let all = (0..directions).flat_map(move |direction| (0..batch).map(move |row| (direction, row)));
+        all.map(move |(direction, row)| {
+            let (state, feature) =
+                (((top + direction) * batch + row) * hidden, (row * directions + direction) * hidden);
+            (state..state + hidden, feature..feature + hidden)
+        })
+    }
+
+    fn head(&self, flat: &[F], pooled: &Pooled<F>) -> Result<Vec<F>> {
+        let (w, b) = (&flat[self.parts.w.clone()], &flat[self.parts.b.clone()]);
+        self.config.head(self.isa()).forward(w, b, &pooled.features, pooled.rows)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a loss is of")]
+    fn lose(
+        &self, flat: &[F], scores: &[F], inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>,
+        loss: &Loss, d_crf: &mut [F],
+    ) -> Result<(f64, Vec<F>)> {
+        let lengths = (0..inputs.batch).map(|row| inputs.length(row));
+        if let Some(crf) = self.crf() {
+            let Targets::Classes(targets) = targets else {
+                return Err(Error::value("targets", "labels for a chain", "numbers"));
+            };
+            let lengths: Vec<usize> = lengths.collect();
+            return crf.loss(&flat[self.parts.crf.clone()], scores, &lengths, targets, weights, d_crf);
+        }
+        if let (Some(weights), Pooling::Each) = (weights, self.config.pooling) {
+            crate::shape::expect_len("sample_weight", weights.len(), &[inputs.batch])?;
+            let steps: Vec<F> = weights.iter().zip(lengths).flat_map(|(&w, n)| std::iter::repeat_n(w, n)).collect();
+            return loss.of(self.isa(), scores, self.config.outputs, targets, Some(&steps));
+        }
+        loss.of(self.isa(), scores, self.config.outputs, targets, weights)
+    }
+
+    fn forward(&self, inputs: &Inputs<'_, F>, training: &Training) -> Result<Record<F>> {
+        let flat = self.flat();
+        let seed = training.seed.unwrap_or_else(|| self.rnn.draw());
+        let x = self.inputs(&flat, inputs, Some(seed))?;
+        let training = Training { seed: Some(seed), ..*training };
+        let (output, tape) = self.rnn.forward(&self.batch(&x, inputs), &training)?;
+        let mut pooled = self.pool(&output, inputs)?;
+        self.masks(seed)[1].apply(&mut pooled.features);
+        Ok(Record { tape, flat, seed, pooled })
+    }
+
+    fn backward(&self, record: Record<F>, inputs: &Inputs<'_, F>, d_scores: &[F], gradient: &mut [F]) -> Result<()> {
+        let Record { mut tape, flat, seed, pooled } = record;
+        let (parts, steps) = (&self.parts, self.steps(inputs));
+        let (d_w, d_b) = gradient[parts.w.start..parts.b.end].split_at_mut(parts.w.len());
+        let mut sums = LinearGradients { w: d_w, b: d_b };
+        let head = self.config.head(self.isa());
+        let w = &flat[parts.w.clone()];
+        let mut d = head.backward(w, &pooled.features, d_scores, pooled.rows, &mut sums)?;
+        self.masks(seed)[1].apply(&mut d);
+        // What the record holds may be the last handle but the model's on the weights.
+        drop(flat);
+        let gradients = if self.config.pooling == Pooling::Last {
+            let len = self.config.rnn.layers * inputs.batch * steps.width;
+            // Of h, and for an LSTM of c, which the head does not see.
+            let states = (0..self.config.rnn.cell.states()).map(|_| zeros(len, "gradients"));
+            let mut d_states: Vec<Vec<F>> = states.collect::<Result<_>>()?;
+            self.last(inputs.batch).for_each(|(state, feature)| d_states[0][state].copy_from_slice(&d[feature]));
+            let d_states: Vec<&[F]> = d_states.iter().map(|d| &d[..]).collect();
+            tape.backward(None, &d_states)?
+        } else {
+            let mut d_y = zeros(inputs.batch * inputs.seq * steps.width, "gradients")?;
+            match self.config.pooling {
+                Pooling::Mean => pooling::mean_backward(&d, steps, &mut d_y),
+                Pooling::Max => pooling::max_backward(&d, &pooled.at, steps, &mut d_y),
+                Pooling::Each | Pooling::Last => pooling::each_backward(&d, steps, &mut d_y),
+            }
+            tape.backward(Some(&d_y), &[])?
+        };
+        gradient[parts.rnn.clone()].copy_from_slice(&gradients.flat);
+        if let Numbers::Tokens(tokens) = inputs.numbers {
+            let mut d_x = gradients.x;
+            if self.config.input_dropout > 0.0 {
+                self.drop_inputs(seed, inputs.seq, &mut d_x);
+            }
+            let d_table = &mut gradient[parts.embedding.clone()];
+            embedding::backward(&d_x, inputs.tokens(tokens), self.config.rnn.input, d_table);
+        }
+        Ok(())
+    }
+}

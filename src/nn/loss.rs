@@ -1,0 +1,212 @@
+//! Losses of rows of scores, each with its gradient: a weighted mean, as PyTorch's of the same names. Added up
+//! in f64, in order.
+//!
+//! ```text
+//! cross-entropy    l = Σ_c q_c v_c (ln Σ_k eˣᵏ − x_c)        q = (1 − ε) [c = target] + ε / C
+//!                  over Σ v_target, v the classes' weights
+//! squared          l = (x − y)²            absolute    l = |x − y|
+//! quantile         l = τ (y − x) above x, (1 − τ) (x − y) below
+//! ```
+//! Label smoothing: Szegedy et al., "Rethinking the Inception Architecture", 2016. Quantiles: Koenker and
+//! Bassett, "Regression Quantiles", 1978.
+
+use crate::buffer::{copied, zeros};
+use crate::error::{Error, Result};
+use crate::kernels::exponential::Softmax;
+use crate::shape;
+use crate::simd::{Dispatch, Isa};
+
+/// What is lost by scores that are not the targets.
+///
+/// ```
+/// let loss = gru_rs::Loss::quantile(vec![0.1, 0.5, 0.9])?;
+/// assert_eq!(loss.scores_per_target(), 3);
+/// # Ok::<(), gru_rs::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub enum Loss {
+    /// Of a class among as many as there are scores.
+    CrossEntropy {
+        /// ε of [0, 1): the share of the target that goes to all classes alike.
+        label_smoothing: f64,
+        /// How much each class counts; all alike when there is none.
+        class_weights: Vec<f64>,
+    },
+    /// Of one number for each score.
+    Squared,
+    /// Of one number for each score.
+    Absolute,
+    /// Of one number for as many scores as there are levels τ, which stand side by side.
+    Quantile(Vec<f64>),
+}
+
+/// What the scores should be, row by row.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a, F> {
+    /// A class for each row.
+    Classes(&'a [u32]),
+    /// Numbers for each row.
+    Numbers(&'a [F]),
+}
+
+/// Levels of (0, 1).
+fn level(tau: &f64) -> bool {
+    *tau > 0.0 && *tau < 1.0
+}
+
+impl Loss {
+    /// Cross-entropy of classes that all count alike.
+    pub fn cross_entropy() -> Self {
+        Self::CrossEntropy { label_smoothing: 0.0, class_weights: vec![] }
+    }
+
+    /// Quantiles at levels of (0, 1), at least one.
+    pub fn quantile(levels: Vec<f64>) -> Result<Self> {
+        match levels.iter().find(|&tau| !level(tau)) {
+            Some(tau) => Err(Error::value("levels", "levels of (0, 1)", tau)),
+            None if levels.is_empty() => Err(Error::value("levels", "at least one level", "none")),
+            None => Ok(Self::Quantile(levels)),
+        }
+    }
+
+    /// Scores side by side that share a target.
+    pub fn scores_per_target(&self) -> usize {
+        if let Self::Quantile(levels) = self { levels.len() } else { 1 }
+    }
+
+    /// Whether the numbers make sense, for so many scores if there is a model.
+    pub fn check(&self, scores: Option<usize>) -> Result<()> {
+        match self {
+            Self::CrossEntropy { label_smoothing, class_weights } => {
+                if !(0.0..1.0).contains(label_smoothing) {
+                    return Err(Error::value("label_smoothing", "a number of [0, 1)", label_smoothing));
+                }
+                if let Some(scores) = scores.filter(|_| !class_weights.is_empty()) {
+                    shape::expect_len("class_weights", class_weights.len(), &[scores])?;
+                }
+                let wrong = class_weights.iter().find(|&&weight| !weight.is_finite() || weight < 0.0);
+                wrong.map_or(Ok(()), |weight| Err(Error::value("class_weights", "finite numbers ≥ 0", weight)))
+            }
+            Self::Quantile(levels) => {
+                Self::quantile(levels.clone())?;
+                let Some(scores) = scores.filter(|scores| scores % levels.len() != 0) else { return Ok(()) };
+                let expected = format!("a multiple of the {} quantiles", levels.len());
+                Err(Error::value("output_size", expected, scores))
+            }
+            Self::Squared | Self::Absolute => Ok(()),
+        }
+    }
+
+    /// The mean loss of rows of `columns` scores, and its gradient, shaped as they. `weights`: how much each
+    /// row counts. When nothing counts, both are 0.
+    pub fn of<F: Dispatch>(
+        &self, isa: Isa, scores: &[F], columns: usize, targets: Targets<'_, F>, weights: Option<&[F]>,
+    ) -> Result<(f64, Vec<F>)> {
+        let rows = scores.len() / columns.max(1);
+        if let Some(weights) = weights {
+            shape::expect_len("sample_weight", weights.len(), &[rows])?;
+        }
+        let weight = |row: usize| weights.map_or(1.0, |weights| weights[row].to_f64());
+        match (self, targets) {
+            (Self::CrossEntropy { label_smoothing, class_weights }, Targets::Classes(targets)) => {
+                shape::expect_len("targets", targets.len(), &[rows])?;
+                if let Some((row, class)) = targets.iter().enumerate().find(|&(_, &class)| class as usize >= columns) {
+                    let expected = format!("classes below {columns}");
+                    return Err(Error::value("targets", expected, format!("{class} in row {row}")));
+                }
+                let entropy = CrossEntropy { smoothing: *label_smoothing, classes: class_weights, columns };
+                entropy.of(isa, scores, targets, weight)
+            }
+            (Self::Squared | Self::Absolute | Self::Quantile(_), Targets::Numbers(targets)) => {
+                shape::expect_len("targets", targets.len(), &[rows, columns / self.scores_per_target()])?;
+                self.of_numbers(scores, columns, targets, weight)
+            }
+            (Self::CrossEntropy { .. }, Targets::Numbers(_)) => {
+                Err(Error::value("targets", "classes for cross-entropy", "numbers"))
+            }
+            (_, Targets::Classes(_)) => Err(Error::value("targets", "numbers for this loss", "classes")),
+        }
+    }
+
+    fn of_numbers<F: Dispatch>(
+        &self, scores: &[F], columns: usize, targets: &[F], weight: impl Fn(usize) -> f64,
+    ) -> Result<(f64, Vec<F>)> {
+        let rows = scores.len() / columns;
+        let all: f64 = (0..rows).map(&weight).sum::<f64>() * columns as f64;
+        let share = if all > 0.0 { 1.0 / all } else { 0.0 };
+        let levels = self.scores_per_target();
+        let (mut loss, mut gradient) = (0.0, zeros(scores.len(), "gradients")?);
+        for (i, (d, x)) in gradient.iter_mut().zip(scores).enumerate() {
+            let off = x.to_f64() - targets[i / levels].to_f64();
+            let (lost, slope) = self.number(off, i % levels);
+            let weight = weight(i / columns) * share;
+            loss += weight * lost;
+            *d = F::from_f64(weight * slope);
+        }
+        Ok((loss, gradient))
+    }
+
+    /// Loss and slope of a score that is `off` its target.
+    fn number(&self, off: f64, level: usize) -> (f64, f64) {
+        // NaN stays NaN.
+        let sign = if off > 0.0 {
+            1.0
+        } else if off < 0.0 {
+            -1.0
+        } else {
+            off
+        };
+        match self {
+            Self::Quantile(levels) => {
+                let slope = if off > 0.0 { 1.0 - levels[level] } else { levels[level] };
+                (slope * off.abs(), slope * sign)
+            }
+            Self::Absolute => (off.abs(), sign),
+            Self::Squared | Self::CrossEntropy { .. } => (off * off, 2.0 * off),
+        }
+    }
+}
+
+struct CrossEntropy<'a> {
+    smoothing: f64,
+    classes: &'a [f64],
+    columns: usize,
+}
+
+impl CrossEntropy<'_> {
+    fn class(&self, class: usize) -> f64 {
+        self.classes.get(class).copied().unwrap_or(1.0)
+    }
+
+    fn of<F: Dispatch>(
+        &self, isa: Isa, scores: &[F], targets: &[u32], weight: impl Fn(usize) -> f64,
+    ) -> Result<(f64, Vec<F>)> {
+        let columns = self.columns;
+        let mut gradient = copied(scores, "gradients")?;
+        let mut log_sums = zeros(targets.len(), "scratch")?;
+        F::dispatch(isa, Softmax { rows: &mut gradient, columns, log_sums: &mut log_sums });
+        let of_target = |row: usize| self.class(targets[row] as usize);
+        let all: f64 = (0..targets.len()).map(|row| weight(row) * of_target(row)).sum();
+        let share = if all > 0.0 { 1.0 / all } else { 0.0 };
+        let even = self.smoothing / columns as f64;
+        let mean_class: f64 = (0..columns).map(|class| self.class(class)).sum::<f64>() * even;
+        let mut loss = 0.0;
+        let rows = gradient.chunks_exact_mut(columns).zip(scores.chunks_exact(columns));
+        for (row, (p, x)) in rows.enumerate() {
+            let (target, weight) = (targets[row] as usize, weight(row) * share);
+            let sharp = (1.0 - self.smoothing) * of_target(row);
+            let mut lost = sharp * (log_sums[row] - x[target].to_f64());
+            if self.smoothing > 0.0 {
+                let smooth = x.iter().enumerate().map(|(c, x)| self.class(c) * (log_sums[row] - x.to_f64()));
+                lost += even * smooth.sum::<f64>();
+            }
+            loss += weight * lost;
+            for (class, p) in p.iter_mut().enumerate() {
+                let target = if class == target { sharp } else { 0.0 };
+                let slope = p.to_f64() * (sharp + mean_class) - target - even * self.class(class);
+                *p = F::from_f64(weight * slope);
+            }
+        }
+        Ok((loss, gradient))
+    }
+}
