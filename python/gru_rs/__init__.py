@@ -16,7 +16,10 @@ from ._cells import CellTape, GRUCell, LSTMCell
 from ._config import show_config
 from ._core import Stream, __version__
 from ._layers import GRU, LSTM, Tape
-from ._optim import SGD, Adam, AdamW
+from ._losses import AbsoluteError, CrossEntropy, QuantileError, SquaredError
+from ._model import Model
+from ._optim import SGD, Adam, AdamW, clip_grad_norm
+from ._schedules import CosineSchedule, PlateauSchedule
 from ._threads import get_num_threads, num_threads, set_num_threads
 from ._weights import Grads
 
@@ -27,15 +30,23 @@ __all__ = [
     "GRU",
     "LSTM",
     "SGD",
+    "AbsoluteError",
     "Adam",
     "AdamW",
     "CellTape",
+    "CosineSchedule",
+    "CrossEntropy",
     "GRUCell",
     "Grads",
     "LSTMCell",
+    "Model",
+    "PlateauSchedule",
+    "QuantileError",
+    "SquaredError",
     "Stream",
     "Tape",
     "__version__",
+    "clip_grad_norm",
     "get_num_threads",
     "num_threads",
     "set_num_threads",

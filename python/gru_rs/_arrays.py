@@ -133,6 +133,21 @@ def as_lengths(value: ArrayLike, batch: int, seq: int) -> list[int]:
     return lengths
 
 
+def as_integers(name: str, value: ArrayLike, end: int) -> Array:
+    """Integers of [0, end), C-contiguous, as uint32."""
+    array = _as_ndarray(name, value, np.dtype(np.uint32))
+    if array.size == 0 and isinstance(value, (list, tuple)):
+        array = array.astype(np.uint32)
+    if array.dtype.kind not in "iu":
+        msg = f"{name}: expected integers, got {_describe(value)} of dtype {array.dtype}"
+        raise TypeError(msg)
+    if array.size and not (array.min() >= 0 and array.max() < end):
+        found = array.min() if array.min() < 0 else array.max()
+        msg = f"{name}: expected integers from 0 to {end - 1}, got {found}"
+        raise ValueError(msg)
+    return np.require(array, np.uint32, ["C", "A"])
+
+
 def as_step(name: str, value: ArrayLike, shape: tuple[int, ...], dtype: str) -> Array:
     """A stream's x_t, when it is not yet as it should be."""
     array = as_array(name, value, np.dtype(dtype))

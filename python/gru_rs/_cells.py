@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ._arrays import as_array, as_pair, check_out, expect_shape
-from ._weights import Grads, Names, Weighted
+from ._weights import Grads, Names, Recurrent
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     _Arguments: TypeAlias = tuple[Array, int, int, list[Array], None]
 
 
-class _Cell(Weighted):
+class _Cell(Recurrent):
     """One step of a GRU or LSTM."""
 
     def _named(self) -> Names:

@@ -45,6 +45,14 @@ def as_flag(name: str, value: Any) -> bool:
     raise TypeError(msg)
 
 
+def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
+    """One of some words."""
+    if isinstance(value, str) and value in choices:
+        return value
+    msg = f"{name}: expected {' or '.join(map(repr, choices))}, got {value!r}"
+    raise ValueError(msg)
+
+
 def as_real(name: str, value: Any) -> float:
     """A number, as a float."""
     if isinstance(value, numbers.Real):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from ._arrays import as_array, as_lengths, as_pair, expect_shape
-from ._checks import as_flag, as_real, as_seed, as_size
-from ._weights import Grads, Weighted
+from ._checks import as_choice, as_flag, as_real, as_seed, as_size
+from ._weights import Grads, Recurrent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     _Arguments: TypeAlias = tuple[Array, int, int, list[Array], list[int] | None]
 
 
-class _Layer(Weighted):
+class _Layer(Recurrent):
     """A stack of recurrent layers, GRU or LSTM."""
 
     def __init__(
@@ -213,11 +213,9 @@ class _Layer(Weighted):
         True
         """
         drawn = None if seed is None else as_seed(seed)
-        if memory not in ("full", "low"):
-            msg = f"memory: expected 'full' or 'low', got {memory!r}"
-            raise ValueError(msg)
+        low = as_choice("memory", memory, ("full", "low")) == "low"
         frame, arguments = self._run(x, h0, lengths)
-        y, states, tape = self._core.forward(*arguments, drawn, memory == "low")
+        y, states, tape = self._core.forward(*arguments, drawn, low)
         wrapped = self._wrap([state.reshape(frame.state_shape) for state in states])
         return y.reshape(frame.y_shape), wrapped, Tape(self, frame, tape)
 

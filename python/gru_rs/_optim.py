@@ -5,28 +5,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ._arrays import as_array, expect_shape
+import numpy as np
+
+from ._arrays import as_array, as_float_dtype, check_out, expect_shape
 from ._checks import as_flag, as_real
-from ._core import Memory, Rule
+from ._core import Memory, Rule, clip_by_norm
 from ._weights import Grads, Weighted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import ArrayLike
+
+    from ._arrays import Array
 
 
 class _Optimizer:
     """A rule, and what it remembers of each layer it has stepped."""
 
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
+    def __init__(self, lr: float, make: Callable[[float], Rule], shown: str) -> None:
+        self._make, self._shown = make, shown
+        self.lr = lr
         self._memory: WeakKeyDictionary[Weighted, Memory] = WeakKeyDictionary()
+
+    @property
+    def lr(self) -> float:
+        """Learning rate; it may be set between steps, as a schedule does."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        rate = as_real("lr", value)
+        self._rule, self._lr = self._make(rate), rate
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._lr}, {self._shown})"
 
     def step(self, layer: Weighted, grads: Grads | ArrayLike) -> None:
         """Move a layer's weights one step against its gradients.
 
         Parameters
         ----------
-        layer : GRU, LSTM, GRUCell or LSTMCell
+        layer : GRU, LSTM, GRUCell, LSTMCell or Model
             Its moments are kept apart from other layers'.
         grads : Grads or array_like, (n,)
             Gradients lined up with ``layer.flat``.
@@ -38,7 +58,7 @@ class _Optimizer:
         """
         if not isinstance(layer, Weighted):
             kind = type(layer).__name__
-            msg = f"layer: expected a layer of gru_rs (GRU, LSTM, GRUCell, LSTMCell), got {kind}"
+            msg = f"layer: expected a layer of gru_rs (GRU, LSTM, GRUCell, LSTMCell, Model), got {kind}"
             raise TypeError(msg)
         flat = as_array("grads", grads.flat if isinstance(grads, Grads) else grads, layer.dtype)
         expect_shape("grads", flat, (layer._names[-1][2],))
@@ -70,16 +90,13 @@ class SGD(_Optimizer):
     def __init__(
         self, lr: float, *, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0
     ) -> None:
-        rate, mu, decay = (
-            as_real("lr", lr),
+        mu, ahead, decay = (
             as_real("momentum", momentum),
+            as_flag("nesterov", nesterov),
             as_real("weight_decay", weight_decay),
         )
-        super().__init__(Rule.sgd(rate, mu, as_flag("nesterov", nesterov), decay))
-        self._repr = f"SGD({rate}, momentum={mu}, nesterov={nesterov}, weight_decay={decay})"
-
-    def __repr__(self) -> str:
-        return self._repr
+        shown = f"momentum={mu}, nesterov={ahead}, weight_decay={decay}"
+        super().__init__(lr, lambda rate: Rule.sgd(rate, mu, ahead, decay), shown)
 
 
 class Adam(_Optimizer):
@@ -114,12 +131,9 @@ class Adam(_Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        rate, small, decay = as_real("lr", lr), as_real("eps", eps), as_real("weight_decay", weight_decay)
-        super().__init__(Rule.adam(rate, _betas(betas), small, decay, self._decoupled))
-        self._repr = f"{type(self).__name__}({rate}, betas={betas}, eps={small}, weight_decay={decay})"
-
-    def __repr__(self) -> str:
-        return self._repr
+        pair, small, decay = _betas(betas), as_real("eps", eps), as_real("weight_decay", weight_decay)
+        shown = f"betas={betas}, eps={small}, weight_decay={decay}"
+        super().__init__(lr, lambda rate: Rule.adam(rate, pair, small, decay, self._decoupled), shown)
 
 
 class AdamW(Adam):
@@ -154,3 +168,41 @@ def _betas(value: Any) -> tuple[float, float]:
         msg = f"betas: expected a pair of 2 numbers, got {len(value)}"
         raise ValueError(msg)
     return as_real("betas", value[0]), as_real("betas", value[1])
+
+
+def clip_grad_norm(gradients: Array, max_norm: float) -> float:
+    """Shorten gradients in place if their Euclidean norm is larger (Pascanu et al., 2013), as PyTorch does.
+
+    Parameters
+    ----------
+    gradients : ndarray, (n,)
+        float32 or float64, writeable and C-contiguous: ``grads.flat``, or what `Model.loss_and_grad` gives.
+        If their norm is not finite they stay as they are.
+    max_norm : float
+        Largest norm, above 0.
+
+    Returns
+    -------
+    float
+        The norm that they had.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An array that cannot be written in place, or a norm that is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gradients = np.array([3.0, 4.0])
+    >>> clip_grad_norm(gradients, 1.0)
+    5.0
+    >>> gradients.round(3).tolist()
+    [0.6, 0.8]
+    """
+    if not isinstance(gradients, np.ndarray):
+        kind = type(gradients).__name__
+        msg = f"gradients: expected an array, which is written in place, got {kind}"
+        raise TypeError(msg)
+    check_out("gradients", gradients, (gradients.size,), as_float_dtype(gradients.dtype).name)
+    return clip_by_norm(gradients, as_real("max_norm", max_norm))

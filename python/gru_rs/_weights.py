@@ -1,6 +1,6 @@
-"""What layers and cells share: their sizes as attributes, their weights by name and end to end, copies.
+"""What layers, cells and models share: their weights by name and end to end, their sizes, copies.
 
-It must not know how a layer is called.
+It must not know how they are called.
 """
 
 from __future__ import annotations
@@ -25,61 +25,12 @@ Names = list[tuple[str, int, int, tuple[int, ...]]]
 
 
 class Weighted:
-    """The weights of a layer or cell."""
+    """Parameters by name and end to end, in the hands of the extension."""
 
-    _cell = "gru"
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        *,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        reset_after: bool = True,
-        dtype: Any = np.float32,
-        seed: int | None = None,
-    ) -> None:
-        self._input_size = as_size("input_size", input_size)
-        self._hidden_size = as_size("hidden_size", hidden_size)
-        self._bias = as_flag("bias", bias)
-        self._reset_after = as_flag("reset_after", reset_after)
-        self._dtype = as_float_dtype(dtype)
-        self._seed = None if seed is None else as_seed(seed)
-        self._core = _core.Rnn(
-            self._cell if self._reset_after else "gru_reset_before",
-            self._dtype.name,
-            self._input_size,
-            self._hidden_size,
-            num_layers,
-            self._bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            int.from_bytes(os.urandom(8), "little") if self._seed is None else self._seed,
-        )
-        self._names = self._named()
-
-    def _named(self) -> Names:
-        return [(name, first, last, tuple(shape)) for name, first, last, shape in self._core.names()]
-
-    @property
-    def input_size(self) -> int:
-        """Numbers a step of the input."""
-        return self._input_size
-
-    @property
-    def hidden_size(self) -> int:
-        """Units."""
-        return self._hidden_size
-
-    @property
-    def bias(self) -> bool:
-        """Whether there are biases."""
-        return self._bias
+    _core: _core.Rnn
+    _names: Names
+    _dtype: np.dtype[Any]
+    _seed: int | None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -187,6 +138,68 @@ class Weighted:
 
     def _arguments(self) -> list[str]:
         """The constructor's arguments, each also an attribute."""
+        raise NotImplementedError
+
+
+class Recurrent(Weighted):
+    """The sizes and weights of a layer or cell."""
+
+    _cell = "gru"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        reset_after: bool = True,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self._input_size = as_size("input_size", input_size)
+        self._hidden_size = as_size("hidden_size", hidden_size)
+        self._bias = as_flag("bias", bias)
+        self._reset_after = as_flag("reset_after", reset_after)
+        self._dtype = as_float_dtype(dtype)
+        self._seed = None if seed is None else as_seed(seed)
+        self._core = _core.Rnn(
+            self._cell if self._reset_after else "gru_reset_before",
+            self._dtype.name,
+            self._input_size,
+            self._hidden_size,
+            num_layers,
+            self._bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            fresh_seed(self._seed),
+        )
+        self._names = self._named()
+
+    def _named(self) -> Names:
+        return as_names(self._core.names())
+
+    @property
+    def input_size(self) -> int:
+        """Numbers a step of the input."""
+        return self._input_size
+
+    @property
+    def hidden_size(self) -> int:
+        """Units."""
+        return self._hidden_size
+
+    @property
+    def bias(self) -> bool:
+        """Whether there are biases."""
+        return self._bias
+
+    def _arguments(self) -> list[str]:
+        """The constructor's arguments, each also an attribute."""
         return ["input_size", "hidden_size", "bias", "dtype", "seed"]
 
     def __repr__(self) -> str:
@@ -203,6 +216,16 @@ class Weighted:
         if "dtype" in changed:
             changed["dtype"] = np.dtype(changed["dtype"]).name
         return f"{type(self).__name__}({', '.join([sizes, *(f'{k}={v!r}' for k, v in changed.items())])})"
+
+
+def as_names(names: list[tuple[str, int, int, list[int]]]) -> Names:
+    """Names, places and shapes of parameters as the extension gives them."""
+    return [(name, first, last, tuple(shape)) for name, first, last, shape in names]
+
+
+def fresh_seed(seed: int | None) -> int:
+    """The seed, or one from the system."""
+    return int.from_bytes(os.urandom(8), "little") if seed is None else seed
 
 
 def split(flat: Array, names: Names) -> dict[str, Array]:

@@ -4,6 +4,7 @@
 
 mod arrays;
 mod layer;
+mod model;
 mod optimizer;
 mod stream;
 mod threads;
@@ -80,7 +81,9 @@ mod _core {
     #[pymodule_export]
     use super::layer::{FlatView, Rnn, Tape};
     #[pymodule_export]
-    use super::optimizer::{Memory, Rule};
+    use super::model::{Loss, Model};
+    #[pymodule_export]
+    use super::optimizer::{Cosine, Memory, Plateau, Rule, clip_by_norm};
     #[pymodule_export]
     use super::stream::Stream;
     #[pymodule_export]

@@ -1,12 +1,13 @@
 //! Optimizers and what they remember of a layer.
 
 use super::Either;
-use super::arrays::{Number, borrow};
+use super::arrays::{Number, borrow, borrow_mut};
 use super::layer::Rnn;
-use crate::optim;
+use crate::optim::{self, clip, schedule};
+use numpy::PyArrayDyn;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// How weights follow gradients.
 #[pyclass(frozen, module = "gru_rs._core")]
@@ -74,5 +75,54 @@ impl Rule {
             let other = || PyRuntimeError::new_err("this memory is of a layer of another dtype");
             Ok(self.0.step(rnn, gradients, unwrap(memory).ok_or_else(other)?)?)
         })
+    }
+}
+
+/// Shortens gradients in place; gives back their norm.
+#[pyfunction]
+pub(crate) fn clip_by_norm(py: Python<'_>, gradients: &Bound<'_, PyAny>, most: f64) -> PyResult<f64> {
+    fn clip<F: Number>(py: Python<'_>, gradients: &Bound<'_, PyAny>, most: f64) -> PyResult<f64> {
+        let mut gradients = borrow_mut::<F>(gradients)?;
+        let gradients = gradients.as_slice_mut()?;
+        Ok(py.detach(|| clip::clip_by_norm(gradients, most))?)
+    }
+    if gradients.cast::<PyArrayDyn<f64>>().is_ok() {
+        clip::<f64>(py, gradients, most)
+    } else {
+        clip::<f32>(py, gradients, most)
+    }
+}
+
+/// Rates along half a cosine.
+#[pyclass(frozen, module = "gru_rs._core")]
+pub(crate) struct Cosine(schedule::Cosine);
+
+#[pymethods]
+impl Cosine {
+    #[new]
+    fn new(first: f64, steps: u64, warm_up: u64, least: f64) -> PyResult<Self> {
+        Ok(Self(schedule::Cosine::new(first, steps, warm_up, least)?))
+    }
+
+    /// Of a step.
+    fn rate(&self, step: u64) -> f64 {
+        self.0.rate(step)
+    }
+}
+
+/// Rates that fall when a loss does not.
+#[pyclass(frozen, module = "gru_rs._core")]
+pub(crate) struct Plateau(Mutex<schedule::Plateau>);
+
+#[pymethods]
+impl Plateau {
+    #[new]
+    fn new(first: f64, factor: f64, patience: u64, least: f64) -> PyResult<Self> {
+        Ok(Self(Mutex::new(schedule::Plateau::new(first, factor, patience, least)?)))
+    }
+
+    /// The rate after an epoch.
+    fn end_of_epoch(&self, loss: f64) -> f64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).end_of_epoch(loss)
     }
 }

@@ -1,0 +1,145 @@
+"""Write training.json: weights step by step and learning rates, of PyTorch's optimizers and schedules.
+
+    python tests/golden/training.py            rewrite training.json beside this file
+    python tests/golden/training.py --check    compute it again and compare with the committed file
+
+Needs torch, but not gru_rs. Floats are written so that they read back with the same bits.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+HERE = Path(__file__).parent
+SEED = 20261123
+STEPS, SIZE = 8, 5
+# In units of the largest number of a case: both sides round differently at every step.
+TOLERANCE = {"float64": 1e-14, "float32": 2e-6}
+
+OPTIMIZERS = {
+    "SGD": (torch.optim.SGD, {"lr": 0.1}),
+    "SGD momentum": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
+    "SGD nesterov": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    "Adam": (torch.optim.Adam, {"lr": 0.01}),
+    "Adam decay": (torch.optim.Adam, {"lr": 0.01, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+    "AdamW": (torch.optim.AdamW, {"lr": 0.01}),
+    "AdamW decay": (torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.3}),
+}
+LOSSES = [5.0, 4.0, 4.0, 3.9999, 3.5, 3.6, 3.6, 3.6, 3.6, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+
+
+def optimizer_case(name, dtype, max_norm):
+    """The weights after each step along given gradients, which are clipped first."""
+    kind, options = OPTIMIZERS[name]
+    draws = torch.Generator().manual_seed(SEED)
+    first = torch.randn(SIZE, generator=draws, dtype=torch.float64)
+    gradients = torch.randn(STEPS, SIZE, generator=draws, dtype=torch.float64)
+    weights = torch.nn.Parameter(first.to(dtype).clone())
+    optimizer = kind([weights], **options)
+    steps, norms = [], []
+    for gradient in gradients.to(dtype):
+        weights.grad = gradient.clone()
+        norms.append(float(torch.nn.utils.clip_grad_norm_([weights], max_norm)))
+        optimizer.step()
+        steps.append(weights.detach().double().tolist())
+    return {
+        "optimizer": name.split()[0],
+        "options": options,
+        "max_norm": max_norm,
+        "dtype": str(dtype).removeprefix("torch."),
+        "first": first.to(dtype).double().tolist(),
+        "gradients": gradients.to(dtype).double().tolist(),
+        "norms": norms,
+        "weights": steps,
+    }
+
+
+def schedule_cases():
+    """The rates of each epoch or step."""
+
+    def fresh():
+        return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+
+    optimizer = fresh()
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=2, min_lr=0.01)
+    rates = []
+    for loss in LOSSES:
+        plateau.step(loss)
+        rates.append(optimizer.param_groups[0]["lr"])
+    optimizer = fresh()
+    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20, eta_min=0.01)
+    falling = []
+    for _ in range(21):
+        falling.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        cosine.step()
+    return {
+        "plateau": {
+            "lr": 0.1,
+            "factor": 0.5,
+            "patience": 2,
+            "min_lr": 0.01,
+            "losses": LOSSES,
+            "rates": rates,
+        },
+        "cosine": {"lr": 0.1, "total_steps": 20, "min_lr": 0.01, "rates": falling},
+    }
+
+
+def generate():
+    optimizers = {
+        f"{name}, {dtype}, clipped to {max_norm}": optimizer_case(name, dtype, max_norm)
+        for name in OPTIMIZERS
+        for dtype in (torch.float32, torch.float64)
+        for max_norm in (1.0, 1e6)
+    }
+    return {
+        "about": "written by training.py; never edited by hand",
+        "torch": torch.__version__,
+        "tolerance": TOLERANCE,
+        "optimizers": optimizers,
+        "schedules": schedule_cases(),
+    }
+
+
+def numbers(value):
+    """All numbers of a nested value in order."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        return [number for item in value for number in numbers(item)]
+    return [value] if isinstance(value, float) else []
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="compare with the committed file and write nothing"
+    )
+    path, found = HERE / "training.json", generate()
+    if not parser.parse_args().check:
+        path.write_text(json.dumps(found) + "\n")
+    committed = json.loads(path.read_text())
+    problems = []
+    for part in ("optimizers", "schedules"):
+        if set(committed[part]) != set(found[part]):
+            problems.append(f"{part}: other cases")
+            continue
+        for name, case in found[part].items():
+            old, new = numbers(committed[part][name]), numbers(case)
+            allowed = TOLERANCE[case.get("dtype", "float64")] * max(map(abs, new))
+            if len(old) != len(new) or max(abs(a - b) for a, b in zip(old, new, strict=True)) > allowed:
+                problems.append(f"{part}: {name} differs")
+    print(
+        "\n".join(problems) or f"{sum(len(found[part]) for part in ('optimizers', 'schedules'))} cases agree"
+    )
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
