@@ -66,7 +66,7 @@ check: stubs ## formatting, lints, types, stubs, and who may import whom
 	cargo test --test architecture
 stubs: $(DEVELOPED) ## types of the package, and its stubs against the built module
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml gru_rs
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest.txt gru_rs
 format: $(DEVELOPED) ## format all code, and mend what the linters can
 	cargo fmt
 	$(BIN)/ruff check --fix .
@@ -106,8 +106,10 @@ examples: $(EXAMPLES_READY) ## run the examples, briefly
 .PHONY: golden golden-check bench bench-peers
 golden: $(PEERS_READY) ## write the golden vectors anew from PyTorch, Keras and ONNX Runtime
 	$(PEERS)/bin/python tests/golden/generate.py
+	$(PEERS)/bin/python tests/golden/training.py
 golden-check: $(PEERS_READY) ## ask the same peers again, and compare with the committed vectors
 	$(PEERS)/bin/python tests/golden/generate.py --check
+	$(PEERS)/bin/python tests/golden/training.py --check
 bench: ## benchmarks of kernels, layers and steps (criterion)
 	cargo bench
 bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside its peers (25 minutes), into benches/record and docs/benchmarks.md

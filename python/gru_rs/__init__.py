@@ -11,6 +11,8 @@ Examples
 """
 
 from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ._cells import CellTape, GRUCell, LSTMCell
 from ._config import show_config
@@ -25,6 +27,40 @@ from ._weights import Grads
 
 with suppress(ImportError):  # not installed
     from . import _threadpoolctl  # noqa: F401
+
+if TYPE_CHECKING:
+    from .estimators import SequenceClassifier as SequenceClassifier
+    from .estimators import SequenceRegressor as SequenceRegressor
+    from .estimators import SequenceTagger as SequenceTagger
+    from .estimators import TrainingInfo as TrainingInfo
+    from .estimators import load as load
+
+# What needs more than NumPy is imported when it is asked for: where it is, and the extra it needs.
+# It is not in __all__, so that a star does not ask for it.
+_LAZY = {
+    "SequenceClassifier": ("estimators", "sklearn"),
+    "SequenceRegressor": ("estimators", "sklearn"),
+    "SequenceTagger": ("estimators", "sklearn"),
+    "TrainingInfo": ("estimators", "sklearn"),
+    "load": ("estimators", "sklearn"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        msg = f"module 'gru_rs' has no attribute {name!r}"
+        raise AttributeError(msg)
+    module, extra = _LAZY[name]
+    try:
+        return getattr(import_module(f".{module}", __name__), name)
+    except ModuleNotFoundError as error:
+        msg = f"gru_rs.{name} needs {error.name}: pip install 'gru-rs[{extra}]'"
+        raise ImportError(msg, name=error.name) from error
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_LAZY])
+
 
 __all__ = [
     "GRU",

@@ -1,0 +1,116 @@
+"""The paragraphs that the docstrings of several estimators share, each written once."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from typing import TypeVar
+
+C = TypeVar("C", bound=type)
+
+_PARTS = {
+    "network": """
+        cell : {"gru", "lstm"}, default "gru"
+            Kind of layer.
+        hidden_size : int, default 64
+            Units of a layer's direction.
+        num_layers : int, default 1
+            Layers, one on the other.
+        bidirectional : bool, default False
+            Read from both ends.
+        reset_after : bool, default True
+            Of a GRU: which of the two reset variants it is; see `gru_rs.GRU`.
+        dropout, input_dropout, output_dropout : float, default 0.0
+            Shares that training drops: of the outputs between layers, of the inputs or embeddings, of what
+            the last linear layer sees.
+        variational : bool, default False
+            Drop the same inputs of a sequence at every step (Gal and Ghahramani, 2016).
+    """,
+    "pooling": """
+        pooling : {"last", "mean", "max"}, default "last"
+            What of a sequence is judged: its final state, or the mean or maximum of the outputs.
+    """,
+    "tokens": """
+        scale : bool, default True
+            Give each feature of numeric sequences mean 0 and variance 1, measured over all steps of training.
+        tokens : bool, optional
+            Whether sequences are tokens. None: strings and lists of integers or strings are, all else is
+            numbers.
+        analyzer : {"word", "char"} or callable, default "word"
+            How a string becomes tokens: words and single marks, characters, or a function from str to a list.
+        lowercase : bool, default True
+            Before "word" and "char".
+        min_frequency : int, default 1
+            Tokens that come less often in training count as unknown.
+        max_vocabulary : int, optional
+            Most tokens that are known, the unknown one among them.
+        embedding_size : int, default 64
+            Numbers for a token.
+        max_length : int, optional
+            Longer sequences are cut.
+    """,
+    "training": """
+        learning_rate_init : float, default 0.003
+            Of AdamW.
+        learning_rate : {"constant", "cosine", "plateau"}, default "constant"
+            How it goes on: as it is; down to 0 along a cosine; by a tenth whenever the validation score, or
+            else the loss, has not improved for some epochs.
+        warmup_fraction : float, default 0.0
+            Share of the steps of "cosine" in which the rate rises first.
+        weight_decay : float, default 0.0
+            Decoupled (Loshchilov and Hutter, 2019).
+        clip_norm : float or None, default 1.0
+            Largest norm of all gradients together.
+        batch_size : int, default 32
+            Sequences of a step, of about the same length.
+        max_iter : int, default 50
+            Most epochs.
+        shuffle : bool, default True
+            Another order in each epoch.
+        early_stopping : bool, default False
+            Hold a share of the sequences out, and keep the weights that are best on them.
+        validation_fraction : float, default 0.1
+            That share.
+        n_iter_no_change : int, default 10
+            Epochs without improvement, of the validation score or else of the loss, that end training.
+        tol : float, default 1e-4
+            Less is no improvement.
+        warm_start : bool, default False
+            Let `fit` go on from the last weights.
+        callbacks : sequence of callables, default ()
+            Each is given a `TrainingInfo` after each batch and epoch; one that returns True ends training.
+        verbose : bool, default False
+            A line for each epoch, and a bar if tqdm is installed.
+        dtype : {"float32", "float64"}, default "float32"
+            Of the model.
+        random_state : int, RandomState or None, default None
+            The same number gives the same bits on every machine.
+    """,
+    "attributes": """
+        model_ : gru_rs.Model
+            The network.
+        vocabulary_ : dict of token to int
+            For token sequences; 0 is the unknown token.
+        scale_ : pair of ndarray (n_features,), or None
+            Mean and standard deviation of numeric features.
+        n_features_in_ : int
+            For numeric sequences; of an array ``(n, T)`` its steps.
+        n_iter_ : int
+            Epochs.
+        loss_curve_ : list of float
+            The loss of each epoch.
+        validation_scores_ : list of float, or None
+            With early stopping.
+        best_validation_score_ : float, or None
+            The highest.
+    """,
+}
+
+
+def document(cls: C) -> C:
+    """Puts the shared paragraphs into a class's docstring where it names them in braces."""
+    text = inspect.cleandoc(cls.__doc__ or "")
+    for name, part in _PARTS.items():
+        text = text.replace(f"{{{name}}}", textwrap.dedent(part).strip())
+    cls.__doc__ = text
+    return cls

@@ -1,0 +1,235 @@
+"""Fitted estimators in one safetensors file: the weights under PyTorch's names, and as metadata a JSON text
+with the parameters, the vocabulary and what else was learnt. Nothing in a file is executed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import safetensors
+from safetensors.numpy import save as to_bytes
+from sklearn.utils.validation import check_is_fitted
+
+from gru_rs import _core
+from gru_rs._model import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._network import NetworkEstimator
+
+FORMAT_VERSION = 1
+_KEY = "gru_rs"
+
+
+def save(estimator: NetworkEstimator, path: str | os.PathLike[str]) -> None:
+    """Write a fitted estimator; the file is complete or not there."""
+    check_is_fitted(estimator, "model_")
+    model = estimator.model_
+    state = {name: value for name, value in vars(estimator).items() if _is_learnt(name, estimator)}
+    parameters = estimator.get_params(deep=False)
+    header = {
+        "format_version": FORMAT_VERSION,
+        "estimator": type(estimator).__name__,
+        "parameters": {name: _parameter(name, value) for name, value in parameters.items()},
+        "model": model._options | {"dtype": model.dtype.name, "seed": model.seed},
+        "generators": {"model": model._core.rng_state, "shuffling": estimator._rng.bit_generator.state},
+        "learnt": {name: _to_json(value) for name, value in state.items()},
+    }
+    target = Path(path)
+    data = to_bytes(dict(model.params), {_KEY: json.dumps(header, allow_nan=True)})
+    handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(part, 0o666 & ~_umask())  # noqa: PTH101 - mkstemp's own mode is for the owner alone
+        os.replace(part, target)  # noqa: PTH105
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+def load(
+    path: str | os.PathLike[str], *, analyzer: Callable[[str], list[str]] | None = None
+) -> NetworkEstimator:
+    """Read an estimator that `save` has written.
+
+    Parameters
+    ----------
+    path : path-like
+        A file of format version 1.
+    analyzer : callable, optional
+        The function that was the estimator's analyzer: functions are not saved.
+
+    Returns
+    -------
+    estimator
+        Of the class that was saved. Callbacks and the optimizer's moments are not saved: training goes on
+        without the former and with fresh ones of the latter.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    ValueError
+        It is not a whole file of this kind, or of a later version.
+
+    Examples
+    --------
+    >>> import gru_rs, os, tempfile
+    >>> classifier = gru_rs.SequenceClassifier(max_iter=1).fit(["yes", "no"], [1, 0])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     classifier.save(os.path.join(folder, "model.safetensors"))
+    ...     again = gru_rs.load(os.path.join(folder, "model.safetensors"))
+    >>> bool((again.predict_proba(["yes"]) == classifier.predict_proba(["yes"])).all())
+    True
+    """
+    path = Path(path)
+    tensors, header = _read(path)
+    try:
+        return _restore(tensors, header, analyzer)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        msg = f"{path}: expected a model of gru_rs, got one that cannot be used: {reason}"
+        raise ValueError(msg) from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    with path.open("rb"):  # an OSError that names the file
+        pass
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, ValueError, TypeError) as error:
+        msg = f"{path}: expected a whole safetensors file, got: {error}"
+        raise ValueError(msg) from error
+    if _KEY not in metadata:
+        msg = f"{path}: expected a model saved by gru_rs, got a safetensors file without its metadata"
+        raise ValueError(msg)
+    try:
+        header = json.loads(metadata[_KEY])
+        version = header["format_version"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        msg = f"{path}: expected metadata of gru_rs as JSON, got: {error}"
+        raise ValueError(msg) from error
+    if version != FORMAT_VERSION:
+        msg = (
+            f"{path}: expected format version {FORMAT_VERSION}, got {version!r};"
+            " a newer gru_rs may be needed (pip install --upgrade gru-rs)"
+        )
+        raise ValueError(msg)
+    return tensors, header
+
+
+def _restore(
+    tensors: dict[str, Any], header: dict[str, Any], analyzer: Callable[[str], list[str]] | None
+) -> NetworkEstimator:
+    import gru_rs.estimators as rooms
+
+    kinds = {
+        name: kind for name, kind in vars(rooms).items() if isinstance(kind, type) and hasattr(kind, "load")
+    }
+    if header["estimator"] not in kinds:
+        msg = f"estimator: expected one of {sorted(kinds)}, got {header['estimator']!r}"
+        raise ValueError(msg)
+    parameters = {name: _from_json(value) for name, value in header["parameters"].items()}
+    if "analyzer" in parameters and parameters["analyzer"] is None:
+        if analyzer is None:
+            msg = "analyzer: expected the function that was the estimator's, got None"
+            raise ValueError(msg)
+        parameters["analyzer"] = analyzer
+    estimator: NetworkEstimator = kinds[header["estimator"]](**parameters)
+    estimator._check()
+    options = header["model"]
+    # Before anything is allocated: the sizes are those of the weights that the file really has.
+    if options["num_layers"] > len(tensors):
+        most, layers = len(tensors), options["num_layers"]
+        msg = f"num_layers: expected no more than the file's {most} tensors, got {layers}"
+        raise ValueError(msg)
+    wanted = {name: tuple(shape) for name, _, _, shape in _core.Model.names_of(options | {"seed": 0})}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    if wanted != found:
+        differing = sorted(set(wanted.items()) ^ set(found.items()))[:4]
+        msg = f"weights: expected those of the model's sizes, got others at {differing}"
+        raise ValueError(msg)
+    model = Model(**options)
+    model.load_state_dict(tensors)
+    model._core.set_rng_state(header["generators"]["model"])
+    learnt = {name: _from_json(value) for name, value in header["learnt"].items()}
+    for name, value in learnt.items():
+        if not name.isidentifier() or callable(getattr(type(estimator), name, None)):
+            msg = f"learnt: expected attributes of {type(estimator).__name__}, got {name!r}"
+            raise ValueError(msg)
+        setattr(estimator, name, value)
+    estimator._resume(model, header["generators"]["shuffling"])
+    return estimator
+
+
+_NOT_LEARNT = {"model_", "_optimizer", "_progress", "_rng"}
+
+
+def _is_learnt(name: str, estimator: NetworkEstimator) -> bool:
+    return name not in _NOT_LEARNT and name not in estimator.get_params(deep=False)
+
+
+def _parameter(name: str, value: Any) -> Any:
+    """A constructor's argument; functions are left to `load`'s caller."""
+    if name == "callbacks":
+        return _to_json(())
+    if name == "analyzer" and callable(value):
+        return None
+    if name == "dtype":
+        return np.dtype(value).name
+    try:
+        return _to_json(value)
+    except TypeError as error:
+        msg = f"{name}: expected a value that can be saved, got {value!r} ({type(value).__name__})"
+        raise TypeError(msg) from error
+
+
+def _to_json(value: Any) -> Any:
+    """Values of JSON as they are, others as an object with one key that names the type."""
+    if value is None or (isinstance(value, (bool, int, float, str)) and type(value).__module__ == "builtins"):
+        return value
+    if isinstance(value, np.generic):
+        return _to_json(value.item())
+    if isinstance(value, np.ndarray):
+        return {"array": _to_json(value.tolist()), "dtype": value.dtype.str}
+    if isinstance(value, list):
+        return {"list": [_to_json(item) for item in value]}
+    if isinstance(value, tuple):
+        return {"tuple": [_to_json(item) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": [[_to_json(key), _to_json(item)] for key, item in value.items()]}
+    msg = f"expected a number, text, array, list or dict, got {value!r}"
+    raise TypeError(msg)
+
+
+def _from_json(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "array" in value:
+        dtype = np.dtype(value["dtype"])
+        if dtype.kind not in "biufUO":
+            msg = f"array: expected numbers, text or objects, got dtype {dtype}"
+            raise ValueError(msg)
+        return np.array(_from_json(value["array"]), dtype)
+    if "list" in value:
+        return [_from_json(item) for item in value["list"]]
+    if "tuple" in value:
+        return tuple(_from_json(item) for item in value["tuple"])
+    return {_from_json(key): _from_json(item) for key, item in value["dict"]}
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,274 @@
+"""What all estimators share: the network's parameters and its training. Subclasses say what sequences and
+targets are; this must not know text, classes or time.
+
+The estimators are dataclasses only for their constructors, which scikit-learn reads: a parameter is written
+once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+
+from gru_rs._checks import as_choice, as_flag, as_real, as_size
+from gru_rs._model import Model
+from gru_rs._optim import AdamW
+
+from . import _files
+from ._training import Examples, Plan, Progress, Rates, Trainer
+
+if TYPE_CHECKING:
+    import os
+
+    from typing_extensions import Self
+
+    from gru_rs._losses import Loss
+
+    from ._sequences import Array, Sequences
+
+_PREDICTED_AT_ONCE = 256
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
+    """An embedding, a stack and a head, and how they are trained."""
+
+    cell: str = "gru"
+    hidden_size: int = 64
+    num_layers: int = 1
+    bidirectional: bool = False
+    reset_after: bool = True
+    dropout: float = 0.0
+    input_dropout: float = 0.0
+    output_dropout: float = 0.0
+    variational: bool = False
+    learning_rate_init: float = 3e-3
+    learning_rate: str = "constant"
+    warmup_fraction: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float | None = 1.0
+    batch_size: int = 32
+    max_iter: int = 50
+    shuffle: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    tol: float = 1e-4
+    warm_start: bool = False
+    callbacks: Sequence[Callable[..., object]] = ()
+    verbose: bool = False
+    dtype: Any = "float32"
+    random_state: Any = None
+
+    # What subclasses say
+
+    def _pooled(self) -> str:
+        """What of a sequence the head sees."""
+        return "last"
+
+    def _outputs(self) -> int:
+        """Scores of the model."""
+        raise NotImplementedError
+
+    def _loss(self, targets: Any) -> Loss:
+        """What is lost."""
+        raise NotImplementedError
+
+    def _batch_targets(self, targets: Any, rows: Array) -> Array:
+        """Those of some rows."""
+        found: Array = targets[rows]
+        return found
+
+    def _split(self, targets: Any, count: int, seed: int) -> tuple[Array, Array]:
+        """Rows to train on and rows to validate on."""
+        raise NotImplementedError
+
+    def _validation_score(
+        self, sequences: Sequences, targets: Any, rows: Array, weights: Array | None
+    ) -> float:
+        """How good the model is on rows that it does not learn from: higher is better."""
+        raise NotImplementedError
+
+    # Training
+
+    def _check(self) -> None:
+        """The parameters, as far as the model does not check them."""
+        as_choice("cell", self.cell, ("gru", "lstm"))
+        as_choice("learning_rate", self.learning_rate, ("constant", "cosine", "plateau"))
+        for name in ("batch_size", "max_iter", "n_iter_no_change"):
+            as_size(name, getattr(self, name))
+        for name in ("shuffle", "early_stopping", "warm_start", "verbose"):
+            as_flag(name, getattr(self, name))
+        as_real("tol", self.tol)
+        _expect_share("warmup_fraction", self.warmup_fraction, least=0.0)
+        _expect_share("validation_fraction", self.validation_fraction, least=np.nextafter(0, 1))
+        if self.clip_norm is not None and not as_real("clip_norm", self.clip_norm) > 0:
+            msg = f"clip_norm: expected a positive number or None, got {self.clip_norm}"
+            raise ValueError(msg)
+        for callback in self.callbacks:
+            if not callable(callback):
+                msg = f"callbacks: expected functions, got {callback!r}"
+                raise TypeError(msg)
+
+    def _build(self, inputs: int, vocabulary_size: int | None, seed: int) -> Model:
+        return Model(
+            inputs,
+            self.hidden_size,
+            self._outputs(),
+            vocabulary_size=vocabulary_size,
+            cell=self.cell,  # type: ignore[arg-type]
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+            reset_after=self.reset_after,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            variational=self.variational,
+            pooling=self._pooled(),  # type: ignore[arg-type]
+            output_dropout=self.output_dropout,
+            crf=getattr(self, "crf", False),
+            dtype=self.dtype,
+            seed=seed,
+        )
+
+    def _begin(self, inputs: int, vocabulary_size: int | None) -> None:
+        """A fresh network."""
+        draws = check_random_state(self.random_state)
+        seed, shuffling = (int(draws.randint(2**31)) for _ in range(2))
+        self._rng = np.random.default_rng(shuffling)
+        self.model_ = self._build(inputs, vocabulary_size, seed)
+        self._optimizer = self._fresh_optimizer()
+        self._progress = Progress()
+
+    def _fresh_optimizer(self) -> AdamW:
+        return AdamW(self.learning_rate_init, weight_decay=self.weight_decay)
+
+    def _train(
+        self, sequences: Sequences, targets: Any, weights: Array | None, *, epochs: int, stop: bool
+    ) -> None:
+        """Some epochs; with `stop` they may end early, by the parameters."""
+        count = len(sequences.lengths)
+        train, held = np.arange(count), None
+        if stop and self.early_stopping:
+            train, held = self._split(targets, count, int(self._rng.integers(2**31)))
+        steps = epochs * -(-len(train) // self.batch_size)
+        rates = Rates(self.learning_rate_init, self.learning_rate, steps, self.warmup_fraction)
+        trainer = Trainer(self.model_, self._optimizer, rates, self._loss(targets), self._rng)
+        examples = Examples(sequences, lambda rows: self._batch_targets(targets, rows), weights, train)
+        plan = Plan(
+            epochs=epochs,
+            batch_size=self.batch_size,
+            shuffle=self.shuffle,
+            clip_norm=self.clip_norm,
+            tolerance=self.tol if stop else -np.inf,
+            patience=self.n_iter_no_change,
+            verbose=self.verbose,
+            callbacks=self.callbacks,
+            validate=None
+            if held is None
+            else lambda: self._validation_score(sequences, targets, held, weights),
+        )
+        try:
+            trainer.run(examples, plan, self._progress, self)
+        finally:
+            self.loss_curve_ = self._progress.loss_curve
+            self.validation_scores_ = self._progress.validation_scores or None
+            self.best_validation_score_ = self._progress.best_score
+            self.n_iter_ = len(self.loss_curve_)
+
+    # Files
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to one safetensors file: complete, or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            Usually ``….safetensors``; a file there is replaced.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        TypeError
+            A parameter that a file cannot hold, such as a generator as ``random_state``.
+        """
+        _files.save(self, path)
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], *, analyzer: Callable[[str], list[str]] | None = None
+    ) -> Self:
+        """Read an estimator of this class; see `gru_rs.load`.
+
+        Parameters
+        ----------
+        path, analyzer
+            As for `gru_rs.load`.
+
+        Returns
+        -------
+        estimator
+
+        Raises
+        ------
+        OSError, ValueError
+            As for `gru_rs.load`; a file of another class.
+        """
+        estimator = _files.load(path, analyzer=analyzer)
+        if not isinstance(estimator, cls):
+            msg = f"{path}: expected a {cls.__name__}, got a {type(estimator).__name__}"
+            raise ValueError(msg)
+        return estimator
+
+    def _resume(self, model: Model, shuffling: dict[str, Any]) -> None:
+        """Takes a model that was saved, and where its training stood."""
+        self.model_ = model
+        self._rng = np.random.default_rng(0)
+        self._rng.bit_generator.state = shuffling
+        self._optimizer = self._fresh_optimizer()
+        self._progress = Progress(
+            list(self.loss_curve_), list(self.validation_scores_ or []), self.best_validation_score_
+        )
+
+    # Prediction
+
+    def _predict_rows(
+        self, sequences: Sequences, rows: Array, of: Callable[[Array, Array], Array]
+    ) -> list[Array]:
+        found: list[Array] = [np.empty(0)] * len(rows)
+        order = np.argsort(sequences.lengths[rows], kind="stable")
+        for start in range(0, len(rows), _PREDICTED_AT_ONCE):
+            places = order[start : start + _PREDICTED_AT_ONCE]
+            x, lengths = sequences.batch(rows[places])
+            results = of(x, lengths)
+            ends = np.cumsum(lengths)[:-1] if self._pooled() == "each" else np.arange(1, len(places))
+            for place, result in zip(places, np.split(results, ends), strict=True):
+                found[place] = result
+        return found
+
+    def _scores(self, sequences: Sequences, rows: Array) -> Array:
+        """The scores of some sequences, one row each."""
+        found = self._predict_rows(sequences, rows, lambda x, lengths: self.model_.scores(x, lengths=lengths))
+        return np.concatenate(found) if found else np.empty((0, self._outputs()), self.model_.dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the optimizer's moments, which training would begin anew."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_optimizer", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "model_" in state:
+            self._optimizer = self._fresh_optimizer()
+
+
+def _expect_share(name: str, value: Any, *, least: float) -> None:
+    if not least <= as_real(name, value) < 1:
+        msg = f"{name}: expected a number from 0 to below 1, got {value}"
+        raise ValueError(msg)

@@ -1,0 +1,149 @@
+"""Estimators of sequences that may be numbers, tokens or text: reading them, and `fit`. It must not know
+what the targets are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from gru_rs._arrays import as_float_dtype
+from gru_rs._checks import as_choice, as_size
+
+from ._network import NetworkEstimator
+from ._reading import as_list, as_numeric, as_tokens, is_text, is_tokens
+from ._sequences import Numeric, Token, Tokens, encode, vocabulary_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ._sequences import Array
+
+# Words, and each mark by itself: in short texts an exclamation mark says much.
+_WORDS = r"(?u)\w+|[^\w\s]"
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SequenceEstimator(NetworkEstimator):
+    """How sequences are read."""
+
+    scale: bool = True
+    tokens: bool | None = None
+    analyzer: str | Callable[[str], list[str]] = "word"
+    lowercase: bool = True
+    min_frequency: int = 1
+    max_vocabulary: int | None = None
+    embedding_size: int = 64
+    max_length: int | None = None
+
+    def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> Any:
+        """The targets as training takes them; `first` when they say what there is to predict."""
+        raise NotImplementedError
+
+    def _check(self) -> None:
+        super()._check()
+        as_size("min_frequency", self.min_frequency)
+        as_size("embedding_size", self.embedding_size)
+        for name in ("max_vocabulary", "max_length"):
+            if getattr(self, name) is not None:
+                as_size(name, getattr(self, name))
+        if not callable(self.analyzer):
+            as_choice("analyzer", self.analyzer, ("word", "char"))
+
+    def _analyze(self) -> Callable[[str], Sequence[Token]]:
+        if callable(self.analyzer):
+            return self.analyzer
+        vectorizer = CountVectorizer(analyzer=self.analyzer, lowercase=self.lowercase, token_pattern=_WORDS)
+        analyze: Callable[[str], Sequence[Token]] = vectorizer.build_analyzer()
+        return analyze
+
+    def _read(self, X: Any, lengths: Any, *, first: bool) -> Numeric | Tokens:
+        """The sequences; `first` when they say what the vocabulary or the scale is."""
+        given = as_list(X)
+        if first:
+            wanted = self.tokens if self.tokens is not None else is_text(given) or is_tokens(given)
+            self._reads_tokens = bool(wanted)
+        if self._reads_tokens:
+            return self._read_tokens(given, lengths, first=first)
+        found = as_numeric(self, given, lengths, as_float_dtype(self.dtype), reset=first)
+        if self.max_length is not None:
+            found.lengths = np.minimum(found.lengths, self.max_length)
+        if first:
+            self.scale_ = found.moments() if self.scale else None
+        if self.scale_ is not None:
+            found.scale(*self.scale_)
+        return found
+
+    def _read_tokens(self, given: Any, lengths: Any, *, first: bool) -> Tokens:
+        if lengths is not None:
+            msg = "lengths: expected None for token sequences, which have their own"
+            raise ValueError(msg)
+        sequences = as_tokens(given, self._analyze())
+        if not sequences:
+            msg = "X: expected at least one sequence, got none"
+            raise ValueError(msg)
+        if first:
+            self.vocabulary_ = vocabulary_of(sequences, self.min_frequency, self.max_vocabulary)
+        return encode(sequences, self.vocabulary_, self.max_length)
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, lengths: Any, *, first: bool, epochs: int, stop: bool
+    ) -> Self:
+        """Training from the beginning, or on from where it was."""
+        self._check()
+        sequences = self._read(X, lengths, first=first)
+        targets = self._read_targets(y, sequences.lengths, first=first)
+        weights = None
+        if sample_weight is not None:
+            rows = np.empty((len(sequences.lengths), 1))
+            checked = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+            weights = checked.astype(as_float_dtype(self.dtype))
+        if first and isinstance(sequences, Tokens):
+            self._begin(self.embedding_size, len(self.vocabulary_) + 1)
+        elif first:
+            self._begin(sequences.features, None)  # type: ignore[union-attr]
+        self._train(sequences, targets, weights, epochs=epochs, stop=stop)
+        return self
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
+        """Train on sequences and their targets.
+
+        Parameters
+        ----------
+        X : sequences
+            A list of ``(T_i, F)`` or ``(T_i,)`` arrays, an array ``(n, T, F)`` or ``(n, T)``, a list of
+            lists of tokens (integers or strings), or a list of strings.
+        y : array_like, (n,)
+            A target for each sequence.
+        sample_weight : array_like, (n,), optional
+            How much each sequence counts.
+        lengths : array_like of int, (n,), optional
+            Steps of each row of an array ``(n, T, F)``; what lies behind is not read.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter or an argument that cannot be used.
+        """
+        first = not (self.warm_start and hasattr(self, "model_"))
+        return self._fit(X, y, sample_weight, lengths, first=first, epochs=self.max_iter, stop=True)
+
+    def _read_fitted(self, X: Any, lengths: Any) -> Numeric | Tokens:
+        check_is_fitted(self, "model_")
+        return self._read(X, lengths, first=False)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags

@@ -1,0 +1,210 @@
+"""Epochs over batches: the loop, early stopping, callbacks, progress, and an end by Ctrl-C. Everything that
+touches numbers is two or three calls into the extension a batch.
+
+It must not know what sequences or labels are.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from gru_rs._optim import AdamW, clip_grad_norm
+from gru_rs._schedules import CosineSchedule, PlateauSchedule
+
+from ._sequences import batches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from gru_rs._losses import Loss
+    from gru_rs._model import Model
+
+    from ._sequences import Array, Sequences
+
+
+@dataclass(frozen=True)
+class TrainingInfo:
+    """Where training stands, for callbacks; one that returns True ends it.
+
+    Attributes
+    ----------
+    event : {"batch", "epoch"}
+        What has ended.
+    epoch, batch : int
+        Counted from 0; at the end of an epoch `batch` is its number of batches.
+    loss : float
+        Of the batch, or the mean of the epoch.
+    validation_score : float or None
+        With early stopping, at the end of an epoch.
+    estimator : estimator
+        The one in training, with its newest weights in ``model_``.
+    """
+
+    event: Literal["batch", "epoch"]
+    epoch: int
+    batch: int
+    loss: float
+    validation_score: float | None
+    estimator: Any
+
+
+@dataclass
+class Examples:
+    """What is learnt from: sequences, what they should give, how much each counts."""
+
+    sequences: Sequences
+    targets: Callable[[Array], Array]
+    weights: Array | None
+    rows: Array
+    """Those that are learnt from."""
+
+
+@dataclass
+class Plan:
+    """How to learn."""
+
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    clip_norm: float | None
+    tolerance: float
+    patience: int
+    verbose: bool
+    callbacks: Sequence[Callable[[TrainingInfo], object]]
+    validate: Callable[[], float] | None
+
+
+@dataclass
+class Progress:
+    """What training has come to."""
+
+    loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+    best_score: float | None = None
+
+    def improves(self, loss: float, score: float | None, tolerance: float) -> bool:
+        """Whether an epoch is better than all before it: by its score, or else by its loss."""
+        if score is not None:
+            return self.best_score is None or score > self.best_score + tolerance
+        return not self.loss_curve or loss < min(self.loss_curve) - tolerance
+
+    def add(self, loss: float, score: float | None) -> bool:
+        """An epoch more; whether its score is the best."""
+        self.loss_curve.append(loss)
+        if score is None:
+            return False
+        self.validation_scores.append(score)
+        best = self.best_score is None or score > self.best_score
+        self.best_score = score if best else self.best_score
+        return best
+
+
+class Rates:
+    """The learning rate of each step."""
+
+    def __init__(self, first: float, schedule: str, steps: int, warmup_fraction: float) -> None:
+        self._steps = 0
+        warmup = round(steps * warmup_fraction)
+        self._cosine = CosineSchedule(first, steps, warmup_steps=warmup) if schedule == "cosine" else None
+        self._plateau = PlateauSchedule(first) if schedule == "plateau" else None
+        self._rate = first
+
+    def next(self) -> float:
+        """Of the step that comes."""
+        if self._cosine is not None:
+            self._rate = self._cosine(self._steps)
+        self._steps += 1
+        return self._rate
+
+    def end_of_epoch(self, loss: float) -> None:
+        """Tells what is to become smaller."""
+        if self._plateau is not None:
+            self._rate = self._plateau.step(loss)
+
+
+_LEAST = np.finfo(np.float64).tiny
+"""In place of a sum of weights that is 0."""
+
+
+class Trainer:
+    """One model's training; a second run goes on where the first ended."""
+
+    def __init__(
+        self, model: Model, optimizer: AdamW, rates: Rates, loss: Loss, rng: np.random.Generator
+    ) -> None:
+        self.model, self.optimizer, self.rates, self.loss, self.rng = model, optimizer, rates, loss, rng
+
+    def run(self, examples: Examples, plan: Plan, progress: Progress, estimator: Any) -> None:
+        """Some epochs. Whatever ends them, the best weights that validation has seen are kept."""
+        best: Array | None = None
+        waiting = 0
+        try:
+            for _ in range(plan.epochs):
+                epoch = len(progress.loss_curve)
+                loss, count, ended = self._epoch(epoch, examples, plan, estimator)
+                score = None if plan.validate is None else plan.validate()
+                waiting = 0 if progress.improves(loss, score, plan.tolerance) else waiting + 1
+                if progress.add(loss, score):
+                    best = self.model.flat.copy()
+                self.rates.end_of_epoch(loss if score is None else -score)
+                if plan.verbose:
+                    shown = "" if score is None else f", validation score {score:.4f}"
+                    print(f"epoch {epoch + 1}: loss {loss:.6f}{shown}")
+                info = TrainingInfo("epoch", epoch, count, loss, score, estimator)
+                if ended or _ends(plan.callbacks, info) or waiting >= plan.patience:
+                    return
+        except KeyboardInterrupt:
+            kept = "as they are" if best is None else "of the best epoch so far"
+            warnings.warn(f"training was ended by Ctrl-C; the weights are {kept}", stacklevel=2)
+        finally:
+            if best is not None:
+                self.model.set_flat(best)
+
+    def _epoch(self, epoch: int, examples: Examples, plan: Plan, estimator: Any) -> tuple[float, int, bool]:
+        """The mean loss of an epoch, its batches, and whether a callback ended it."""
+        lengths = examples.sequences.lengths[examples.rows]
+        found = batches(lengths, plan.batch_size, self.rng if plan.shuffle else None)
+        found = [examples.rows[places] for places in found]
+        total = counted = 0.0
+        for number, rows in enumerate(progress_bar(found, f"epoch {epoch + 1}", plan.verbose)):
+            weights = None if examples.weights is None else examples.weights[rows]
+            loss = self._step(examples, rows, weights, plan.clip_norm)
+            count = len(rows) if weights is None else float(weights.sum())
+            total, counted = total + loss * count, counted + count
+            if plan.callbacks and _ends(
+                plan.callbacks, TrainingInfo("batch", epoch, number, loss, None, estimator)
+            ):
+                return total / max(counted, _LEAST), number + 1, True
+        return total / max(counted, _LEAST), len(found), False
+
+    def _step(self, examples: Examples, rows: Array, weights: Array | None, clip_norm: float | None) -> float:
+        x, lengths = examples.sequences.batch(rows)
+        loss, gradients = self.model.loss_and_grad(
+            x, examples.targets(rows), lengths=lengths, loss=self.loss, sample_weight=weights
+        )
+        if clip_norm is not None:
+            clip_grad_norm(gradients, clip_norm)
+        self.optimizer.lr = self.rates.next()
+        self.optimizer.step(self.model, gradients)
+        return loss
+
+
+def _ends(callbacks: Sequence[Callable[[TrainingInfo], object]], info: TrainingInfo) -> bool:
+    """Whether one of them says so; all are called."""
+    return any([callback(info) is True for callback in callbacks])  # noqa: C419
+
+
+def progress_bar(batches: list[Array], name: str, shown: bool) -> Iterable[Array]:
+    """The batches, with a bar on the terminal if tqdm is installed and it is wanted."""
+    if shown:
+        with suppress(ImportError):
+            from tqdm.auto import tqdm
+
+            bar: Iterable[Array] = tqdm(batches, desc=name, leave=False)
+            return bar
+    return batches

@@ -1,0 +1,210 @@
+"""SequenceClassifier: sentiment, intents, commands, activities, speakers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import train_test_split
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+
+from gru_rs._checks import as_choice
+from gru_rs._losses import CrossEntropy
+
+from ._doc import document
+from ._reading import expect_rows
+from ._sequence import SequenceEstimator
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ._sequences import Array
+
+
+@document
+@dataclass(kw_only=True, eq=False, repr=False)
+class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
+    """A class for each sequence, by a GRU or LSTM, trained by cross-entropy.
+
+    Parameters
+    ----------
+    {network}
+    {pooling}
+    {tokens}
+    class_weight : "balanced", dict of class to float, or None, default None
+        How much each class counts; "balanced": inversely to how often it comes.
+    label_smoothing : float, default 0.0
+        Share of the target that goes to all classes alike.
+    {training}
+
+    Attributes
+    ----------
+    classes_ : ndarray, (n_classes,)
+        The labels, sorted.
+    {attributes}
+
+    Examples
+    --------
+    >>> from gru_rs import SequenceClassifier
+    >>> texts = ["a fine day", "what a fine film", "a bad day", "what a bad film"] * 8
+    >>> labels = ["good", "good", "bad", "bad"] * 8
+    >>> classifier = SequenceClassifier(hidden_size=8, max_iter=30, random_state=1).fit(texts, labels)
+    >>> classifier.predict(["a fine film", "bad"]).tolist()
+    ['good', 'bad']
+    """
+
+    pooling: str = "last"
+    class_weight: str | Mapping[Any, float] | None = None
+    label_smoothing: float = 0.0
+
+    def _pooled(self) -> str:
+        return as_choice("pooling", self.pooling, ("last", "mean", "max"))
+
+    def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> Array:
+        labels = column_or_1d(y, warn=True)
+        check_classification_targets(labels)
+        expect_rows("y", labels, lengths)
+        if first and not hasattr(self, "_classes_given"):
+            self.classes_ = unique_labels(labels)
+        places = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
+        unknown = self.classes_[places] != labels
+        if unknown.any():
+            msg = f"y: expected classes {self.classes_.tolist()}, got {labels[unknown][0]!r}"
+            raise ValueError(msg)
+        found: Array = places.astype(np.uint32)
+        return found
+
+    def _outputs(self) -> int:
+        return len(self.classes_)
+
+    def _loss(self, targets: Array) -> CrossEntropy:
+        per_class = None
+        if self.class_weight is not None:
+            present = np.unique(targets)
+            per_class = np.ones(len(self.classes_))
+            weight = compute_class_weight(
+                self.class_weight, classes=self.classes_[present], y=self.classes_[targets]
+            )
+            per_class[present] = weight
+        return CrossEntropy(per_class, label_smoothing=self.label_smoothing)
+
+    def _split(self, targets: Array, count: int, seed: int) -> tuple[Array, Array]:
+        # Stratified where every class has rows enough for both parts.
+        counts = np.bincount(targets)
+        held = max(1, round(count * self.validation_fraction))
+        enough = counts[counts > 0].min() > 1 and held >= len(counts) and count - held >= len(counts)
+        train, validation = train_test_split(
+            np.arange(count), test_size=held, random_state=seed, stratify=targets if enough else None
+        )
+        return train, validation
+
+    def _validation_score(self, sequences: Any, targets: Array, rows: Array, weights: Array | None) -> float:
+        labels = self._scores(sequences, rows).argmax(axis=1)
+        weight = None if weights is None else weights[rows]
+        return float(accuracy_score(targets[rows], labels, sample_weight=weight))
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        lengths: Any = None,
+    ) -> Self:
+        """One epoch over these sequences. The first call fixes classes, vocabulary and scale.
+
+        Parameters
+        ----------
+        X, y, sample_weight, lengths
+            As for `fit`.
+        classes : array_like, (n_classes,), optional
+            All classes, in the first call; those of `y` when missing.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `fit`; a class that the first call did not name.
+        """
+        first = not hasattr(self, "model_")
+        if classes is not None:
+            named = unique_labels(classes)
+            if not first and not np.array_equal(named, self.classes_):
+                msg = f"classes: expected {self.classes_.tolist()} as before, got {named.tolist()}"
+                raise ValueError(msg)
+            self.classes_ = named
+        if first and classes is not None:
+            self._classes_given = True
+        try:
+            return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
+        finally:
+            if hasattr(self, "_classes_given"):
+                del self._classes_given
+
+    def predict_proba(self, X: Any, lengths: Any = None) -> Array:
+        """The probability of each class.
+
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray, (n, n_classes)
+            In the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Sequences that `fit` would not take, or of another kind.
+        """
+        sequences = self._read_fitted(X, lengths)
+        found: Array = softmax(self._scores(sequences, np.arange(len(sequences.lengths))), axis=1)
+        return found
+
+    def predict(self, X: Any, lengths: Any = None) -> Array:
+        """The most probable class.
+
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray, (n,)
+            Labels of ``classes_``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `predict_proba`.
+        """
+        best = self.predict_proba(X, lengths).argmax(axis=1)
+        found: Array = self.classes_[best]
+        return found
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> float:
+        """The accuracy.
+
+        Parameters
+        ----------
+        X, y, sample_weight, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        float
+        """
+        return float(accuracy_score(y, self.predict(X, lengths), sample_weight=sample_weight))

@@ -1,0 +1,191 @@
+"""SequenceRegressor: remaining life, scores, doses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, column_or_1d
+
+from gru_rs._arrays import as_float_dtype
+from gru_rs._checks import as_choice, as_real
+from gru_rs._losses import AbsoluteError, Loss, QuantileError, SquaredError
+
+from ._doc import document
+from ._reading import expect_rows
+from ._sequence import SequenceEstimator
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ._sequences import Array
+
+
+@document
+@dataclass(kw_only=True, eq=False, repr=False)
+class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
+    """One or several numbers for each sequence, by a GRU or LSTM.
+
+    Parameters
+    ----------
+    {network}
+    {pooling}
+    {tokens}
+    loss : {"squared", "absolute", "quantile"}, default "squared"
+        What is made small; the predictions tend to the mean, the median or a quantile.
+    quantile : float, default 0.5
+        Level, of (0, 1), for "quantile".
+    scale_target : bool, default True
+        Learn each target with mean 0 and variance 1, measured in training. Losses are in these units.
+    {training}
+
+    Attributes
+    ----------
+    n_outputs_ : int
+        Numbers for each sequence.
+    target_scale_ : pair of ndarray (n_outputs,), or None
+        Mean and standard deviation of the targets.
+    {attributes}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gru_rs import SequenceRegressor
+    >>> rng = np.random.default_rng(1)
+    >>> X = [rng.normal(size=(length, 2)) for length in rng.integers(3, 9, 64)]
+    >>> y = [sequence[:, 0].sum() for sequence in X]
+    >>> regressor = SequenceRegressor(hidden_size=16, max_iter=30, random_state=1).fit(X, y)
+    >>> regressor.predict(X[:3]).shape
+    (3,)
+    """
+
+    pooling: str = "last"
+    loss: str = "squared"
+    quantile: float = 0.5
+    scale_target: bool = True
+
+    def _check(self) -> None:
+        super()._check()
+        as_choice("loss", self.loss, ("squared", "absolute", "quantile"))
+        if not 0 < as_real("quantile", self.quantile) < 1:
+            msg = f"quantile: expected a number of (0, 1), got {self.quantile}"
+            raise ValueError(msg)
+
+    def _pooled(self) -> str:
+        return as_choice("pooling", self.pooling, ("last", "mean", "max"))
+
+    def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> Array:
+        if y is None:
+            msg = f"This {type(self).__name__} estimator requires y to be passed, but the target y is None"
+            raise ValueError(msg)
+        targets = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        expect_rows("y", targets, lengths)
+        if targets.ndim > 2:
+            msg = f"y: expected (n,) or (n, n_outputs), got shape {targets.shape}"
+            raise ValueError(msg)
+        if targets.ndim == 2 and targets.shape[1] == 1:
+            targets = column_or_1d(targets, warn=True)
+        rows = targets.reshape(len(targets), -1)
+        if first:
+            self._flat = targets.ndim == 1
+            self.n_outputs_: int = rows.shape[1]
+            deviation = rows.std(axis=0)
+            self.target_scale_ = (
+                (rows.mean(axis=0), np.where(deviation > 0, deviation, 1.0)) if self.scale_target else None
+            )
+        elif rows.shape[1] != self.n_outputs_:
+            msg = f"y: expected {self.n_outputs_} numbers a sequence as before, got {rows.shape[1]}"
+            raise ValueError(msg)
+        if self.target_scale_ is not None:
+            mean, deviation = self.target_scale_
+            rows = (rows - mean) / deviation
+        found: Array = rows.astype(as_float_dtype(self.dtype))
+        return found
+
+    def _outputs(self) -> int:
+        return self.n_outputs_
+
+    def _loss(self, targets: Array) -> Loss:  # noqa: ARG002
+        if self.loss == "quantile":
+            return QuantileError([self.quantile])
+        return SquaredError() if self.loss == "squared" else AbsoluteError()
+
+    def _split(self, targets: Array, count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
+        train, held = train_test_split(
+            np.arange(count), test_size=self.validation_fraction, random_state=seed
+        )
+        return train, held
+
+    def _validation_score(self, sequences: Any, targets: Array, rows: Array, weights: Array | None) -> float:
+        weight = None if weights is None else weights[rows]
+        off = self._scores(sequences, rows).astype(np.float64) - targets[rows]
+        if self.loss == "squared":
+            lost = off**2
+        elif self.loss == "absolute":
+            lost = np.abs(off)
+        else:
+            lost = np.where(off > 0, (1 - self.quantile) * off, -self.quantile * off)
+        return -float(np.average(lost.mean(axis=1), weights=weight))
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
+        """One epoch over these sequences. The first call fixes vocabulary and scales.
+
+        Parameters
+        ----------
+        X, y, sample_weight, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `fit`.
+        """
+        first = not hasattr(self, "model_")
+        return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
+
+    def predict(self, X: Any, lengths: Any = None) -> Array:
+        """The numbers.
+
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray, (n,) or (n, n_outputs)
+            As the targets were.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Sequences that `fit` would not take, or of another kind.
+        """
+        sequences = self._read_fitted(X, lengths)
+        found = self._scores(sequences, np.arange(len(sequences.lengths))).astype(np.float64)
+        if self.target_scale_ is not None:
+            mean, deviation = self.target_scale_
+            found = found * deviation + mean
+        return found[:, 0] if self._flat else found
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> float:
+        """The coefficient of determination, R².
+
+        Parameters
+        ----------
+        X, y, sample_weight, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        float
+        """
+        return float(r2_score(y, self.predict(X, lengths), sample_weight=sample_weight))

@@ -1,0 +1,210 @@
+"""SequenceTagger: named entities, parts of speech, a label for each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from gru_rs._losses import CrossEntropy
+
+from ._doc import document
+from ._reading import expect_rows
+from ._sequence import SequenceEstimator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Self
+
+    from ._sequences import Array
+
+
+class _Labels:
+    """The labels' numbers, one sequence behind the other."""
+
+    def __init__(self, flat: Array, lengths: Array) -> None:
+        self.flat, self.ends = flat, np.cumsum(lengths)
+        self.starts = self.ends - lengths
+
+    def of(self, rows: Array) -> Array:
+        """Those of some sequences."""
+        parts = [self.flat[self.starts[row] : self.ends[row]] for row in rows]
+        return np.concatenate(parts) if parts else self.flat[:0]
+
+
+@document
+@dataclass(kw_only=True, eq=False, repr=False)
+class SequenceTagger(SequenceEstimator):
+    """A label for each step of a sequence, by a GRU or LSTM and a chain over the labels.
+
+    Parameters
+    ----------
+    {network}
+    {tokens}
+    crf : bool, default True
+        A linear chain over the labels (Lafferty et al., 2001): which label follows which is learnt, and the
+        best path is predicted. Without it each step is judged by itself.
+    {training}
+
+    Attributes
+    ----------
+    classes_ : ndarray, (n_labels,)
+        The labels, sorted.
+    {attributes}
+
+    Examples
+    --------
+    >>> from gru_rs import SequenceTagger
+    >>> sentences = [["Ann", "met", "Bob"], ["Bob", "slept"], ["they", "met", "Ann"]] * 8
+    >>> labels = [["B-PER", "O", "B-PER"], ["B-PER", "O"], ["O", "O", "B-PER"]] * 8
+    >>> tagger = SequenceTagger(hidden_size=8, max_iter=30, random_state=1).fit(sentences, labels)
+    >>> [path.tolist() for path in tagger.predict([["Ann", "slept"]])]
+    [['B-PER', 'O']]
+    """
+
+    crf: bool = True
+
+    def _pooled(self) -> str:
+        return "each"
+
+    def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> _Labels:
+        expect_rows("y", y, lengths)
+        rows = [np.asarray(labels) for labels in y]
+        for row, (labels, length) in enumerate(zip(rows, lengths, strict=True)):
+            cut = length == self.max_length and len(labels) > length
+            if labels.shape != (length,) and not cut:
+                msg = f"y: expected {length} labels in row {row}, one for each step, got shape {labels.shape}"
+                raise ValueError(msg)
+        kept = [labels[:length] for labels, length in zip(rows, lengths, strict=True)]
+        flat = np.concatenate([labels for labels in kept if len(labels)] or [np.empty(0, str)])
+        if first:
+            self.classes_ = np.unique(flat)
+            if len(self.classes_) == 0:
+                msg = "y: expected at least one label, got none"
+                raise ValueError(msg)
+        places = np.searchsorted(self.classes_, flat).clip(max=len(self.classes_) - 1)
+        unknown = self.classes_[places] != flat
+        if unknown.any():
+            msg = f"y: expected labels {self.classes_.tolist()}, got {flat[unknown][0]!r}"
+            raise ValueError(msg)
+        return _Labels(places.astype(np.uint32), lengths)
+
+    def _outputs(self) -> int:
+        return len(self.classes_)
+
+    def _loss(self, targets: _Labels) -> CrossEntropy:  # noqa: ARG002
+        return CrossEntropy()
+
+    def _batch_targets(self, targets: _Labels, rows: Array) -> Array:
+        return targets.of(rows)
+
+    def _split(self, targets: _Labels, count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
+        train, held = train_test_split(
+            np.arange(count), test_size=self.validation_fraction, random_state=seed
+        )
+        return train, held
+
+    def _validation_score(
+        self,
+        sequences: Any,
+        targets: _Labels,
+        rows: Array,
+        weights: Array | None,  # noqa: ARG002
+    ) -> float:
+        return _score(
+            [self.classes_[targets.of(rows[i : i + 1])] for i in range(len(rows))],
+            [self.classes_[path] for path in self._paths(sequences, rows)],
+        )
+
+    def _paths(self, sequences: Any, rows: Array) -> list[Array]:
+        return self._predict_rows(sequences, rows, lambda x, lengths: self.model_.labels(x, lengths=lengths))
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
+        """One epoch over these sequences. The first call fixes labels, vocabulary and scale.
+
+        Parameters
+        ----------
+        X, y, sample_weight, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `fit`; a label that the first call did not have.
+        """
+        first = not hasattr(self, "model_")
+        return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
+
+    def predict(self, X: Any, lengths: Any = None) -> list[Array]:
+        """The labels of each step.
+
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        list of ndarray, (T_i,) each
+            At most ``max_length`` labels.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Sequences that `fit` would not take, or of another kind.
+        """
+        sequences = self._read_fitted(X, lengths)
+        return [self.classes_[path] for path in self._paths(sequences, np.arange(len(sequences.lengths)))]
+
+    def score(self, X: Any, y: Any, lengths: Any = None) -> float:
+        """F1 of whole entities if all labels are ``B-…``, ``I-…`` or ``O``, else the share of right labels.
+
+        Parameters
+        ----------
+        X, y, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        float
+        """
+        return _score([np.asarray(labels) for labels in y], self.predict(X, lengths))
+
+
+def _score(truth: Sequence[Array], predicted: Sequence[Array]) -> float:
+    labels = {str(label) for row in truth for label in row}
+    if not labels or not all(label == "O" or label[:2] in ("B-", "I-") for label in labels):
+        right = sum(int((a == b).sum()) for a, b in zip(truth, predicted, strict=True))
+        return right / max(sum(len(row) for row in truth), 1)
+    found = [entities(row) for row in predicted]
+    real = [entities(row) for row in truth]
+    right = sum(len(a & b) for a, b in zip(found, real, strict=True))
+    total = sum(map(len, found)) + sum(map(len, real))
+    return 2 * right / total if total else 1.0
+
+
+def entities(labels: Sequence[Any] | Array) -> set[tuple[str, int, int]]:
+    """The (type, first, end) of the entities in labels of the IOB2 kind.
+
+    An ``I-`` that goes on with nothing of its type begins an entity, as in the CoNLL-2000 evaluation.
+
+    Examples
+    --------
+    >>> sorted(entities(["B-PER", "I-PER", "O", "I-LOC"]))
+    [('LOC', 3, 4), ('PER', 0, 2)]
+    """
+    found, kind, start = set(), "", 0
+    for place, label in enumerate([*map(str, labels), "O"]):
+        goes_on = label == f"I-{kind}"
+        if kind and not goes_on:
+            found.add((kind, start, place))
+        if not goes_on:
+            kind, start = (label[2:], place) if label[:2] in ("B-", "I-") else ("", place)
+    return found
