@@ -47,7 +47,7 @@ $(VENV_READY):
 	touch $@
 
 $(DEVELOPED): $(VENV_READY) $(SOURCES)
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --extras dev
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --extras dev,sklearn
 	touch $@
 
 $(EXAMPLES_READY): $(DEVELOPED) examples/requirements.txt
