@@ -216,13 +216,13 @@ fn a_tagger_learns() {
 fn mistakes_are_named() {
     let stack = Config::gru(4, 8);
     let refuse = |config: ModelConfig| Model::<f32>::new(config).unwrap_err().to_string();
-    assert_eq!(refuse(ModelConfig::new(stack.clone(), 0)), "outputs: expected a positive integer, got 0");
+    assert_eq!(refuse(ModelConfig::new(stack.clone(), 0)), "output_size: expected a positive integer, got 0");
     let dropping = ModelConfig { input_dropout: 1.0, ..ModelConfig::new(stack.clone(), 2) };
     assert_eq!(refuse(dropping), "input_dropout: expected a number of [0, 1), got 1");
     let chain = ModelConfig { crf: true, ..ModelConfig::new(stack.clone(), 2) };
     assert_eq!(refuse(chain), "crf: expected pooling of each step by itself, got Last");
     let huge = ModelConfig { vocabulary: Some(usize::MAX), ..ModelConfig::new(stack.clone(), 2) };
-    assert!(refuse(huge).starts_with("vocabulary: expected at most"));
+    assert!(refuse(huge).starts_with("vocabulary_size: expected at most"));
 
     let config = ModelConfig { vocabulary: Some(5), ..ModelConfig::new(stack, 2) };
     let model = Model::<f32>::new(config).unwrap();
@@ -230,10 +230,10 @@ fn mistakes_are_named() {
         |numbers, lengths| model.scores(&Inputs { numbers, batch: 2, seq: 2, lengths }).unwrap_err().to_string();
     let tokens = Numbers::Tokens(&[0, 1, 2, 9]);
     assert_eq!(refuse(tokens, None), "tokens: expected numbers below the vocabulary's size, 5, got 9 in row 1, step 1");
-    assert_eq!(refuse(Numbers::Tokens(&[1]), None), "inputs: expected 4 numbers ([2, 2]), got 1");
+    assert_eq!(refuse(Numbers::Tokens(&[1]), None), "x: expected 4 numbers ([2, 2]), got 1");
     assert_eq!(
         refuse(Numbers::Floats(&[0.0; 16]), None),
-        "inputs: expected tokens for a model with a vocabulary, got numbers"
+        "x: expected tokens for a model with a vocabulary, got numbers"
     );
     assert_eq!(refuse(tokens, Some(&[1, 3])), "lengths: expected at most 2 steps, got 3 in row 1");
     // What lies past a row's length is never read.
