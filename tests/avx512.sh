@@ -48,7 +48,7 @@ fi
 RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR=$work/target \
     cargo test --no-run --target $target 2>&1 | tee "$work/build.log"
 rm -rf "$work/root" "$work/cd"
-mkdir -p "$work"/root/{bin,proc,tests} "$work/cd/boot/grub"
+mkdir -p "$work"/root/{bin,dev,proc,tests} "$work/cd/boot/grub"
 sed -n 's/^ *Executable .*(\(.*\))$/\1/p' "$work/build.log" | while read -r binary; do
     name=$(basename "$binary")
     name=${name%-*}
@@ -60,7 +60,8 @@ cp /bin/busybox "$work/root/bin/"
 cat > "$work/root/init" << 'INIT'
 #!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
-export GRU_RS_ISA=avx512 GRU_RS_STRIDE=4099 GRU_RS_CASES=12 RUST_BACKTRACE=1
+/bin/busybox mount -t devtmpfs dev /dev # for /dev/urandom
+export GRU_RS_ISA=avx512 GRU_RS_STRIDE=4099 GRU_RS_CASES=12 PROPTEST_RNG_SEED=1 RUST_BACKTRACE=1
 /bin/busybox grep -m1 'model name' /proc/cpuinfo
 /bin/busybox grep -m1 -ow avx512f /proc/cpuinfo
 status=0
