@@ -46,7 +46,8 @@ impl Case {
     fn with<T>(&self, work: impl FnOnce(&Inputs<'_, f64>, Targets<'_, f64>, Option<&[f64]>) -> T) -> T {
         let steps = self.batch * self.seq;
         let floats = numbers(steps * self.config.rnn.input, self.seed);
-        let tokens: Vec<u32> = (0..steps).map(|i| (i as u64 * 7 + self.seed) as u32 % 5).collect();
+        let per_step = 1 + self.seed % 3;
+        let tokens: Vec<u32> = (0..steps as u64 * per_step).map(|i| (i * 7 + self.seed) as u32 % 5).collect();
         let read = if self.config.vocabulary.is_some() { Numbers::Tokens(&tokens) } else { Numbers::Floats(&floats) };
         let (batch, seq, lengths) = (self.batch, self.seq, self.lengths.as_deref());
         let inputs = Inputs { numbers: read, batch, seq, lengths };
@@ -230,7 +231,7 @@ fn mistakes_are_named() {
         |numbers, lengths| model.scores(&Inputs { numbers, batch: 2, seq: 2, lengths }).unwrap_err().to_string();
     let tokens = Numbers::Tokens(&[0, 1, 2, 9]);
     assert_eq!(refuse(tokens, None), "tokens: expected numbers below the vocabulary's size, 5, got 9 in row 1, step 1");
-    assert_eq!(refuse(Numbers::Tokens(&[1]), None), "x: expected 4 numbers ([2, 2]), got 1");
+    assert_eq!(refuse(Numbers::Tokens(&[1]), None), "x: expected 4 numbers ([2, 2, 1]), got 1");
     assert_eq!(
         refuse(Numbers::Floats(&[0.0; 16]), None),
         "x: expected tokens for a model with a vocabulary, got numbers"

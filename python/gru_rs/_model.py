@@ -178,8 +178,9 @@ class Model(Weighted):
 
         Parameters
         ----------
-        x : array_like, (B, T, input_size), or of integers (B, T) with a vocabulary
-            What lies past a row's length is not read, but tokens must be below the vocabulary's size.
+        x : array_like, (B, T, input_size), or of integers (B, T) or (B, T, k) with a vocabulary
+            What lies past a row's length is not read, but tokens must be below the vocabulary's size. The
+            embeddings of a step's k tokens are added.
         lengths : array_like of int, (B,), optional
             Each row's steps, in any order, zeros allowed.
 
@@ -299,7 +300,7 @@ class Model(Weighted):
             expect_shape("x", array, ("B", "T", self.input_size))
         else:
             array = as_integers("x", x, self.vocabulary_size)
-            expect_shape("x", array, ("B", "T"))
+            expect_shape("x", array, ("B", "T"), ("B", "T", "tokens of a step"))
         batch, seq = array.shape[:2]
         return array, (batch, seq), None if lengths is None else as_lengths(lengths, batch, seq)
 

@@ -126,7 +126,8 @@ impl ModelConfig {
 pub enum Numbers<'a, F> {
     /// `(batch, seq, input)`
     Floats(&'a [F]),
-    /// `(batch, seq)`, below the vocabulary's size.
+    /// `(batch, seq)`, below the vocabulary's size; or `(batch, seq, k)`, where the vectors of a step's k tokens are
+    /// added.
     Tokens(&'a [u32]),
 }
 
@@ -150,7 +151,8 @@ impl<F: Copy> Inputs<'_, F> {
         match (self.numbers, config.vocabulary) {
             (Numbers::Floats(x), None) => shape::expect_len("x", x.len(), &[self.batch, self.seq, config.rnn.input]),
             (Numbers::Tokens(tokens), Some(vocabulary)) => {
-                shape::expect_len("x", tokens.len(), &[self.batch, self.seq])?;
+                let per_step = self.per_step(tokens);
+                shape::expect_len("x", tokens.len(), &[self.batch, self.seq, per_step])?;
                 self.tokens(tokens).check(vocabulary)
             }
             (Numbers::Floats(_), Some(_)) => Err(Error::value("x", "tokens for a model with a vocabulary", "numbers")),
@@ -159,7 +161,11 @@ impl<F: Copy> Inputs<'_, F> {
     }
 
     pub(super) fn tokens<'t>(&'t self, data: &'t [u32]) -> Tokens<'t> {
-        Tokens { data, seq: self.seq, lengths: self.lengths }
+        Tokens { data, seq: self.seq, per_step: self.per_step(data), lengths: self.lengths }
+    }
+
+    fn per_step(&self, data: &[u32]) -> usize {
+        (data.len() / (self.batch * self.seq).max(1)).max(1)
     }
 
     /// A row's steps.

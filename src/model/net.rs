@@ -223,7 +223,7 @@ impl<F: Dispatch> Model<F> {
         let mut x = match inputs.numbers {
             Numbers::Floats(x) => Cow::Borrowed(x),
             Numbers::Tokens(tokens) => {
-                let mut x = zeros(tokens.len() * width, "inputs")?;
+                let mut x = zeros(inputs.batch * inputs.seq * width, "inputs")?;
                 embedding::forward(&flat[self.parts.embedding.clone()], inputs.tokens(tokens), width, &mut x);
                 Cow::Owned(x)
             }
