@@ -62,8 +62,8 @@ impl Isa {
         })
     }
 
-    /// The one that new layers use: `GRU_RS_ISA` if set, else the fastest whose tests have a recorded
-    /// run (so not AVX-512 yet: `docs/isas.md`). Asked once for the process.
+    /// The one that new layers use: `GRU_RS_ISA` if set, else the fastest that is known to be: AVX-512 has never been
+    /// timed (`docs/isas.md`). Asked once for the process.
     pub fn chosen() -> Result<Isa> {
         static CHOSEN: OnceLock<Result<Isa>> = OnceLock::new();
         CHOSEN
