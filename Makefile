@@ -36,8 +36,8 @@ help: ## list the targets (the default)
 .PHONY: venv develop demo
 venv: $(VENV_READY) ## an empty environment in .venv
 develop: $(DEVELOPED) ## build the package into .venv, with all tools for development
-demo: $(EXAMPLES_READY) ## train a GRU and an LSTM on real recordings of speech
-	$(BIN)/python examples/japanese_vowels.py
+demo: $(EXAMPLES_READY) ## train a GRU and an LSTM on real reviews; try, save and load the model
+	$(BIN)/python examples/sentiment.py
 
 $(VENV_READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "gru-rs needs Python 3.10 or newer")'
@@ -47,7 +47,7 @@ $(VENV_READY):
 	touch $@
 
 $(DEVELOPED): $(VENV_READY) $(SOURCES)
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --extras dev,sklearn
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --extras dev,sklearn,cli
 	touch $@
 
 $(EXAMPLES_READY): $(DEVELOPED) examples/requirements.txt
@@ -99,7 +99,11 @@ doctest: $(DEVELOPED) ## every example in the documentation of both languages
 	cargo test --doc
 	$(BIN)/python -m pytest --doctest-modules python/gru_rs
 examples: $(EXAMPLES_READY) ## run the examples, briefly
-	$(BIN)/python examples/japanese_vowels.py --quick
+	for script in sentiment intent entities electricity watch japanese_vowels; do \
+	    $(BIN)/python examples/$$script.py --quick || exit; \
+	done
+	if [[ -e ../shared/data/fsdd/fsdd.npz ]]; then $(BIN)/python examples/digits.py --quick; \
+	else echo "digits.py: no ../shared/data/fsdd, and nowhere to fetch it from"; fi
 
 # Peers ------------------------------------------------------------------------------------------------------
 

@@ -29,19 +29,23 @@ with suppress(ImportError):  # not installed
     from . import _threadpoolctl  # noqa: F401
 
 if TYPE_CHECKING:
+    from .estimators import Forecaster as Forecaster
     from .estimators import SequenceClassifier as SequenceClassifier
     from .estimators import SequenceRegressor as SequenceRegressor
     from .estimators import SequenceTagger as SequenceTagger
     from .estimators import TrainingInfo as TrainingInfo
+    from .estimators import compare as compare
     from .estimators import load as load
 
 # What needs more than NumPy is imported when it is asked for: where it is, and the extra it needs.
 # It is not in __all__, so that a star does not ask for it.
 _LAZY = {
+    "Forecaster": ("estimators", "sklearn"),
     "SequenceClassifier": ("estimators", "sklearn"),
     "SequenceRegressor": ("estimators", "sklearn"),
     "SequenceTagger": ("estimators", "sklearn"),
     "TrainingInfo": ("estimators", "sklearn"),
+    "compare": ("estimators", "sklearn"),
     "load": ("estimators", "sklearn"),
 }
 

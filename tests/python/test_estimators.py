@@ -128,6 +128,24 @@ def test_tagger(crf):
     assert small(SequenceTagger, crf=crf).fit(X, steps).score(X, steps) > 0.9
 
 
+def test_features_of_tokens():
+    """A name that was never seen is known by its capital, and by its end."""
+    unseen = [["Eve", "met", "Dan"], ["Dan", "slept"]]
+    tagger = small(SequenceTagger).fit(SENTENCES, TAGS)
+    assert [path.tolist() for path in tagger.predict(unseen)] == [["B-PER", "O", "B-PER"], ["B-PER", "O"]]
+    assert ("shape", "Xx") in tagger.vocabulary_
+    plain = small(SequenceTagger, token_features=None).fit(SENTENCES, TAGS)
+    assert set(plain.vocabulary_) == {"Ann", "met", "Bob", "slept", "they"}
+    small_letters = small(SequenceTagger, token_features=None, lowercase=True, max_iter=1).fit(
+        SENTENCES, TAGS
+    )
+    assert set(small_letters.vocabulary_) == {"ann", "met", "bob", "slept", "they"}
+    own = small(SequenceTagger, token_features=lambda token: (token, len(token))).fit(SENTENCES, TAGS)
+    assert own.score(SENTENCES, TAGS) == 1
+    with pytest.raises(ValueError, match="token_features: expected 1 features of each token, got 2 of 'bb'"):
+        SequenceClassifier(token_features=tuple).fit([["a"], ["bb"]], [0, 1])
+
+
 def test_entities():
     assert entities(["B-A", "I-A", "B-A", "I-B", "O", "I-B"]) == {
         ("A", 0, 2),
@@ -258,6 +276,15 @@ def test_callbacks_see_and_end_training():
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Windows cannot send itself SIGINT")
 def test_interrupt_keeps_the_model():
+    # A shell's background job is born deaf to SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        interrupt_and_check()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def interrupt_and_check():
     X, sums = ragged()
     timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
     classifier = small(SequenceClassifier, max_iter=10**6, n_iter_no_change=10**6, early_stopping=True)
@@ -430,6 +457,10 @@ MISTAKES = [
     (lambda: SequenceClassifier(learning_rate_init=-1.0).fit(X3, Y3), "lr: expected"),
     (lambda: SequenceClassifier(validation_fraction=0.0).fit(X3, Y3), "validation_fraction: expected"),
     (lambda: SequenceClassifier(analyzer="syllable").fit(["a"], [0]), "analyzer: expected"),
+    (
+        lambda: SequenceTagger(token_features="stem").fit([["a"]], [["x"]]),
+        "token_features: expected 'spelling'",
+    ),
     (lambda: SequenceClassifier(min_frequency=0).fit(["a"], [0]), "min_frequency: expected"),
     (lambda: SequenceClassifier(label_smoothing=1.0).fit(X3, Y3), "label_smoothing: expected"),
     (lambda: SequenceClassifier().fit(X3, Y3[:2]), "y: expected 3 values"),

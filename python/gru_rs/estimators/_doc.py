@@ -38,8 +38,9 @@ _PARTS = {
             numbers.
         analyzer : {"word", "char"} or callable, default "word"
             How a string becomes tokens: words and single marks, characters, or a function from str to a list.
-        lowercase : bool, default True
-            Before "word" and "char".
+        lowercase : bool
+            Take all letters as small ones; not before an analyzer of your own. By default True, for a tagger
+            False.
         min_frequency : int, default 1
             Tokens that come less often in training count as unknown.
         max_vocabulary : int, optional
@@ -48,6 +49,10 @@ _PARTS = {
             Numbers for a token.
         max_length : int, optional
             Longer sequences are cut.
+        token_features : "spelling", callable or None
+            Embeddings that are added to a token's own: for its small letters, its end, its beginning and its
+            shape, or what a function from a token to a sequence of hashable features gives, the same number
+            for each token. By default None, for a tagger "spelling".
     """,
     "training": """
         learning_rate_init : float, default 0.003
@@ -87,14 +92,17 @@ _PARTS = {
             The same number gives the same bits on every machine.
     """,
     "attributes": """
-        model_ : gru_rs.Model
-            The network.
         vocabulary_ : dict of token to int
             For token sequences; 0 is the unknown token.
         scale_ : pair of ndarray (n_features,), or None
             Mean and standard deviation of numeric features.
         n_features_in_ : int
             For numeric sequences; of an array ``(n, T)`` its steps.
+        {fitted}
+    """,
+    "fitted": """
+        model_ : gru_rs.Model
+            The network.
         n_iter_ : int
             Epochs.
         loss_curve_ : list of float

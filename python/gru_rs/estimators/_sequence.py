@@ -17,7 +17,7 @@ from gru_rs._checks import as_choice, as_size
 
 from ._network import NetworkEstimator
 from ._reading import as_list, as_numeric, as_tokens, is_text, is_tokens
-from ._sequences import Numeric, Token, Tokens, encode, vocabulary_of
+from ._sequences import UNKNOWN, Numeric, Token, Tokens, encode, spelling, vocabulary_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,6 +40,7 @@ class SequenceEstimator(NetworkEstimator):
     max_vocabulary: int | None = None
     embedding_size: int = 64
     max_length: int | None = None
+    token_features: str | Callable[[Any], Sequence[Token]] | None = None
 
     def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> Any:
         """The targets as training takes them; `first` when they say what there is to predict."""
@@ -54,6 +55,8 @@ class SequenceEstimator(NetworkEstimator):
                 as_size(name, getattr(self, name))
         if not callable(self.analyzer):
             as_choice("analyzer", self.analyzer, ("word", "char"))
+        if self.token_features is not None and not callable(self.token_features):
+            as_choice("token_features", self.token_features, ("spelling",))
 
     def _analyze(self) -> Callable[[str], Sequence[Token]]:
         if callable(self.analyzer):
@@ -84,12 +87,41 @@ class SequenceEstimator(NetworkEstimator):
             msg = "lengths: expected None for token sequences, which have their own"
             raise ValueError(msg)
         sequences = as_tokens(given, self._analyze())
+        if self.lowercase and not is_text(given):
+            sequences = [
+                [token.lower() if isinstance(token, str) else token for token in row] for row in sequences
+            ]
         if not sequences:
             msg = "X: expected at least one sequence, got none"
             raise ValueError(msg)
+        features = self._features_of(sequences)
+        if features is not None:
+            sequences = [[feature for token in row for feature in features(token)] for row in sequences]
         if first:
             self.vocabulary_ = vocabulary_of(sequences, self.min_frequency, self.max_vocabulary)
-        return encode(sequences, self.vocabulary_, self.max_length)
+        return encode(sequences, self.vocabulary_, self.max_length, self._per_step)
+
+    def _features_of(self, sequences: list[Sequence[Token]]) -> Callable[[Any], Sequence[Token]] | None:
+        """The function that gives a token's features, if there is one; how many they are is noted."""
+        example = next((token for row in sequences for token in row), None)
+        features = self.token_features
+        if features == "spelling":
+            features = spelling if isinstance(example, str) else None
+        if not callable(features):
+            self._per_step = 1
+            return None
+        per_step = 1 if example is None else len(features(example))
+
+        def counted(token: Any) -> Sequence[Token]:
+            found = features(token)
+            if len(found) != per_step:
+                expected = f"{per_step} features of each token"
+                msg = f"token_features: expected {expected}, got {len(found)} of {token!r}"
+                raise ValueError(msg)
+            return found
+
+        self._per_step = per_step
+        return counted
 
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, lengths: Any, *, first: bool, epochs: int, stop: bool
@@ -105,6 +137,10 @@ class SequenceEstimator(NetworkEstimator):
             weights = checked.astype(as_float_dtype(self.dtype))
         if first and isinstance(sequences, Tokens):
             self._begin(self.embedding_size, len(self.vocabulary_) + 1)
+            # What is unknown says nothing until training says otherwise.
+            flat = self.model_.flat.copy()
+            flat[UNKNOWN * self.embedding_size : (UNKNOWN + 1) * self.embedding_size] = 0
+            self.model_.set_flat(flat)
         elif first:
             self._begin(sequences.features, None)  # type: ignore[union-attr]
         self._train(sequences, targets, weights, epochs=epochs, stop=stop)

@@ -77,7 +77,7 @@ class Numeric:
 
 
 class Tokens:
-    """Sequences of token numbers, one behind the other."""
+    """Sequences of token numbers, one behind the other, ``(steps, k)``: k for each step."""
 
     def __init__(self, flat: Array, lengths: Array) -> None:
         self.flat, self.lengths = flat, lengths
@@ -86,7 +86,8 @@ class Tokens:
     def batch(self, rows: Array) -> tuple[Array, Array]:
         """Some rows side by side, padded with the unknown token, and their lengths."""
         lengths = self.lengths[rows]
-        batch = np.full((len(rows), int(lengths.max(initial=0))), UNKNOWN, np.uint32)
+        shape = (len(rows), int(lengths.max(initial=0)), self.flat.shape[1])
+        batch = np.full(shape, UNKNOWN, np.uint32)
         for row, (start, length) in enumerate(zip(self._starts[rows], lengths, strict=True)):
             batch[row, :length] = self.flat[start : start + length]
         return batch, lengths
@@ -108,16 +109,31 @@ def vocabulary_of(
 
 
 def encode(
-    sequences: Iterable[Sequence[Token]], vocabulary: dict[Token, int], max_length: int | None
+    sequences: Iterable[Sequence[Token]], vocabulary: dict[Token, int], max_length: int | None, per_step: int
 ) -> Tokens:
-    """The tokens' numbers."""
-    numbers, lengths = [], []
-    for sequence in sequences:
-        row = [vocabulary.get(token, UNKNOWN) for token in sequence[:max_length]]
-        numbers.append(np.asarray(row, np.uint32))
-        lengths.append(len(row))
-    flat = np.concatenate(numbers) if numbers else np.empty(0, np.uint32)
-    return Tokens(flat, np.asarray(lengths, np.intp))
+    """The tokens' numbers, of which each step has `per_step` in its sequence."""
+    most = None if max_length is None else max_length * per_step
+    rows = [[vocabulary.get(token, UNKNOWN) for token in sequence[:most]] for sequence in sequences]
+    lengths = np.array([len(row) // per_step for row in rows], np.intp)
+    count = sum(map(len, rows))
+    flat = np.fromiter((number for row in rows for number in row), np.uint32, count)
+    return Tokens(flat.reshape(-1, per_step), lengths)
+
+
+def spelling(token: str) -> tuple[Token, ...]:
+    """What can be told of a word that was never seen: in small letters, its end, its beginning, its shape.
+
+    Examples
+    --------
+    >>> spelling("Bob's")
+    ("Bob's", ('small', "bob's"), ('end', "b's"), ('begin', 'bob'), ('shape', "Xx'x"))
+    """
+    small = token.lower()
+    shape = ""
+    for letter in token:
+        kind = "X" if letter.isupper() else "x" if letter.isalpha() else "0" if letter.isdigit() else letter
+        shape += "" if shape.endswith(kind) else kind
+    return token, ("small", small), ("end", small[-3:]), ("begin", small[:3]), ("shape", shape[:8])
 
 
 def batches(lengths: Array, size: int, rng: np.random.Generator | None) -> list[Array]:

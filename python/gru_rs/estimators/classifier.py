@@ -106,9 +106,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         return train, validation
 
     def _validation_score(self, sequences: Any, targets: Array, rows: Array, weights: Array | None) -> float:
-        labels = self._scores(sequences, rows).argmax(axis=1)
-        weight = None if weights is None else weights[rows]
-        return float(accuracy_score(targets[rows], labels, sample_weight=weight))
+        right = self._scores(sequences, rows).argmax(axis=1) == targets[rows]
+        return float(np.average(right, weights=None if weights is None else weights[rows]))
 
     def partial_fit(
         self,

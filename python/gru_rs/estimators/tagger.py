@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,9 @@ from ._reading import expect_rows
 from ._sequence import SequenceEstimator
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from typing_extensions import Self
 
-    from ._sequences import Array
+    from ._sequences import Array, Token
 
 
 class _Labels:
@@ -66,6 +65,8 @@ class SequenceTagger(SequenceEstimator):
     """
 
     crf: bool = True
+    lowercase: bool = False
+    token_features: str | Callable[[Any], Sequence[Token]] | None = "spelling"
 
     def _pooled(self) -> str:
         return "each"
@@ -114,7 +115,7 @@ class SequenceTagger(SequenceEstimator):
         rows: Array,
         weights: Array | None,  # noqa: ARG002
     ) -> float:
-        return _score(
+        return labels_score(
             [self.classes_[targets.of(rows[i : i + 1])] for i in range(len(rows))],
             [self.classes_[path] for path in self._paths(sequences, rows)],
         )
@@ -175,10 +176,10 @@ class SequenceTagger(SequenceEstimator):
         -------
         float
         """
-        return _score([np.asarray(labels) for labels in y], self.predict(X, lengths))
+        return labels_score([np.asarray(labels) for labels in y], self.predict(X, lengths))
 
 
-def _score(truth: Sequence[Array], predicted: Sequence[Array]) -> float:
+def labels_score(truth: Sequence[Array], predicted: Sequence[Array]) -> float:
     labels = {str(label) for row in truth for label in row}
     if not labels or not all(label == "O" or label[:2] in ("B-", "I-") for label in labels):
         right = sum(int((a == b).sum()) for a, b in zip(truth, predicted, strict=True))

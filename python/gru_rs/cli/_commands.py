@@ -1,0 +1,316 @@
+"""`gru-rs train | predict | evaluate | compare | info`.
+
+Results go to the standard output, as text or with ``--json`` as one JSON value; all else goes to the standard
+error. Exit codes: 0 done, 1 the data or the model cannot be used, 2 the command itself is wrong, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import gru_rs
+from gru_rs.estimators import (
+    Forecaster,
+    SequenceClassifier,
+    SequenceRegressor,
+    SequenceTagger,
+)
+from gru_rs.estimators import (
+    compare as compare_models,
+)
+
+from ._tables import Columns, Data, DataError, read, read_series
+
+app = typer.Typer(
+    help="GRU and LSTM sequence models from CSV, JSON Lines and CoNLL files.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+
+
+class Task(str, Enum):
+    """What is to be learnt."""
+
+    classify = "classify"
+    regress = "regress"
+    tag = "tag"
+    forecast = "forecast"
+
+
+class Cell(str, Enum):
+    """Kind of layer."""
+
+    gru = "gru"
+    lstm = "lstm"
+
+
+_KINDS: dict[str, Any] = {
+    "classify": SequenceClassifier,
+    "regress": SequenceRegressor,
+    "tag": SequenceTagger,
+    "forecast": Forecaster,
+}
+_METRIC = {"classify": "accuracy", "regress": "R²", "tag": "F1 or accuracy", "forecast": "RMSE"}
+
+File = Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl or .conll file.")]
+Model = Annotated[Path, typer.Argument(help="A model that train has written.")]
+TaskOption = Annotated[Task, typer.Option(help="What is to be learnt.")]
+Text = Annotated[str | None, typer.Option(help="The column of texts; in JSON also of lists.")]
+Label = Annotated[str, typer.Option(help="The column of labels or numbers.")]
+SequenceOption = Annotated[
+    str | None, typer.Option(help="The column that is the same for all steps of a sequence.")
+]
+Features = Annotated[str, typer.Option(help="Columns of numbers, with commas between them.")]
+Value = Annotated[str, typer.Option(help="The column of a series.")]
+Exog = Annotated[str, typer.Option(help="Columns known ahead, with commas between them.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON value instead of text.")]
+Option = Annotated[list[str], typer.Option("--set", help="A parameter of the estimator, as hidden_size=128.")]
+
+
+def run() -> None:
+    """The program: mistakes of users end with a sentence, not with a traceback."""
+    try:
+        app()
+    except (DataError, ValueError, TypeError, OSError, MemoryError) as error:
+        err.print(f"gru-rs: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _names(given: str) -> list[str]:
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def _options(given: list[str]) -> dict[str, Any]:
+    """`name=value`, the value as JSON or else as text."""
+    found = {}
+    for option in given:
+        name, equals, value = option.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--set: expected name=value, got {option!r}")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _show(values: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(values, default=_plain))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in values.items():
+        table.add_row(name, f"{value:.4g}" if isinstance(value, float) else str(value))
+    out.print(table)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
+
+
+def _make(task: str, cell: Cell, seed: int, options: list[str], **more: Any) -> Any:
+    try:
+        return _KINDS[task](**({"cell": cell.value, "random_state": seed} | more | _options(options)))
+    except TypeError as error:
+        raise typer.BadParameter(f"--set: {error}") from error
+
+
+@app.command()
+def train(
+    file: File,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes.")],
+    task: TaskOption = Task.classify,
+    text: Text = None,
+    label: Label = "label",
+    sequence: SequenceOption = None,
+    features: Features = "",
+    value: Value = "value",
+    exog: Exog = "",
+    cell: Annotated[Cell, typer.Option(help="Kind of layer.")] = Cell.gru,
+    epochs: Annotated[int, typer.Option(help="Most epochs.")] = 50,
+    early_stopping: Annotated[
+        bool, typer.Option(help="Hold a tenth out, and keep what is best on it.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bits.")] = 0,
+    option: Option = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Train a model and write it to one safetensors file."""
+    model = _make(task.value, cell, seed, option, max_iter=epochs, early_stopping=early_stopping)
+    model.verbose = not as_json and sys.stderr.isatty()
+    begin = time.perf_counter()
+    if task is Task.forecast:
+        series, beside = read_series(file, value, _names(exog))
+        model.fit(series, beside)
+        count = len(series)
+    else:
+        data = read(file, Columns(text, label, sequence, _names(features)), task=task.value, labelled=True)
+        model.fit(data.sequences, _targets(task.value, data))
+        count = len(data.sequences)
+    seconds = time.perf_counter() - begin
+    model.verbose = False
+    model.save(output)
+    shown = {
+        "model": str(output),
+        "trained on": count,
+        "epochs": model.n_iter_,
+        "loss": model.loss_curve_[-1],
+        "validation score": model.best_validation_score_,
+        "seconds": seconds,
+    }
+    _show(shown, as_json=as_json)
+
+
+def _targets(task: str, data: Data) -> Any:
+    return data.labels if task == "tag" else np.array(data.labels)
+
+
+def _task_of(model: Any) -> str:
+    return next(task for task, kind in _KINDS.items() if isinstance(model, kind))
+
+
+@app.command()
+def predict(
+    model: Model,
+    file: File,
+    text: Text = None,
+    sequence: SequenceOption = None,
+    features: Features = "",
+    value: Value = "value",
+    exog: Exog = "",
+    as_json: Json = False,
+) -> None:
+    """Print a prediction for each sequence, a line each; of a series its next values."""
+    loaded: Any = gru_rs.load(model)
+    task = _task_of(loaded)
+    if task == "forecast":
+        series, beside = read_series(file, value, _names(exog))
+        known = len(series) - (loaded.horizon if beside is not None else 0)
+        future = None if beside is None else beside[known:]
+        found = loaded.predict(future, y=series[:known], past_exog=None if beside is None else beside[:known])
+    else:
+        data = read(file, Columns(text, None, sequence, _names(features)), task=task, labelled=False)
+        found = loaded.predict(data.sequences)
+    if as_json:
+        print(json.dumps(list(found), default=_plain))
+        return
+    for one in found:
+        print(" ".join(map(str, one)) if np.ndim(one) else one)
+
+
+@app.command()
+def evaluate(
+    model: Model,
+    file: File,
+    text: Text = None,
+    label: Label = "label",
+    sequence: SequenceOption = None,
+    features: Features = "",
+    value: Value = "value",
+    exog: Exog = "",
+    start: Annotated[int | None, typer.Option(help="Values known to the first forecast.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a model on a file with labels; a series by forecasts from one origin after the other."""
+    loaded: Any = gru_rs.load(model)
+    task = _task_of(loaded)
+    if task == "forecast":
+        series, beside = read_series(file, value, _names(exog))
+        tested = loaded.backtest(series, beside, start=len(series) // 2 if start is None else start)
+        shown = {"RMSE": tested.rmse, "MAE": tested.mae, "naive RMSE": tested.naive_rmse}
+        _show(shown | {"forecasts": len(tested.origins)}, as_json=as_json)
+        return
+    data = read(file, Columns(text, label, sequence, _names(features)), task=task, labelled=True)
+    targets = _targets(task, data)
+    if task == "classify":
+        targets = _as_classes(file, loaded, data)
+    score = loaded.score(data.sequences, targets)
+    _show({_METRIC[task]: float(score), "sequences": len(data.sequences)}, as_json=as_json)
+
+
+def _as_classes(file: Path, model: Any, data: Data) -> Any:
+    """Labels of a file, of which the model must know each."""
+    known = set(model.classes_.tolist())
+    for line, one in zip(data.lines, data.labels or [], strict=True):
+        if one not in known:
+            names = sorted(known, key=str)
+            msg = f"{file}, line {line}: expected one of the model's labels {names}, got {one!r}"
+            raise DataError(msg)
+    return np.array(data.labels)
+
+
+@app.command()
+def compare(
+    file: File,
+    task: TaskOption = Task.classify,
+    text: Text = None,
+    label: Label = "label",
+    sequence: SequenceOption = None,
+    features: Features = "",
+    value: Value = "value",
+    exog: Exog = "",
+    folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of folds and networks.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Where a picture goes; needs matplotlib.")] = None,
+    option: Option = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Cross-validate simple baselines, a GRU and an LSTM, and say which is worth it."""
+    X: Any
+    if task is Task.forecast:
+        X, y = read_series(file, value, _names(exog))
+    else:
+        data = read(file, Columns(text, label, sequence, _names(features)), task=task.value, labelled=True)
+        X, y = data.sequences, _targets(task.value, data)
+    result = compare_models(task.value, X, y, folds=folds, random_state=seed, options=_options(option))
+    if plot is not None:
+        result.plot(plot)
+    if as_json:
+        print(json.dumps(result.to_dict()))
+    else:
+        out.print(result)
+
+
+@app.command()
+def info(
+    model: Annotated[Path | None, typer.Argument(help="A model; without one, the installation.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a model is, or how gru-rs is installed."""
+    if model is None:
+        config = gru_rs.show_config(mode="dicts")
+        _show(dict(config or {}), as_json=as_json)
+        return
+    loaded: Any = gru_rs.load(model)
+    changed = {
+        name: value
+        for name, value in loaded.get_params().items()
+        if value != getattr(type(loaded), name, None)
+    }
+    shown: dict[str, Any] = {
+        "estimator": type(loaded).__name__,
+        "network": repr(loaded.model_),
+        "parameters": int(loaded.model_.flat.size),
+        "bytes": model.stat().st_size,
+        "epochs": loaded.n_iter_,
+        "set": changed,
+    }
+    if hasattr(loaded, "classes_"):
+        shown["classes"] = loaded.classes_.tolist()
+    if hasattr(loaded, "vocabulary_"):
+        shown["vocabulary"] = len(loaded.vocabulary_)
+    _show(shown, as_json=as_json)

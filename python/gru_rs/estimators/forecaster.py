@@ -1,0 +1,389 @@
+"""Forecaster: a series' next values from its last ones, with columns known ahead and with quantiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from gru_rs._arrays import as_float_dtype
+from gru_rs._checks import as_choice, as_flag, as_int, as_size
+from gru_rs._losses import AbsoluteError, Loss, QuantileError, SquaredError
+
+from ._doc import document
+from ._network import NetworkEstimator
+from ._sequences import Numeric
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ._sequences import Array
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Forecasts from one origin after the other.
+
+    Attributes
+    ----------
+    origins : ndarray of int, (n,)
+        How many values were known to each forecast.
+    forecasts : ndarray, (n, horizon) or (n, horizon, n_quantiles)
+    actual : ndarray, (n, horizon)
+        What came.
+    naive : ndarray, (n, horizon)
+        What was a season before; without a season the last value.
+    """
+
+    origins: Array
+    forecasts: Array
+    actual: Array
+    naive: Array
+
+    @property
+    def _middle(self) -> Array:
+        return (
+            self.forecasts[..., self.forecasts.shape[-1] // 2] if self.forecasts.ndim == 3 else self.forecasts
+        )
+
+    @property
+    def rmse(self) -> float:
+        """Root of the mean square error of the forecasts, of their middle quantile if there are several."""
+        return float(np.sqrt(np.mean((self._middle - self.actual) ** 2)))
+
+    @property
+    def mae(self) -> float:
+        """Their mean absolute error."""
+        return float(np.mean(np.abs(self._middle - self.actual)))
+
+    @property
+    def naive_rmse(self) -> float:
+        """The same of what was a season before."""
+        return float(np.sqrt(np.mean((self.naive - self.actual) ** 2)))
+
+    @property
+    def coverage(self) -> float:
+        """Share of what came that lies between the lowest and the highest quantile; NaN without quantiles."""
+        if self.forecasts.ndim < 3:
+            return float("nan")
+        inside = (self.forecasts[..., 0] <= self.actual) & (self.actual <= self.forecasts[..., -1])
+        return float(inside.mean())
+
+
+@document
+@dataclass(kw_only=True, eq=False, repr=False)
+class Forecaster(NetworkEstimator):
+    """The next values of a series, by a GRU or LSTM over its last ones.
+
+    Parameters
+    ----------
+    horizon : int, default 1
+        Values ahead, all forecast at once.
+    window : int, default 48
+        Values that the network reads.
+    season : int, optional
+        Values of a season, such as 24 for hours of a day: what is learnt is the difference from a season
+        before.
+    scale : bool, default True
+        Learn values and columns with mean 0 and variance 1, measured in training.
+    loss : {"squared", "absolute"}, default "squared"
+        Without quantiles.
+    quantiles : sequence of float, optional
+        Levels of (0, 1), rising; a forecast has a column for each.
+    {network}
+    {training}
+
+    Attributes
+    ----------
+    {fitted}
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gru_rs import Forecaster
+    >>> wave = np.sin(np.arange(400) / 5)
+    >>> forecaster = Forecaster(horizon=3, window=20, hidden_size=16, max_iter=30, random_state=1)
+    >>> forecaster = forecaster.fit(wave[:300])
+    >>> forecaster.predict().shape
+    (3,)
+    >>> forecaster.backtest(wave, start=300).rmse < 0.1
+    True
+    """
+
+    horizon: int = 1
+    window: int = 48
+    season: int | None = None
+    scale: bool = True
+    loss: str = "squared"
+    quantiles: Sequence[float] | None = None
+
+    def _check(self) -> None:
+        super()._check()
+        as_size("horizon", self.horizon)
+        as_size("window", self.window)
+        if self.season is not None:
+            as_size("season", self.season)
+        as_flag("scale", self.scale)
+        as_choice("loss", self.loss, ("squared", "absolute"))
+        if self.quantiles is not None:
+            QuantileError(self.quantiles)
+            if list(self.quantiles) != sorted(set(self.quantiles)):
+                msg = f"quantiles: expected rising levels, got {list(self.quantiles)}"
+                raise ValueError(msg)
+
+    def _levels(self) -> int:
+        return 1 if self.quantiles is None else len(self.quantiles)
+
+    def _outputs(self) -> int:
+        return self.horizon * self._levels()
+
+    def _loss(self, targets: Array) -> Loss:  # noqa: ARG002
+        if self.quantiles is not None:
+            return QuantileError(self.quantiles)
+        return SquaredError() if self.loss == "squared" else AbsoluteError()
+
+    def _split(self, targets: Array, count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
+        """The last windows are held out: the future is not to be learnt from."""
+        held = max(1, round(count * self.validation_fraction))
+        return np.arange(count - held), np.arange(count - held, count)
+
+    def _validation_score(
+        self,
+        sequences: Any,
+        targets: Array,
+        rows: Array,
+        weights: Array | None,  # noqa: ARG002
+    ) -> float:
+        losses = [
+            self.model_.loss(x, targets[part], loss=self._loss(targets), lengths=lengths) * len(part)
+            for part in np.array_split(rows, -(-len(rows) // 256))
+            for x, lengths in [sequences.batch(part)]
+        ]
+        return -sum(losses) / len(rows)
+
+    # From a series to windows
+
+    def _season_before(self, ahead: int) -> int:
+        """How far back the same time of a season lies that is known when forecasting so far ahead."""
+        if self.season is None:
+            return ahead
+        return self.season * -(-ahead // self.season)
+
+    def _base(self, values: Array, origins: Array) -> Array:
+        """What forecasts begin with, ``(origins, horizon)``: a season before, else the last value."""
+        ahead = np.arange(1, self.horizon + 1)
+        back = np.array([self._season_before(int(step)) for step in ahead])
+        found: Array = values[origins[:, np.newaxis] - 1 + ahead - back]
+        return found
+
+    def _features(self, values: Array, exog: Array) -> Array:
+        """What the network reads at each time, ``(n, F)``: the value, how it differs from a season before,
+        and the columns up to the horizon. Times without all of it are left out at the beginning.
+        """
+        lag = self.season or 1
+        columns = [values[lag:, np.newaxis], (values[lag:] - values[:-lag])[:, np.newaxis]]
+        if exog.shape[1]:
+            ahead = np.lib.stride_tricks.sliding_window_view(exog, self.horizon, axis=0)
+            known = ahead[1:].reshape(len(ahead) - 1, -1)
+            columns.append(known[lag:])
+            columns = [column[: len(known) - lag] for column in columns]
+        return np.concatenate(columns, axis=1)
+
+    def _windows(self, features: Array) -> Numeric:
+        """A window for each origin; the first origin is the window's length and a season."""
+        view = np.lib.stride_tricks.sliding_window_view(features, self.window, axis=0).transpose(0, 2, 1)
+        lengths = np.full(len(view), self.window, np.intp)
+        found = Numeric(view, lengths, features.shape[1], as_float_dtype(self.dtype))
+        if self.scale_ is not None:
+            found.scale(*self.scale_)
+        return found
+
+    def _first_origin(self) -> int:
+        return max(self.window + (self.season or 1), self._season_before(self.horizon))
+
+    def fit(self, y: Any, exog: Any = None) -> Self:
+        """Train on a series.
+
+        Parameters
+        ----------
+        y : array_like, (n,)
+            Values at equal distances of time, the oldest first.
+        exog : array_like, (n, k), optional
+            Columns that are known up to the horizon ahead, such as the day of the week or a set price.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter or an argument that cannot be used; a series too short for one window and its target.
+        """
+        self._check()
+        values, columns = _as_series("y", y), _as_columns(exog, y)
+        least = self._first_origin() + self.horizon
+        if len(values) < least:
+            parts = "the window, the season and the horizon"
+            msg = f"y: expected at least {least} values for {parts}, got {len(values)}"
+            raise ValueError(msg)
+        first = not (self.warm_start and hasattr(self, "model_"))
+        if first:
+            self.n_exog_ = columns.shape[1]
+        self._expect_columns("exog", columns)
+        # The windows that end before the last horizon have targets; columns reach as far.
+        origins = np.arange(self._first_origin(), len(values) - self.horizon + 1)
+        features = self._features(values, columns)[: origins[-1] - (self.season or 1)]
+        targets = np.lib.stride_tricks.sliding_window_view(values, self.horizon)[origins] - self._base(
+            values, origins
+        )
+        if first:
+            self.scale_ = _moments(features) if self.scale else None
+            deviation = targets.std()
+            self.target_scale_ = float(deviation) if self.scale and deviation > 0 else 1.0
+            self._begin(features.shape[1], None)
+        skipped = origins[0] - self.window - (self.season or 1)
+        windows = self._windows(features[skipped:])
+        scaled = (targets / self.target_scale_).astype(as_float_dtype(self.dtype))
+        keep = self._first_origin() + self.horizon
+        self.history_, self.history_exog_ = values[-keep:], columns[-keep:]
+        self._train(windows, scaled, None, epochs=self.max_iter, stop=True)
+        return self
+
+    def predict(self, exog: Any = None, *, y: Any = None, past_exog: Any = None) -> Array:
+        """The values after a series.
+
+        Parameters
+        ----------
+        exog : array_like, (horizon, k)
+            The columns of the times to come; needed if there were columns in training.
+        y : array_like, (n,), optional
+            The series to go on with; that of training when missing.
+        past_exog : array_like, (n, k), optional
+            Its columns.
+
+        Returns
+        -------
+        ndarray, (horizon,) or (horizon, n_quantiles)
+            Quantiles rise from column to column.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A series that is too short, or other columns than in training.
+        """
+        check_is_fitted(self, "model_")
+        values = self.history_ if y is None else _as_series("y", y)
+        past = self.history_exog_ if y is None else _as_columns(past_exog, y)
+        if y is not None:
+            self._expect_columns("past_exog", past)
+        future = _as_columns(exog, np.empty(self.horizon))
+        self._expect_columns("exog", future)
+        if len(values) < self._first_origin():
+            msg = f"y: expected at least {self._first_origin()} values, got {len(values)}"
+            raise ValueError(msg)
+        found: Array = self._forecast(values, np.concatenate([past, future]), np.array([len(values)]))[0]
+        return found
+
+    def _forecast(self, values: Array, exog: Array, origins: Array) -> Array:
+        """Forecasts from each origin; the columns reach a horizon further than the last one."""
+        padded = np.concatenate([values, np.full(max(len(exog) - len(values), 0), np.nan)])
+        features = self._features(padded, exog)
+        windows = self._windows(features)
+        rows = origins - self.window - (self.season or 1)
+        scores = np.concatenate(
+            [
+                self.model_.scores(x, lengths=lengths)
+                for part in np.array_split(rows, -(-len(rows) // 256))
+                for x, lengths in [windows.batch(part)]
+            ]
+        ).astype(np.float64)
+        scores = scores.reshape(len(origins), self.horizon, self._levels())
+        found = self._base(padded, origins)[..., np.newaxis] + np.sort(scores, axis=2) * self.target_scale_
+        return found if self.quantiles is not None else found[..., 0]
+
+    def backtest(
+        self, y: Any, exog: Any = None, *, start: int, step: int = 1, refit_every: int | None = None
+    ) -> Backtest:
+        """Forecast from one origin after the other, each time with what was known then.
+
+        Parameters
+        ----------
+        y : array_like, (n,)
+            A whole series: that of training with what came after it, or another.
+        exog : array_like, (n, k), optional
+            Its columns.
+        start : int
+            Values known to the first forecast.
+        step : int, default 1
+            From an origin to the next.
+        refit_every : int, optional
+            Train anew after so many origins, with all that is known by then; never when missing.
+
+        Returns
+        -------
+        Backtest
+
+        Raises
+        ------
+        ValueError, TypeError
+            A start that is too early, or too late for one forecast; other columns than in training.
+        """
+        check_is_fitted(self, "model_")
+        values, columns = _as_series("y", y), _as_columns(exog, y)
+        self._expect_columns("exog", columns)
+        last = len(values) - self.horizon
+        if not self._first_origin() <= as_int("start", start, "an integer") <= last:
+            msg = f"start: expected an integer from {self._first_origin()} to {last}, got {start}"
+            raise ValueError(msg)
+        origins = np.arange(start, last + 1, as_size("step", step))
+        every = len(origins) if refit_every is None else as_size("refit_every", refit_every)
+        forecasts = []
+        for begin in range(0, len(origins), every):
+            part, forecaster = origins[begin : begin + every], self
+            if refit_every is not None:
+                known = int(part[0])
+                forecaster = clone(self).fit(values[:known], columns[:known] if self.n_exog_ else None)
+            forecasts.append(forecaster._forecast(values, columns, part))
+        actual = np.lib.stride_tricks.sliding_window_view(values, self.horizon)[origins]
+        return Backtest(origins, np.concatenate(forecasts), actual, self._base(values, origins))
+
+    def _expect_columns(self, name: str, columns: Array) -> None:
+        if columns.shape[1] != self.n_exog_:
+            msg = f"{name}: expected {self.n_exog_} columns as in training, got {columns.shape[1]}"
+            raise ValueError(msg)
+
+
+def _as_series(name: str, given: Any) -> Array:
+    array = np.asarray(given)
+    if array.dtype.kind not in "fiub" or array.ndim != 1:
+        msg = f"{name}: expected numbers of shape (n,), got shape {array.shape} of dtype {array.dtype}"
+        raise ValueError(msg)
+    if not np.isfinite(array).all():
+        msg = f"{name}: expected finite numbers, got NaN or infinity"
+        raise ValueError(msg)
+    return array.astype(np.float64)
+
+
+def _as_columns(given: Any, beside: Any) -> Array:
+    """Columns, of which there may be none."""
+    if given is None:
+        return np.empty((len(beside), 0))
+    array = np.asarray(given)
+    array = array[:, np.newaxis] if array.ndim == 1 else array
+    if array.dtype.kind not in "fiub" or array.ndim != 2 or len(array) != len(beside):
+        shape = f"({len(beside)}, k)"
+        msg = f"exog: expected numbers of shape {shape}, got shape {array.shape} of dtype {array.dtype}"
+        raise ValueError(msg)
+    if not np.isfinite(array).all():
+        msg = "exog: expected finite numbers, got NaN or infinity"
+        raise ValueError(msg)
+    return array.astype(np.float64)
+
+
+def _moments(features: Array) -> tuple[Array, Array]:
+    return features.mean(axis=0), features.std(axis=0)

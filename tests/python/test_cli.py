@@ -1,0 +1,145 @@
+"""The command line as a shell sees it: files in, models, predictions and figures out, exit codes."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+FAST = ["--set", "hidden_size=8", "--epochs", "15", "--no-early-stopping"]
+
+
+def gru_rs(*arguments, code=0):
+    call = [sys.executable, "-c", "from gru_rs.cli import main; main()", *map(str, arguments)]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=240)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Files of each kind, and a model trained on each."""
+    folder = tmp_path_factory.mktemp("cli")
+    rows = ['"good, very good",5', '"a ""fine"" one",5', "bad,1", "very bad,1"] * 6
+    (folder / "reviews.csv").write_text("\n".join(["review,stars", *rows]) + "\n")
+    tagged = "Ann\tB-PER\nmet\tO\nBob\tB-PER\n\nthey\tO\nslept\tO\n\n" * 8
+    (folder / "people.conll").write_text(tagged)
+    rng = np.random.default_rng(0)
+    sums = rng.normal(size=(30, 4, 2))
+    lines = [json.dumps({"x": x.tolist(), "sum": x.sum()}) for x in sums]
+    (folder / "sums.jsonl").write_text("\n".join(lines))
+    steps = [f"{i},{a},{b},{int(x.sum() > 0)}" for i, x in enumerate(sums) for a, b in x]
+    (folder / "steps.csv").write_text("\n".join(["id,a,b,label", *steps]))
+    wave = np.sin(np.arange(150) / 4)
+    (folder / "wave.csv").write_text("\n".join(["value,day", *(f"{v},{i % 7}" for i, v in enumerate(wave))]))
+    text = ["--text", "review", "--label", "stars"]
+    gru_rs("train", folder / "reviews.csv", "-o", folder / "text", *text, *FAST)
+    gru_rs("train", folder / "people.conll", "-o", folder / "tag", "--task", "tag", *FAST)
+    regress = ["--task", "regress", "--text", "x", "--label", "sum"]
+    gru_rs("train", folder / "sums.jsonl", "-o", folder / "sum", *regress, *FAST)
+    long = ["--sequence", "id", "--features", "a,b"]
+    gru_rs("train", folder / "steps.csv", "-o", folder / "steps", *long, *FAST)
+    forecast = ["--task", "forecast", "--exog", "day", "--set", "window=12", "--set", "horizon=2"]
+    gru_rs("train", folder / "wave.csv", "-o", folder / "wave", *forecast, *FAST)
+    return folder
+
+
+def test_train_says_what_it_did(folder):
+    done = gru_rs(
+        "train",
+        folder / "reviews.csv",
+        "-o",
+        folder / "again",
+        "--text",
+        "review",
+        "--label",
+        "stars",
+        *FAST,
+        "--json",
+    )
+    found = json.loads(done)
+    assert found["trained on"] == 24
+    assert found["epochs"] == 15
+    assert (folder / "again").read_bytes() == (folder / "text").read_bytes()  # the same seed, the same bits
+
+
+def test_predict(folder):
+    found = gru_rs("predict", folder / "text", folder / "reviews.csv", "--text", "review").split()
+    assert found == ["5", "5", "1", "1"] * 6
+    tags = gru_rs("predict", folder / "tag", folder / "people.conll").splitlines()
+    assert tags[:2] == ["B-PER O B-PER", "O O"]
+    numbers = json.loads(gru_rs("predict", folder / "sum", folder / "sums.jsonl", "--text", "x", "--json"))
+    assert len(numbers) == 30
+    assert len(gru_rs("predict", folder / "wave", folder / "wave.csv", "--exog", "day").split()) == 2
+
+
+def test_evaluate(folder):
+    text = ["--text", "review", "--label", "stars", "--json"]
+    assert json.loads(gru_rs("evaluate", folder / "text", folder / "reviews.csv", *text))["accuracy"] == 1
+    tagged = json.loads(gru_rs("evaluate", folder / "tag", folder / "people.conll", "--json"))
+    assert tagged == {"F1 or accuracy": 1.0, "sequences": 16}
+    long = ["--sequence", "id", "--features", "a,b", "--json"]
+    assert json.loads(gru_rs("evaluate", folder / "steps", folder / "steps.csv", *long))["sequences"] == 30
+    wave = json.loads(gru_rs("evaluate", folder / "wave", folder / "wave.csv", "--exog", "day", "--json"))
+    assert wave["RMSE"] < wave["naive RMSE"]
+
+
+def test_compare(folder):
+    text = ["--text", "review", "--label", "stars", "--folds", "3"]
+    options = ["--set", "hidden_size=8", "--set", "max_iter=5"]
+    found = json.loads(gru_rs("compare", folder / "reviews.csv", *text, *options, "--json"))
+    assert [entry["kind"] for entry in found["entries"]] == ["baseline", "baseline", "gru", "lstm"]
+    shown = gru_rs("compare", folder / "reviews.csv", *text, *options)
+    assert "logistic regression" in shown
+    assert "parameters" in shown
+
+
+def test_info(folder):
+    found = json.loads(gru_rs("info", folder / "tag", "--json"))
+    assert found["estimator"] == "SequenceTagger"
+    assert found["classes"] == ["B-PER", "O"]
+    assert "version" in gru_rs("info")
+
+
+def test_mistakes_name_file_and_line(folder):
+    text = ["--text", "review", "--label", "stars"]
+
+    def wrong(name, content, *arguments, code=1):
+        (folder / name).write_text(content)
+        return gru_rs("train", folder / name, "-o", folder / "never", *arguments, code=code).replace("\n", "")
+
+    assert "few.csv, line 3: expected 2 fields" in wrong("few.csv", "review,stars\na,1\nb\n", *text)
+    assert "no.csv, line 2: expected a column 'stars', got ['review']" in wrong(
+        "no.csv", "review\na\n", *text
+    )
+    assert "bad.jsonl, line 2: expected JSON" in wrong(
+        "bad.jsonl", '{"review": "a", "stars": 1}\n{"re', *text
+    )
+    assert "list.jsonl, line 1: expected an object" in wrong("list.jsonl", "[1]\n", *text)
+    assert "one.conll, line 2: expected a token and a label" in wrong(
+        "one.conll", "a B\nb\n", "--task", "tag"
+    )
+    assert "empty.csv: expected at least one" in wrong("empty.csv", "review,stars\n", *text)
+    assert "word.csv, line 2: expected a number in column 'stars'" in wrong(
+        "word.csv", "review,stars\na,many\n", *text, "--task", "regress"
+    )
+    assert "some.xls: expected a file that ends with" in wrong("some.xls", "", *text)
+    (folder / "latin.csv").write_bytes(b"review,stars\nf\xfcr,1\n")
+    assert "expected text in UTF-8" in gru_rs(
+        "train", folder / "latin.csv", "-o", folder / "never", *text, code=1
+    )
+    assert "none.csv" in gru_rs("train", folder / "none.csv", "-o", folder / "never", *text, code=1)
+    assert "hidden_size: expected a positive" in wrong(
+        "a.csv", "review,stars\na,1\n", *text, "--set", "hidden_size=0"
+    )
+    wrong("a.csv", "review,stars\na,1\n", *text, "--set", "hidden_size", code=2)
+    wrong("a.csv", "review,stars\na,1\n", *text, "--set", "colour=1", code=2)
+    wrong("a.csv", "review,stars\na,1\n", *text, "--cell", "rnn", code=2)
+    (folder / "broken").write_bytes((folder / "text").read_bytes()[:99])
+    assert "expected a whole safetensors file" in gru_rs("info", folder / "broken", code=1).replace("\n", "")
+    (folder / "new.csv").write_text("review,stars\nfine,7\n")
+    told = gru_rs("evaluate", folder / "text", folder / "new.csv", *text, code=1).replace("\n", "")
+    assert "new.csv, line 2: expected one of the model's labels ['1', '5'], got '7'" in told
+    assert not (folder / "never").exists()
