@@ -107,7 +107,7 @@ examples: $(EXAMPLES_READY) ## run the examples, briefly
 
 # Peers ------------------------------------------------------------------------------------------------------
 
-.PHONY: golden golden-check bench bench-peers
+.PHONY: golden golden-check bench bench-peers bench-models
 golden: $(PEERS_READY) ## write the golden vectors anew from PyTorch, Keras and ONNX Runtime
 	$(PEERS)/bin/python tests/golden/generate.py
 	$(PEERS)/bin/python tests/golden/training.py
@@ -119,6 +119,10 @@ bench: ## benchmarks of kernels, layers and steps (criterion)
 bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside its peers (25 minutes), into benches/record and docs/benchmarks.md
 	$(PEERS)/bin/python -m pip install --quiet jax openvino matplotlib
 	PYTHONPATH=python $(PEERS)/bin/python benches/peers.py --record benches/record --docs docs
+
+bench-models: $(DEVELOPED) $(PEERS_READY) ## time the training of models beside PyTorch (10 minutes), into benches/record
+	$(PEERS)/bin/python -m pip install --quiet scikit-learn safetensors
+	PYTHONPATH=python $(PEERS)/bin/python benches/models.py --record benches/record
 
 # No --clear: GRU_RS_PEERS may name an environment that holds more than ours. pip finishes what was begun.
 $(PEERS_READY):
