@@ -128,6 +128,17 @@ def test_tagger(crf):
     assert small(SequenceTagger, crf=crf).fit(X, steps).score(X, steps) > 0.9
 
 
+def test_a_tagger_labels_what_training_cuts():
+    tagger = small(SequenceTagger, max_length=2).fit(SENTENCES, TAGS)
+    assert [len(path) for path in tagger.predict(SENTENCES[:3])] == [3, 2, 3]
+    assert 0 <= tagger.score(SENTENCES, TAGS) <= 1
+    X, _ = ragged()
+    steps = [np.where(sequence[:, 0] > 0, "up", "down") for sequence in X]
+    assert [len(path) for path in small(SequenceTagger, max_length=2).fit(X, steps).predict(X)] == [
+        *map(len, X)
+    ]
+
+
 def test_features_of_tokens():
     """A name that was never seen is known by its capital, and by its end."""
     unseen = [["Eve", "met", "Dan"], ["Dan", "slept"]]
@@ -463,6 +474,8 @@ MISTAKES = [
     ),
     (lambda: SequenceClassifier(min_frequency=0).fit(["a"], [0]), "min_frequency: expected"),
     (lambda: SequenceClassifier(label_smoothing=1.0).fit(X3, Y3), "label_smoothing: expected"),
+    (lambda: SequenceClassifier().fit([], []), "X: expected at least one sequence, got none"),
+    (lambda: SequenceClassifier().fit(X3, Y3).predict([]), "X: expected at least one sequence, got none"),
     (lambda: SequenceClassifier().fit(X3, Y3[:2]), "y: expected 3 values"),
     (lambda: SequenceClassifier().fit([[1.0], [float("nan")]], [0, 1]), "NaN"),
     (lambda: SequenceClassifier().fit([np.ones((2, 2)), np.ones((2, 3))], [0, 1]), "row 1, got shape"),

@@ -81,6 +81,9 @@ def _as_sequence(row: int, sequence: Any) -> Sequence[Token]:
 
 def as_numeric(estimator: Any, given: Any, lengths: Any, dtype: np.dtype[Any], *, reset: bool) -> Numeric:
     """Sequences of numbers; `reset` when they say how many features there are."""
+    if isinstance(given, list) and not given:
+        msg = "X: expected at least one sequence, got none"
+        raise ValueError(msg)
     if isinstance(given, list) and not _is_table(given):
         return _ragged(estimator, given, lengths, dtype, reset=reset)
     array = check_array(

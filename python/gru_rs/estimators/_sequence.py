@@ -65,24 +65,24 @@ class SequenceEstimator(NetworkEstimator):
         analyze: Callable[[str], Sequence[Token]] = vectorizer.build_analyzer()
         return analyze
 
-    def _read(self, X: Any, lengths: Any, *, first: bool) -> Numeric | Tokens:
-        """The sequences; `first` when they say what the vocabulary or the scale is."""
+    def _read(self, X: Any, lengths: Any, *, first: bool, most: int | None) -> Numeric | Tokens:
+        """The sequences, of at most `most` steps; `first` when they say what vocabulary or scale are."""
         given = as_list(X)
         if first:
             wanted = self.tokens if self.tokens is not None else is_text(given) or is_tokens(given)
             self._reads_tokens = bool(wanted)
         if self._reads_tokens:
-            return self._read_tokens(given, lengths, first=first)
+            return self._read_tokens(given, lengths, first=first, most=most)
         found = as_numeric(self, given, lengths, as_float_dtype(self.dtype), reset=first)
-        if self.max_length is not None:
-            found.lengths = np.minimum(found.lengths, self.max_length)
+        if most is not None:
+            found.lengths = np.minimum(found.lengths, most)
         if first:
             self.scale_ = found.moments() if self.scale else None
         if self.scale_ is not None:
             found.scale(*self.scale_)
         return found
 
-    def _read_tokens(self, given: Any, lengths: Any, *, first: bool) -> Tokens:
+    def _read_tokens(self, given: Any, lengths: Any, *, first: bool, most: int | None) -> Tokens:
         if lengths is not None:
             msg = "lengths: expected None for token sequences, which have their own"
             raise ValueError(msg)
@@ -99,7 +99,7 @@ class SequenceEstimator(NetworkEstimator):
             sequences = [[feature for token in row for feature in features(token)] for row in sequences]
         if first:
             self.vocabulary_ = vocabulary_of(sequences, self.min_frequency, self.max_vocabulary)
-        return encode(sequences, self.vocabulary_, self.max_length, self._per_step)
+        return encode(sequences, self.vocabulary_, most, self._per_step)
 
     def _features_of(self, sequences: list[Sequence[Token]]) -> Callable[[Any], Sequence[Token]] | None:
         """The function that gives a token's features, if there is one; how many they are is noted."""
@@ -128,7 +128,7 @@ class SequenceEstimator(NetworkEstimator):
     ) -> Self:
         """Training from the beginning, or on from where it was."""
         self._check()
-        sequences = self._read(X, lengths, first=first)
+        sequences = self._read(X, lengths, first=first, most=self.max_length)
         targets = self._read_targets(y, sequences.lengths, first=first)
         weights = None
         if sample_weight is not None:
@@ -175,7 +175,7 @@ class SequenceEstimator(NetworkEstimator):
 
     def _read_fitted(self, X: Any, lengths: Any) -> Numeric | Tokens:
         check_is_fitted(self, "model_")
-        return self._read(X, lengths, first=False)
+        return self._read(X, lengths, first=False, most=self.max_length)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._losses import CrossEntropy
 
@@ -93,6 +94,11 @@ class SequenceTagger(SequenceEstimator):
             raise ValueError(msg)
         return _Labels(places.astype(np.uint32), lengths)
 
+    def _read_fitted(self, X: Any, lengths: Any) -> Any:
+        # Training may be cut, but each step gets its label.
+        check_is_fitted(self, "model_")
+        return self._read(X, lengths, first=False, most=None)
+
     def _outputs(self) -> int:
         return len(self.classes_)
 
@@ -154,7 +160,7 @@ class SequenceTagger(SequenceEstimator):
         Returns
         -------
         list of ndarray, (T_i,) each
-            At most ``max_length`` labels.
+            For each step, also beyond ``max_length``.
 
         Raises
         ------
