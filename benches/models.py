@@ -43,7 +43,7 @@ def sequences(net: str, count: int):
     return Numeric(values, lengths, 26, np.dtype(np.float32)), rng.integers(0, 10, count)
 
 
-def ours(net: str, hidden: int, classes: int):
+def ours(net: str, hidden: int, classes: int, cell: str = "gru"):
     """An epoch of gru_rs, by the estimators' own loop."""
     import gru_rs
     from gru_rs.estimators._training import Examples, Plan, Progress, Rates, Trainer
@@ -54,6 +54,7 @@ def ours(net: str, hidden: int, classes: int):
         hidden,
         classes,
         vocabulary_size=options.get("vocabulary"),
+        cell=cell,
         bidirectional=True,
         pooling=options["pooling"],
         seed=0,
@@ -114,7 +115,7 @@ def torchs(net: str, hidden: int, classes: int):
             torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimizer.step()
 
-    return run, module
+    return run
 
 
 def measure(net: str, hidden: int, threads: int, count: int) -> dict[str, float]:
@@ -126,10 +127,15 @@ def measure(net: str, hidden: int, threads: int, count: int) -> dict[str, float]
     torch.set_num_threads(threads)
     data, targets = sequences(net, count)
     classes = int(targets.max()) + 1
-    (mine, trainer), (theirs, _) = ours(net, hidden, classes), torchs(net, hidden, classes)
-    seconds = {"gru_rs": [], "pytorch": []}
+    mine, trainer = ours(net, hidden, classes)
+    runs = {
+        "gru_rs": mine,
+        "pytorch": torchs(net, hidden, classes),
+        "lstm": ours(net, hidden, classes, "lstm")[0],
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(ROUNDS):
-        for name, run in (("gru_rs", mine), ("pytorch", theirs)):
+        for name, run in runs.items():
             begin = time.perf_counter()
             run(data, targets)
             seconds[name].append(time.perf_counter() - begin)
@@ -194,13 +200,14 @@ def main() -> None:
         return
     count = 96 if given.quick else 2400
     lines = [
-        "| net | hidden | threads | gru_rs, s an epoch | PyTorch | × | Python's loop |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "| net | hidden | threads | gru_rs, s an epoch | PyTorch | × | own GRU / LSTM | Python's loop |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for net, hidden, threads in itertools.product(NETS, (32, 64, 256), (1, 2)):
         one = child(net, hidden, threads, count)
         seconds = f"{one['gru_rs']:.2f} | {one['pytorch']:.2f} | {one['pytorch'] / one['gru_rs']:.2f}"
-        lines.append(f"| {net} | {hidden} | {threads} | {seconds} | {one['loop']:.1%} |")
+        cells = one["gru_rs"] / one["lstm"]
+        lines.append(f"| {net} | {hidden} | {threads} | {seconds} | {cells:.2f} | {one['loop']:.1%} |")
         print(lines[-1], flush=True)
     if not given.quick:
         lines += ["", f"100,000 sequences of 100 steps: training adds {child('memory'):.0f} MB to the data."]
