@@ -215,6 +215,14 @@ def test_partial_fit_and_warm_start_go_on():
     assert warm.n_iter_ == 10
 
 
+def test_each_fit_keeps_its_own_best_weights():
+    X, sums = ragged()
+    warm = small(SequenceClassifier, warm_start=True, early_stopping=True, max_iter=5)
+    for _ in range(3):
+        warm.fit(X, sums > 0)
+        assert warm.best_validation_score_ == max(warm.validation_scores_[-5:])
+
+
 def test_weights_of_samples_and_classes():
     X, sums = ragged()
     y = sums > 0

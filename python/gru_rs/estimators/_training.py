@@ -143,6 +143,7 @@ class Trainer:
         """Some epochs. Whatever ends them, the best weights that validation has seen are kept."""
         best: Array | None = None
         waiting = 0
+        progress.best_score = None  # a score before was of other held-out rows
         try:
             for _ in range(plan.epochs):
                 epoch = len(progress.loss_curve)
