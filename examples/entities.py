@@ -4,7 +4,7 @@ tweets.
     python examples/entities.py            # GRU and LSTM, three seeds
     python examples/entities.py --quick    # what CI runs
 
-2,394 tweets (Ritter et al., 2011), 2,000 to train with; F1 counts whole entities. The parameters were chosen
+2,295 tweets (Ritter et al., 2011), 2,000 to train with; F1 counts whole entities. The parameters were chosen
 on the last 15 % of the training rows.
 """
 
