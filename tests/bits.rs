@@ -5,7 +5,8 @@
 //! A digest changes when the order of a sum or a constant of the numerics does. That breaks the promise
 //! to saved models and golden vectors: whoever means it writes the new ones here and says so in the changelog.
 
-use gru_rs::{Adam, Batch, Cell, Config, Dispatch, Isa, Memory, Reset, Rnn, Rule, Sgd, Training};
+use gru_rs::kernels::norm::{Scale, SumOfSquares};
+use gru_rs::{Adam, Batch, Cell, Config, Cosine, Dispatch, Isa, Memory, Reset, Rnn, Rule, Sgd, Training};
 
 /// For each cell f32, then f64.
 const DIGESTS: [(Cell, [u64; 2]); 3] = [
@@ -122,4 +123,32 @@ fn every_processor_gives_the_weights_written_here() {
     digest.add(&Rnn::<f32>::new(config.clone()).unwrap().flat());
     digest64.add(&Rnn::<f64>::new(config).unwrap().flat());
     assert_eq!([digest.0, digest64.0], [0x9b9e04c0af7540ca, 0x63b17b0ed78964f2]);
+}
+
+/// Squares added up, and the gradients made shorter, in sizes around the sums that go side by side.
+fn clipped<F: Dispatch>(isa: Isa) -> u64 {
+    let mut digest = Digest(0);
+    for len in [1, 15, 16, 17, 33, 1000] {
+        let mut gradients: Vec<F> = numbers(len, 40, 1.0);
+        digest.add(&[F::dispatch(isa, SumOfSquares(&gradients))]);
+        F::dispatch(isa, Scale(&mut gradients, F::from_f64(1.0 / 3.0)));
+        digest.add(&gradients);
+    }
+    digest.0
+}
+
+#[test]
+fn every_instruction_set_clips_to_the_bits_written_here() {
+    for isa in Isa::available() {
+        let got = [clipped::<f32>(isa), clipped::<f64>(isa)];
+        assert_eq!(got, [0x105f4700ce2fa20d, 0x5abd001628870fd1], "{}", isa.name());
+    }
+}
+
+#[test]
+fn every_processor_gives_the_rates_written_here() {
+    let mut digest = Digest(0);
+    let cosine = Cosine::new(0.1, 1000, 100, 0.01).unwrap();
+    digest.add(&(0..=1000).map(|step| cosine.rate(step)).collect::<Vec<f64>>());
+    assert_eq!(digest.0, 0xd6ba9b036409eb79);
 }

@@ -19,14 +19,14 @@ Shape: TypeAlias = tuple[int | str, ...]
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 
 
-def as_float_dtype(dtype: Any) -> np.dtype[Any]:
-    """float32 or float64 in this machine's byte order."""
+def as_float_dtype(dtype: Any, name: str = "dtype") -> np.dtype[Any]:
+    """float32 or float64 in this machine's byte order; `name` is the argument it came by."""
     try:
         found = np.dtype(dtype)
     except (TypeError, ValueError):
         found = None
     if found is None or dtype is None or found not in _FLOATS:
-        msg = f"dtype: expected float32 or float64, got {dtype!r}"
+        msg = f"{name}: expected float32 or float64, got {dtype!r}"
         raise TypeError(msg)
     native: np.dtype[Any] = found.newbyteorder("=")
     return native

@@ -30,7 +30,11 @@ class _Optimizer:
 
     @property
     def lr(self) -> float:
-        """Learning rate; it may be set between steps, as a schedule does."""
+        """Learning rate, a float of at least 0.
+
+        It may be set between steps, as a schedule does; what the optimizer remembers stays. What is no
+        finite number of at least 0 is a ValueError or TypeError, and the rate stays as it was.
+        """
         return self._lr
 
     @lr.setter
@@ -170,14 +174,14 @@ def _betas(value: Any) -> tuple[float, float]:
     return as_real("betas", value[0]), as_real("betas", value[1])
 
 
-def clip_grad_norm(gradients: Array, max_norm: float) -> float:
+def clip_grad_norm(gradients: Grads | Array, max_norm: float) -> float:
     """Shorten gradients in place if their Euclidean norm is larger (Pascanu et al., 2013), as PyTorch does.
 
     Parameters
     ----------
-    gradients : ndarray, (n,)
-        float32 or float64, writeable and C-contiguous: ``grads.flat``, or what `Model.loss_and_grad` gives.
-        If their norm is not finite they stay as they are.
+    gradients : Grads or ndarray, (n,)
+        Of the parameters: what ``tape.backward`` or `Model.loss_and_grad` gives, or any array of float32 or
+        float64 that is writeable and C-contiguous. If their norm is not finite they stay as they are.
     max_norm : float
         Largest norm, above 0.
 
@@ -200,9 +204,10 @@ def clip_grad_norm(gradients: Array, max_norm: float) -> float:
     >>> gradients.round(3).tolist()
     [0.6, 0.8]
     """
-    if not isinstance(gradients, np.ndarray):
-        kind = type(gradients).__name__
-        msg = f"gradients: expected an array, which is written in place, got {kind}"
+    flat = gradients.flat if isinstance(gradients, Grads) else gradients
+    if not isinstance(flat, np.ndarray):
+        kind = type(flat).__name__
+        msg = f"gradients: expected Grads or an array, which is written in place, got {kind}"
         raise TypeError(msg)
-    check_out("gradients", gradients, (gradients.size,), as_float_dtype(gradients.dtype).name)
-    return clip_by_norm(gradients, as_real("max_norm", max_norm))
+    check_out("gradients", flat, (flat.size,), as_float_dtype(flat.dtype, "gradients").name)
+    return clip_by_norm(flat, as_real("max_norm", max_norm))

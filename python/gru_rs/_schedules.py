@@ -41,7 +41,23 @@ class CosineSchedule:
         self._repr = f"CosineSchedule({lr}, {total_steps}, warmup_steps={warmup_steps}, min_lr={min_lr})"
 
     def __call__(self, step: int) -> float:
-        """The rate of a step, counted from 0."""
+        """The rate of a step.
+
+        Parameters
+        ----------
+        step : int
+            Counted from 0; from ``total_steps`` on it is ``min_lr``.
+
+        Returns
+        -------
+        float
+            Finite, at least 0; the same bits on every machine.
+
+        Raises
+        ------
+        ValueError, TypeError
+            No integer from 0.
+        """
         return self._core.rate(_steps("step", step))
 
     def __repr__(self) -> str:
@@ -50,6 +66,9 @@ class CosineSchedule:
 
 class PlateauSchedule:
     """A smaller rate whenever a loss has not become smaller for some epochs, as PyTorch's ReduceLROnPlateau.
+
+    What differs: a loss below 0 must become smaller to count, too, where PyTorch lets it become one part in
+    10,000 larger.
 
     Parameters
     ----------
@@ -81,7 +100,23 @@ class PlateauSchedule:
         self._repr = f"PlateauSchedule({lr}, factor={factor}, patience={patience}, min_lr={min_lr})"
 
     def step(self, loss: float) -> float:
-        """The rate from now on, after an epoch with this loss."""
+        """The rate from now on, after an epoch.
+
+        Parameters
+        ----------
+        loss : float
+            Of the epoch; NaN counts as no improvement.
+
+        Returns
+        -------
+        float
+            The rate, never above the one before.
+
+        Raises
+        ------
+        TypeError
+            No number.
+        """
         return self._core.end_of_epoch(as_real("loss", loss))
 
     def __repr__(self) -> str:

@@ -40,7 +40,8 @@ impl Cosine {
     }
 }
 
-/// A smaller rate whenever a loss has not become smaller for some epochs, as PyTorch's ReduceLROnPlateau.
+/// A smaller rate whenever a loss has not become smaller for some epochs, as PyTorch's ReduceLROnPlateau. What differs:
+/// a loss below 0 must become smaller to count, too, where PyTorch lets it become one part in 10,000 larger.
 ///
 /// ```
 /// let mut plateau = gru_rs::Plateau::new(0.1, 0.5, 1, 0.0)?;
@@ -58,8 +59,10 @@ pub struct Plateau {
 }
 
 impl Plateau {
-    /// How much smaller than the best a loss must be to count.
-    const SMALLER: f64 = 1e-4;
+    /// How much smaller than the best a loss must be to count, relative to it.
+    const THRESHOLD: f64 = 1e-4;
+    /// A rate that would become smaller by no more than this stays.
+    const LEAST_DECAY: f64 = 1e-8;
 
     /// From `first`, times `factor` after more than `patience` epochs without improvement, down to `least`.
     pub fn new(first: f64, factor: f64, patience: u64, least: f64) -> Result<Self> {
@@ -73,14 +76,17 @@ impl Plateau {
 
     /// The rate from now on, after an epoch with this loss.
     pub fn end_of_epoch(&mut self, loss: f64) -> f64 {
-        let better = self.best - Self::SMALLER * self.best.abs();
-        if self.best == f64::INFINITY && loss < self.best || loss < better {
+        if loss < self.best * (1.0 - Self::THRESHOLD.copysign(self.best)) {
             (self.best, self.waiting) = (loss, 0);
         } else {
             self.waiting += 1;
         }
         if self.waiting > self.patience {
-            (self.rate, self.waiting) = ((self.rate * self.factor).max(self.least), 0);
+            self.waiting = 0;
+            let lower = (self.rate * self.factor).max(self.least);
+            if self.rate - lower > Self::LEAST_DECAY {
+                self.rate = lower;
+            }
         }
         self.rate
     }

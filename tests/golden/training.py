@@ -8,6 +8,7 @@ Needs torch, but not gru_rs. Floats are written so that they read back with the 
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -29,22 +30,46 @@ OPTIMIZERS = {
     "AdamW decay": (torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.3}),
 }
 LOSSES = [5.0, 4.0, 4.0, 3.9999, 3.5, 3.6, 3.6, 3.6, 3.6, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+# A loss must lie below the best times this. For the best losses below, best - 1e-4 * best rounds to another
+# number.
+THRESHOLD = 1.0 - 1e-4
+PLATEAUS = {
+    "plateau": ({"lr": 0.1, "factor": 0.5, "patience": 2, "min_lr": 0.01}, LOSSES),
+    "plateau to its lowest rate": ({"lr": 0.1, "factor": 0.1, "patience": 0, "min_lr": 0.03}, LOSSES),
+    "plateau of a rate below the lowest": ({"lr": 0.1, "factor": 0.5, "patience": 0, "min_lr": 0.5}, LOSSES),
+    "plateau of steps too small to take": (
+        {"lr": 3e-8, "factor": 0.5, "patience": 0, "min_lr": 0.0},
+        LOSSES,
+    ),
+    "plateau on the threshold": (
+        {"lr": 0.1, "factor": 0.5, "patience": 0, "min_lr": 0.0},
+        [
+            loss
+            for best in (8.7, 6.7, 3.7)
+            for loss in (best, best * THRESHOLD, math.nextafter(best * THRESHOLD, 0.0))
+        ],
+    ),
+}
 
 
-def optimizer_case(name, dtype, max_norm):
-    """The weights after each step along given gradients, which are clipped first."""
+def optimizer_case(name, dtype, max_norm, scheduled=False):
+    """The weights after each step along given gradients, clipped first, while the rate falls if scheduled."""
     kind, options = OPTIMIZERS[name]
     draws = torch.Generator().manual_seed(SEED)
     first = torch.randn(SIZE, generator=draws, dtype=torch.float64)
     gradients = torch.randn(STEPS, SIZE, generator=draws, dtype=torch.float64)
     weights = torch.nn.Parameter(first.to(dtype).clone())
     optimizer = kind([weights], **options)
-    steps, norms = [], []
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=STEPS) if scheduled else None
+    steps, norms, rates = [], [], []
     for gradient in gradients.to(dtype):
+        rates.append(optimizer.param_groups[0]["lr"])
         weights.grad = gradient.clone()
         norms.append(float(torch.nn.utils.clip_grad_norm_([weights], max_norm)))
         optimizer.step()
         steps.append(weights.detach().double().tolist())
+        if schedule:
+            schedule.step()
     return {
         "optimizer": name.split()[0],
         "options": options,
@@ -54,38 +79,51 @@ def optimizer_case(name, dtype, max_norm):
         "gradients": gradients.to(dtype).double().tolist(),
         "norms": norms,
         "weights": steps,
-    }
+    } | ({"rates": rates} if scheduled else {})
+
+
+def fresh(lr):
+    """An optimizer to be scheduled."""
+    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
+
+
+def plateau_case(options, losses):
+    """The rate after each epoch."""
+    options = dict(options)
+    optimizer = fresh(options.pop("lr"))
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **options)
+    rates = []
+    for loss in losses:
+        plateau.step(loss)
+        rates.append(optimizer.param_groups[0]["lr"])
+    return rates
+
+
+def cosine_case(warmup_steps):
+    """The rate of each step: a straight rise to the highest, and the fall, which begins with it again."""
+    schedulers = torch.optim.lr_scheduler
+    optimizer = fresh(0.1)
+    cosine = schedulers.CosineAnnealingLR(optimizer, T_max=20 - warmup_steps, eta_min=0.01)
+    if warmup_steps:
+        rise = schedulers.LinearLR(optimizer, start_factor=1 / warmup_steps, total_iters=warmup_steps - 1)
+        cosine = schedulers.SequentialLR(optimizer, [rise, cosine], milestones=[warmup_steps])
+    rates = []
+    for _ in range(21):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        cosine.step()
+    return {"lr": 0.1, "total_steps": 20, "warmup_steps": warmup_steps, "min_lr": 0.01, "rates": rates}
 
 
 def schedule_cases():
     """The rates of each epoch or step."""
-
-    def fresh():
-        return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-
-    optimizer = fresh()
-    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=2, min_lr=0.01)
-    rates = []
-    for loss in LOSSES:
-        plateau.step(loss)
-        rates.append(optimizer.param_groups[0]["lr"])
-    optimizer = fresh()
-    cosine = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20, eta_min=0.01)
-    falling = []
-    for _ in range(21):
-        falling.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        cosine.step()
     return {
-        "plateau": {
-            "lr": 0.1,
-            "factor": 0.5,
-            "patience": 2,
-            "min_lr": 0.01,
-            "losses": LOSSES,
-            "rates": rates,
+        **{
+            name: options | {"losses": losses, "rates": plateau_case(options, losses)}
+            for name, (options, losses) in PLATEAUS.items()
         },
-        "cosine": {"lr": 0.1, "total_steps": 20, "min_lr": 0.01, "rates": falling},
+        "cosine": cosine_case(warmup_steps=0),
+        "cosine after a rise": cosine_case(warmup_steps=4),
     }
 
 
@@ -95,6 +133,11 @@ def generate():
         for name in OPTIMIZERS
         for dtype in (torch.float32, torch.float64)
         for max_norm in (1.0, 1e6)
+    }
+    optimizers |= {
+        f"{name}, {dtype}, scheduled": optimizer_case(name, dtype, 1e6, scheduled=True)
+        for name in OPTIMIZERS
+        for dtype in (torch.float32, torch.float64)
     }
     return {
         "about": "written by training.py; never edited by hand",

@@ -143,7 +143,10 @@ def test_steps_as_pytorchs(name):
     model.set_flat(first)
     optimizer = getattr(gru_rs, case["optimizer"])(**case["options"])
     allowed = GOLDEN["tolerance"][case["dtype"]] * np.abs(case["weights"]).max()
-    for gradient, norm, expected in zip(case["gradients"], case["norms"], case["weights"], strict=True):
+    rates = case.get("rates", [optimizer.lr] * len(case["weights"]))
+    steps = zip(rates, case["gradients"], case["norms"], case["weights"], strict=True)
+    for rate, gradient, norm, expected in steps:
+        optimizer.lr = rate
         padded = np.zeros_like(first)
         padded[: len(gradient)] = gradient
         assert gru_rs.clip_grad_norm(padded, case["max_norm"]) == pytest.approx(norm, rel=1e-6)
@@ -151,15 +154,29 @@ def test_steps_as_pytorchs(name):
         assert np.abs(model.flat[: len(expected)] - expected).max() <= allowed
 
 
-def test_schedules_as_pytorchs():
-    case = GOLDEN["schedules"]["plateau"]
-    plateau = gru_rs.PlateauSchedule(
-        case["lr"], factor=case["factor"], patience=case["patience"], min_lr=case["min_lr"]
-    )
-    assert [plateau.step(loss) for loss in case["losses"]] == pytest.approx(case["rates"], rel=1e-14)
-    case = GOLDEN["schedules"]["cosine"]
-    cosine = gru_rs.CosineSchedule(case["lr"], case["total_steps"], min_lr=case["min_lr"])
-    assert [cosine(step) for step in range(21)] == pytest.approx(case["rates"], rel=1e-13)
+@pytest.mark.parametrize("name", [name for name in GOLDEN["schedules"] if name.startswith("plateau")])
+def test_plateaus_as_pytorchs(name):
+    case = GOLDEN["schedules"][name]
+    options = {option: case[option] for option in ("lr", "factor", "patience", "min_lr")}
+    plateau = gru_rs.PlateauSchedule(**options)
+    assert [plateau.step(loss) for loss in case["losses"]] == case["rates"]
+
+
+def test_a_plateau_of_losses_below_0():
+    """Not as PyTorch's, for which -0.99995 is better than -1: what is larger is never better."""
+    plateau = gru_rs.PlateauSchedule(0.1, factor=0.5, patience=0)
+    assert [plateau.step(loss) for loss in (-1.0, -0.99995, -1.00005, -1.0002)] == [0.1, 0.05, 0.025, 0.025]
+
+
+@pytest.mark.parametrize("name", ["cosine", "cosine after a rise"])
+def test_cosines_as_pytorchs(name):
+    case = GOLDEN["schedules"][name]
+    options = {option: case[option] for option in ("lr", "total_steps", "warmup_steps", "min_lr")}
+    cosine = gru_rs.CosineSchedule(**options)
+    assert [cosine(step) for step in range(21)] == pytest.approx(case["rates"], rel=1e-13, abs=0)
+
+
+def test_the_ends_of_a_cosine():
     rising = gru_rs.CosineSchedule(1.0, 10, warmup_steps=4)
     assert [rising(step) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
     assert [rising(step) for step in (10, 11, 1000)] == [0, 0, 0]
@@ -171,6 +188,19 @@ def test_a_norm_that_is_not_finite_changes_nothing():
         before = gradients.copy()
         assert not np.isfinite(gru_rs.clip_grad_norm(gradients, 1.0))
         np.testing.assert_array_equal(gradients, before)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_clipping_of_what_backward_gives(dtype):
+    """In place: the views by name see it, and the gradients of inputs and states are left as they are."""
+    layer = gru_rs.GRU(3, 4, dtype=dtype, seed=1)
+    x = batch(dtype)
+    grads, twin = (layer.forward(x)[-1].backward(np.ones((4, 5, 4), dtype)) for _ in range(2))
+    assert gru_rs.clip_grad_norm(grads, 0.5) == gru_rs.clip_grad_norm(twin.flat, 0.5) > 0.5
+    assert grads.flat.tobytes() == twin.flat.tobytes()
+    assert np.linalg.norm(grads.flat) == pytest.approx(0.5, rel=1e-5)
+    assert grads.params["weight_ih_l0"].tobytes() == twin.params["weight_ih_l0"].tobytes()
+    np.testing.assert_array_equal(grads.x, layer.forward(x)[-1].backward(np.ones((4, 5, 4), dtype)).x)
 
 
 def score(*arguments, lengths=None, **options):
@@ -225,8 +255,18 @@ MISTAKES = [
     (lambda: CrossEntropy(label_smoothing=1.0), ValueError, "label_smoothing: expected"),
     (lambda: QuantileError([]), ValueError, "levels: expected at least one"),
     (lambda: QuantileError([0.5, 1.0]), ValueError, "levels: expected"),
-    (lambda: gru_rs.clip_grad_norm([1.0], 1.0), TypeError, "gradients: expected an array"),
-    (lambda: gru_rs.clip_grad_norm(np.ones(3, int), 1.0), TypeError, "dtype"),
+    (lambda: gru_rs.clip_grad_norm([1.0], 1.0), TypeError, "gradients: expected Grads or an array"),
+    (lambda: gru_rs.clip_grad_norm(None, 1.0), TypeError, "got NoneType"),
+    (
+        lambda: gru_rs.clip_grad_norm(np.ones(3, int), 1.0),
+        TypeError,
+        "gradients: expected float32 or float64",
+    ),
+    (
+        lambda: gru_rs.clip_grad_norm(np.ones(3, ">f4"), 1.0),
+        TypeError,
+        "gradients: expected float32 or float64, got dtype('>f4')",
+    ),
     (lambda: gru_rs.clip_grad_norm(np.ones((2, 2)), 1.0), ValueError, "gradients: expected shape (4,)"),
     (lambda: gru_rs.clip_grad_norm(np.ones(6)[::2], 1.0), ValueError, "gradients: expected a C-contiguous"),
     (lambda: gru_rs.clip_grad_norm(np.broadcast_to(1.0, 3), 1.0), ValueError, "gradients: expected"),
