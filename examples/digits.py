@@ -11,6 +11,8 @@ speakers but `theo`.
 
 from __future__ import annotations
 
+import argparse
+
 import gru_rs
 import numpy as np
 from _data import digits
@@ -48,18 +50,26 @@ def main() -> None:
     tests = {"official split": data["index"] < 5, f"{UNSEEN} unseen": data["speaker"] == UNSEEN}
     for name, held in tests.items():
         train, test = use[~held[use]], use[held[use]]
+        name = f"{name}: {len(train)} to train with, {len(test)} to test with"
         X = [version for row in train for version in heard[row]]
         y = np.repeat(data["digit"][train], 1 + len(SPEEDS))
+        X_test, y_test = [heard[row][0] for row in test], data["digit"][test]
+        measure(name, given, (X, y), (X_test, y_test))
 
-        def run(
-            cell: str, seed: int, X: list = X, y: np.ndarray = y, test: np.ndarray = test
-        ) -> dict[str, float]:
-            classifier = gru_rs.SequenceClassifier(
-                cell=cell, random_state=seed, max_iter=2 if given.quick else 8, **OPTIONS
-            ).fit(X, y)
-            return {"accuracy": classifier.score([heard[row][0] for row in test], data["digit"][test])}
 
-        compare(f"{name}: {len(train)} to train with, {len(test)} to test with", given.seeds, run)
+def measure(name: str, given: argparse.Namespace, train: tuple, test: tuple) -> None:
+    """Trains with the one and scores the other."""
+
+    def fit(cell: str, seed: int) -> gru_rs.SequenceClassifier:
+        classifier = gru_rs.SequenceClassifier(
+            cell=cell, random_state=seed, max_iter=2 if given.quick else 8, **OPTIONS
+        )
+        return classifier.fit(*train)
+
+    def score(classifier: gru_rs.SequenceClassifier) -> dict[str, float]:
+        return {"accuracy": classifier.score(*test)}
+
+    compare(name, given.seeds, fit, score)
 
 
 if __name__ == "__main__":

@@ -31,23 +31,21 @@ def main() -> None:
     tokens, labels = tweets(given.data)
     rows, held = split(len(tokens), 2000)
     train, test = pick(rows[:300] if given.quick else rows, tokens, labels), pick(held, tokens, labels)
-    models = {}
 
-    def run(cell: str, seed: int) -> dict[str, float]:
+    def fit(cell: str, seed: int) -> gru_rs.SequenceTagger:
         tagger = gru_rs.SequenceTagger(
             cell=cell, random_state=seed, max_iter=3 if given.quick else 25, **OPTIONS
         )
-        models[cell] = tagger.fit(*train)
+        return tagger.fit(*train)
+
+    def score(tagger: gru_rs.SequenceTagger) -> dict[str, float]:
         return {"F1": tagger.score(*test)}
 
-    compare(f"tweets: {len(train[0])} to train with, {len(test[0])} to test with", given.seeds, run)
+    name = f"tweets: {len(train[0])} to train with, {len(test[0])} to test with"
+    models = compare(name, given.seeds, fit, score)
     words = ["Lady", "Gaga", "will", "sing", "in", "New", "York", "on", "Friday"]
-    print(
-        "  "
-        + " ".join(
-            f"{word}/{label}" for word, label in zip(words, models["gru"].predict([words])[0], strict=True)
-        )
-    )
+    (found,) = models["gru"].predict([words])
+    print("  " + " ".join(f"{word}/{label}" for word, label in zip(words, found, strict=True)))
 
 
 if __name__ == "__main__":

@@ -30,16 +30,18 @@ def main() -> None:
     texts, labels = questions(given.data)
     rows, held = split(len(texts), 4800)
     train, test = pick(rows[:800] if given.quick else rows, texts, labels), pick(held, texts, labels)
-    models = {}
 
-    def run(cell: str, seed: int) -> dict[str, float]:
+    def fit(cell: str, seed: int) -> gru_rs.SequenceClassifier:
         classifier = gru_rs.SequenceClassifier(
             cell=cell, random_state=seed, max_iter=3 if given.quick else 12, **OPTIONS
         )
-        models[cell] = classifier.fit(*train)
+        return classifier.fit(*train)
+
+    def score(classifier: gru_rs.SequenceClassifier) -> dict[str, float]:
         return {"accuracy": classifier.score(*test)}
 
-    compare(f"TREC: {len(train[0])} to train with, {len(test[0])} to test with", given.seeds, run)
+    name = f"TREC: {len(train[0])} to train with, {len(test[0])} to test with"
+    models = compare(name, given.seeds, fit, score)
     asked = ["Who wrote Faust ?", "How many legs has a spider ?", "Where is Timbuktu ?"]
     for text, label in zip(asked, models["gru"].predict(asked), strict=True):
         print(f"  {label}: {text}")

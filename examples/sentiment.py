@@ -9,6 +9,8 @@ with, the others to test with. The parameters were chosen on the last 15 % of th
 
 from __future__ import annotations
 
+import argparse
+
 import gru_rs
 import numpy as np
 from _data import reviews
@@ -40,27 +42,34 @@ def main() -> None:
     for kind in ("amazon",) if given.quick else ("amazon", "movie"):
         texts, labels = reviews(kind, given.data)
         rows, held = split(len(texts), TRAIN[kind])
-        rows = rows[:600] if given.quick else rows
-        train, test = pick(rows, texts, labels), pick(held, texts, labels)
-
-        def run(
-            cell: str, seed: int, kind: str = kind, train: list = train, test: list = test
-        ) -> dict[str, float]:
-            classifier = gru_rs.SequenceClassifier(
-                cell=cell, random_state=seed, max_iter=3 if given.quick else EPOCHS[kind], **OPTIONS
-            )
-            models[kind, cell] = classifier.fit(*train)
-            return {"accuracy": classifier.score(*test)}
-
-        compare(f"{kind}: {len(train[0])} to train with, {len(test[0])} to test with", given.seeds, run)
+        train, test = pick(rows[:600] if given.quick else rows, texts, labels), pick(held, texts, labels)
+        models[kind] = measure(kind, given, train, test)
         share = max(labels.count(label) for label in set(labels)) / len(labels)
         print(f"  the more frequent answer alone: {share:.3f}")
     show(models, test[0])
 
 
-def show(models: dict, texts: list[str]) -> None:
+def measure(
+    kind: str, given: argparse.Namespace, train: list[list[str]], test: list[list[str]]
+) -> dict[str, gru_rs.SequenceClassifier]:
+    """Trains with the one and scores the other."""
+
+    def fit(cell: str, seed: int) -> gru_rs.SequenceClassifier:
+        classifier = gru_rs.SequenceClassifier(
+            cell=cell, random_state=seed, max_iter=3 if given.quick else EPOCHS[kind], **OPTIONS
+        )
+        return classifier.fit(*train)
+
+    def score(classifier: gru_rs.SequenceClassifier) -> dict[str, float]:
+        return {"accuracy": classifier.score(*test)}
+
+    name = f"{kind}: {len(train[0])} to train with, {len(test[0])} to test with"
+    return compare(name, given.seeds, fit, score)
+
+
+def show(models: dict[str, dict[str, gru_rs.SequenceClassifier]], texts: list[str]) -> None:
     """Some predictions; the model in a file and back; the loss as a plot."""
-    model = models["amazon", "gru"]
+    model = models["amazon"]["gru"]
     print()
     for text, good in zip(SENTENCES, model.predict_proba(SENTENCES)[:, 1], strict=True):
         print(f"  {good:5.0%} good: {text}")
@@ -78,8 +87,9 @@ def show(models: dict, texts: list[str]) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(6, 4))
-    for (kind, cell), one in models.items():
-        axes.plot(range(1, one.n_iter_ + 1), one.loss_curve_, label=f"{kind}, {cell.upper()}")
+    for kind, cells in models.items():
+        for cell, one in cells.items():
+            axes.plot(range(1, one.n_iter_ + 1), one.loss_curve_, label=f"{kind}, {cell.upper()}")
     axes.set(xlabel="epoch", ylabel="loss in training", title="Sentiment of reviews")
     axes.legend()
     figure.savefig(OUTPUT / "sentiment.png", dpi=120, bbox_inches="tight")

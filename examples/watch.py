@@ -54,13 +54,17 @@ def main() -> None:
         X, of = [*X, *(turned(x, rng) for x in X for _ in range(TURNS))], np.append(of, np.repeat(of, TURNS))
     X_test, of_test = windows(recordings, np.flatnonzero(held), 100)
 
-    def run(cell: str, seed: int) -> dict[str, float]:
+    def fit(cell: str, seed: int) -> gru_rs.SequenceClassifier:
         classifier = gru_rs.SequenceClassifier(
             cell=cell, random_state=seed, max_iter=2 if given.quick else 5, **OPTIONS
-        ).fit(X, exercises[of])
+        )
+        return classifier.fit(X, exercises[of])
+
+    def score(classifier: gru_rs.SequenceClassifier) -> dict[str, float]:
         return {"accuracy": classifier.score(X_test, exercises[of_test])}
 
-    compare(f"smart-watch: {len(X)} windows to train with, {len(X_test)} to test with", given.seeds, run)
+    name = f"smart-watch: {len(X)} windows to train with, {len(X_test)} to test with"
+    compare(name, given.seeds, fit, score)
 
 
 if __name__ == "__main__":
