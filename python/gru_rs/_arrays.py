@@ -141,8 +141,9 @@ def as_integers(name: str, value: ArrayLike, end: int) -> Array:
     if array.dtype.kind not in "iu":
         msg = f"{name}: expected integers, got {_describe(value)} of dtype {array.dtype}"
         raise TypeError(msg)
-    if array.size and not (array.min() >= 0 and array.max() < end):
-        found = array.min() if array.min() < 0 else array.max()
+    least = array.min() if array.size and array.dtype.kind == "i" else 0
+    if array.size and not (least >= 0 and array.max() < end):
+        found = least if least < 0 else array.max()
         msg = f"{name}: expected integers from 0 to {end - 1}, got {found}"
         raise ValueError(msg)
     return np.require(array, np.uint32, ["C", "A"])
