@@ -32,7 +32,8 @@ if sys.platform == "linux":
 
 inside = zipfile.ZipFile(wheel).namelist()
 meta = f"{name}-{version}.dist-info/"
-foreign = [n for n in inside if not re.fullmatch(r"gru_rs/(\w+\.pyi?|py\.typed|_core\.(abi3\.so|pyd))", n)]
+ours = r"gru_rs/((cli/|estimators/)?\w+\.pyi?|py\.typed|_core\.(abi3\.so|pyd))"
+foreign = [n for n in inside if not re.fullmatch(ours, n)]
 foreign = [n for n in foreign if not n.startswith(meta)]
 assert not foreign, f"{wheel.name} also holds {foreign}"
 assert {"gru_rs/py.typed", "gru_rs/_core.pyi", meta + "licenses/LICENSE"} <= set(inside), inside
