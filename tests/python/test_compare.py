@@ -55,9 +55,13 @@ def test_classify_text(tmp_path):
     assert (tmp_path / "plot.png").stat().st_size > 1000
     from rich.console import Console
 
-    with Console(width=120).capture() as captured:
-        Console(width=120).print(result)
-    assert captured is not None
+    console = Console(width=120)
+    with console.capture() as captured:
+        console.print(result)
+    shown = captured.get()
+    assert f"classify, {len(texts)} sequences" in shown
+    assert all(one.name in shown and f"{one.mean:.3f}" in shown for one in result.entries)
+    assert result.advice in shown.replace("\n", " ")
 
 
 def test_order_is_what_a_bag_cannot_see():
