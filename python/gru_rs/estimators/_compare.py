@@ -49,6 +49,8 @@ _FEWEST = 3
 """Folds with which a deviation means something."""
 _COARSE = 0.05
 """A standard error above which nothing can be told."""
+_ANALYZE = SequenceClassifier()._analyze()
+"""How the networks read a text. To make it takes longer than to read one."""
 
 
 @dataclass(frozen=True)
@@ -387,7 +389,7 @@ def _baselines(task: str, X: Any) -> dict[str, Any]:
 
 def _words(sequence: Any) -> list[str]:
     """Words and pairs of them; or tokens and theirs."""
-    (tokens,) = as_tokens([sequence], SequenceClassifier()._analyze())
+    (tokens,) = as_tokens([sequence], _ANALYZE)
     words = [str(token) for token in tokens]
     return words + [" ".join(pair) for pair in pairwise(words)]
 
