@@ -6,6 +6,7 @@ It must not know how they are called.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +25,7 @@ Self = TypeVar("Self", bound="Weighted")
 Names = list[tuple[str, int, int, tuple[int, ...]]]
 
 
-class Weighted:
+class Weighted(ABC):
     """Parameters by name and end to end, in the hands of the extension."""
 
     _core: _core.Rnn
@@ -136,9 +137,9 @@ class Weighted:
         self.set_flat(state["flat"])
         self._core.set_rng_state(state["rng"])
 
+    @abstractmethod
     def _arguments(self) -> list[str]:
         """The constructor's arguments, each also an attribute."""
-        raise NotImplementedError
 
 
 class Recurrent(Weighted):

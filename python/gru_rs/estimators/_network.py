@@ -7,6 +7,7 @@ once.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ _PREDICTED_AT_ONCE = 256
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
+class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
     """An embedding, a stack and a head, and how they are trained."""
 
     cell: str = "gru"
@@ -71,28 +72,28 @@ class NetworkEstimator(BaseEstimator):  # type: ignore[misc]
         """What of a sequence the head sees."""
         return "last"
 
+    @abstractmethod
     def _outputs(self) -> int:
         """Scores of the model."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _loss(self, targets: Any) -> Loss:
         """What is lost."""
-        raise NotImplementedError
 
     def _batch_targets(self, targets: Any, rows: Array) -> Array:
         """Those of some rows."""
         found: Array = targets[rows]
         return found
 
+    @abstractmethod
     def _split(self, targets: Any, count: int, seed: int) -> tuple[Array, Array]:
         """Rows to train on and rows to validate on."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _validation_score(
         self, sequences: Sequences, targets: Any, rows: Array, weights: Array | None
     ) -> float:
         """How good the model is on rows that it does not learn from: higher is better."""
-        raise NotImplementedError
 
     # Training
 

@@ -4,6 +4,7 @@ what the targets are.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,9 +43,9 @@ class SequenceEstimator(NetworkEstimator):
     max_length: int | None = None
     token_features: str | Callable[[Any], Sequence[Token]] | None = None
 
+    @abstractmethod
     def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> Any:
         """The targets as training takes them; `first` when they say what there is to predict."""
-        raise NotImplementedError
 
     def _check(self) -> None:
         super()._check()
