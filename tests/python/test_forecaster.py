@@ -117,6 +117,12 @@ MISTAKES = [
     (lambda: small().fit([1.0, np.nan] * 50), "y: expected finite numbers"),
     (lambda: small().fit(np.ones((50, 2))), "y: expected numbers of shape (n,)"),
     (lambda: small().fit(wave(), np.ones(3)), "exog: expected numbers of shape (400, k)"),
+    (
+        lambda: (
+            small(max_iter=1).fit(wave(), wave()).predict([1.0], y=wave(), past_exog=[[np.nan]] * len(wave()))
+        ),
+        "past_exog: expected finite numbers, got NaN",
+    ),
     (lambda: small(max_iter=1).fit(wave()).predict([1.0]), "exog: expected 0 columns as in training, got 1"),
     (
         lambda: small(max_iter=1).fit(wave(), np.ones(400)).predict(),

@@ -225,7 +225,7 @@ class Forecaster(NetworkEstimator):
             A parameter or an argument that cannot be used; a series too short for one window and its target.
         """
         self._check()
-        values, columns = _as_series("y", y), _as_columns(exog, y)
+        values, columns = _as_series("y", y), _as_columns("exog", exog, y)
         least = self._first_origin() + self.horizon
         if len(values) < least:
             parts = "the window, the season and the horizon"
@@ -278,10 +278,10 @@ class Forecaster(NetworkEstimator):
         """
         check_is_fitted(self, "model_")
         values = self.history_ if y is None else _as_series("y", y)
-        past = self.history_exog_ if y is None else _as_columns(past_exog, y)
+        past = self.history_exog_ if y is None else _as_columns("past_exog", past_exog, y)
         if y is not None:
             self._expect_columns("past_exog", past)
-        future = _as_columns(exog, np.empty(self.horizon))
+        future = _as_columns("exog", exog, np.empty(self.horizon))
         self._expect_columns("exog", future)
         if len(values) < self._first_origin():
             msg = f"y: expected at least {self._first_origin()} values, got {len(values)}"
@@ -334,7 +334,7 @@ class Forecaster(NetworkEstimator):
             A start that is too early, or too late for one forecast; other columns than in training.
         """
         check_is_fitted(self, "model_")
-        values, columns = _as_series("y", y), _as_columns(exog, y)
+        values, columns = _as_series("y", y), _as_columns("exog", exog, y)
         self._expect_columns("exog", columns)
         last = len(values) - self.horizon
         if not self._first_origin() <= as_int("start", start, "an integer") <= last:
@@ -369,7 +369,7 @@ def _as_series(name: str, given: Any) -> Array:
     return array.astype(np.float64)
 
 
-def _as_columns(given: Any, beside: Any) -> Array:
+def _as_columns(name: str, given: Any, beside: Any) -> Array:
     """Columns, of which there may be none."""
     if given is None:
         return np.empty((len(beside), 0))
@@ -377,10 +377,10 @@ def _as_columns(given: Any, beside: Any) -> Array:
     array = array[:, np.newaxis] if array.ndim == 1 else array
     if array.dtype.kind not in "fiub" or array.ndim != 2 or len(array) != len(beside):
         shape = f"({len(beside)}, k)"
-        msg = f"exog: expected numbers of shape {shape}, got shape {array.shape} of dtype {array.dtype}"
+        msg = f"{name}: expected numbers of shape {shape}, got shape {array.shape} of dtype {array.dtype}"
         raise ValueError(msg)
     if not np.isfinite(array).all():
-        msg = "exog: expected finite numbers, got NaN or infinity"
+        msg = f"{name}: expected finite numbers, got NaN or infinity"
         raise ValueError(msg)
     return array.astype(np.float64)
 
