@@ -29,8 +29,8 @@ impl Tokens<'_> {
 
     /// Whether the vocabulary has them all.
     pub fn check(&self, vocabulary: usize) -> Result<()> {
-        let all = self.valid().flat_map(|(place, tokens)| tokens.iter().map(move |&token| (place, token as usize)));
-        let unknown = all.into_iter().find(|&(_, token)| token >= vocabulary);
+        let mut all = self.valid().flat_map(|(place, tokens)| tokens.iter().map(move |&token| (place, token as usize)));
+        let unknown = all.find(|&(_, token)| token >= vocabulary);
         unknown.map_or(Ok(()), |(place, token)| {
             let got = format!("{token} in row {}, step {}", place / self.seq, place % self.seq);
             Err(Error::value("tokens", format!("numbers below the vocabulary's size, {vocabulary}"), got))
