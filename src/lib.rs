@@ -49,7 +49,11 @@ pub mod simd;
 
 pub use error::{Error, Result};
 pub use float::Float;
-pub use model::{Inputs, Model, ModelConfig, Numbers};
+pub use model::{
+    EncoderDecoder, EncoderDecoderConfig, Generator, Hypothesis, Inputs, Lost, Model, ModelConfig, Numbers, Sampling,
+};
+pub use nn::attention::Attention;
+pub use nn::ctc::{Ctc, Guess, Spelling};
 pub use nn::loss::{Loss, Targets};
 pub use nn::pooling::Pooling;
 pub use optim::clip::clip_by_norm;

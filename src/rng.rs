@@ -26,9 +26,14 @@ impl Rng {
         mix(self.state)
     }
 
+    /// The next number of [0, 1), from 53 bits.
+    pub fn uniform(&mut self) -> f64 {
+        unit(self.next_u64())
+    }
+
     /// The next number of [−1, 1), from 53 bits.
     pub fn symmetric(&mut self) -> f64 {
-        2.0 * unit(self.next_u64()) - 1.0
+        2.0 * self.uniform() - 1.0
     }
 }
 

@@ -3,9 +3,11 @@
 
 use gru_rs::kernels::exponential::{Softmax, ln};
 use gru_rs::nn::crf::Crf;
+use gru_rs::nn::ctc::{Ctc, Spelling};
 use gru_rs::nn::linear::{Linear, LinearGradients};
 use gru_rs::{Dispatch, Isa, Loss, Targets};
 use proptest::prelude::*;
+use std::collections::HashMap;
 
 /// Largest difference over largest value: a few hundred terms, each rounded at 1.1e-16 (f64) or 6e-8 (f32).
 const TOLERANCE_F64: f64 = 1e-13;
@@ -101,7 +103,7 @@ fn linear<F: Dispatch>(inputs: usize, outputs: usize, rows: usize, tolerance: f6
     let (w, b) = (numbers(inputs * outputs, 1), numbers(outputs, 2));
     let (x, d_y) = (numbers(rows * inputs, 3), numbers(rows * outputs, 4));
     let got = everywhere::<F>(|isa| {
-        let linear = Linear { isa, inputs, outputs };
+        let linear = Linear { isa, inputs, outputs, spread: true };
         let (w, x) = (cast(&w), cast::<F>(&x));
         let y = linear.forward(&w, &cast(&b), &x, rows).unwrap();
         let (mut d_w, mut d_b) = (vec![F::ONE; inputs * outputs], vec![F::ONE; outputs]);
@@ -304,4 +306,127 @@ fn mistakes_are_named() {
     assert_eq!(smoothed.check(Some(3)).unwrap_err().to_string(), "label_smoothing: expected a number of [0, 1), got 1");
     let weighted = Loss::CrossEntropy { label_smoothing: 0.0, class_weights: vec![1.0, -1.0, 1.0] };
     assert!(weighted.check(Some(3)).is_err() && weighted.check(Some(2)).is_err());
+}
+
+/// What scores of a few steps spell, label sequence by label sequence, with the probability of all its paths.
+fn spelled(x: &[f64], classes: usize, blank: u32) -> HashMap<Vec<u32>, f64> {
+    let mut paths = vec![(Vec::new(), 1.0)];
+    for x in x.chunks(classes) {
+        let sum: f64 = x.iter().map(|x| x.exp()).sum();
+        let longer = |(path, p): &(Vec<u32>, f64)| {
+            let one = |(label, x): (usize, &f64)| ([&path[..], &[label as u32]].concat(), p * x.exp() / sum);
+            x.iter().enumerate().map(one).collect::<Vec<_>>()
+        };
+        paths = paths.iter().flat_map(longer).collect();
+    }
+    let mut found = HashMap::new();
+    for (mut path, p) in paths {
+        path.dedup();
+        path.retain(|&label| label != blank);
+        *found.entry(path).or_insert(0.0) += p;
+    }
+    found
+}
+
+fn ctc<F: Dispatch>(
+    isa: Isa, classes: usize, blank: u32, x: &[f64], lengths: &[usize], targets: Spelling<'_>, weights: &[f64],
+) -> (f64, Vec<F>) {
+    Ctc { isa, classes, blank }.loss(&cast::<F>(x), lengths, targets, Some(&cast(weights))).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 60 }))]
+    /// The loss is that of all paths, its gradient the slope; a beam that keeps all prefixes knows all probabilities.
+    #[test]
+    fn labels_of_all_paths(classes in 2usize..5, steps in prop::collection::vec(0usize..5, 1..5), blank in 0u32..5, scale in 0.1f64..6.0, seed in 0u64..1 << 40) {
+        let blank = blank % classes as u32;
+        let total: usize = steps.iter().sum();
+        let x: Vec<f64> = numbers(total * classes, seed).iter().map(|x| x * scale).collect();
+        let weights: Vec<f64> = numbers(steps.len(), !seed).iter().map(|w| w.abs()).collect();
+        let mut begin = 0;
+        let rows: Vec<_> = steps.iter().map(|&steps| {
+            begin += steps * classes;
+            let mut found: Vec<_> = spelled(&x[begin - steps * classes..begin], classes, blank).into_iter().collect();
+            found.sort_by(|a, b| b.1.total_cmp(&a.1));
+            found
+        }).collect();
+        let picked: Vec<_> = rows.iter().enumerate().map(|(row, found)| &found[(seed as usize >> row) % found.len()]).collect();
+        let labels: Vec<u32> = picked.iter().flat_map(|one| one.0.clone()).collect();
+        let counts: Vec<usize> = picked.iter().map(|one| one.0.len()).collect();
+        let targets = Spelling { labels: &labels, lengths: &counts };
+        let all: f64 = weights.iter().sum();
+        let lost = picked.iter().zip(&weights).map(|((labels, p), w)| -w * p.ln() / labels.len().max(1) as f64);
+        let expected = lost.sum::<f64>() / all;
+        let loss = |x: &[f64]| ctc::<f64>(Isa::available()[0], classes, blank, x, &steps, targets, &weights).0;
+        let got = everywhere::<f64>(|isa| {
+            let (loss, gradient) = ctc(isa, classes, blank, &x, &steps, targets, &weights);
+            vec![vec![loss], gradient]
+        });
+        compare("loss", &got[0], &[expected], 1e-12);
+        compare("gradient", &got[1], &differences(&x, loss), TOLERANCE_DIFFERENCE);
+        let got32 = everywhere::<f32>(|isa| vec![ctc(isa, classes, blank, &x, &steps, targets, &weights).1]);
+        compare("gradient in f32", &got32[0], &got[1], TOLERANCE_F32);
+
+        let ctc = Ctc { isa: Isa::available()[0], classes, blank };
+        let guesses = ctc.beam(&x, &steps, 1000).unwrap();
+        let best = ctc.beam(&x, &steps, 4).unwrap();
+        for ((guesses, best), found) in guesses.iter().zip(best).zip(&rows) {
+            prop_assert_eq!(guesses.len(), found.len());
+            for (labels, log_p) in guesses {
+                let (_, p) = found.iter().find(|one| &one.0 == labels).unwrap();
+                prop_assert!((log_p - p.ln()).abs() < 1e-11);
+            }
+            prop_assert!(best.len() <= 4 && best.iter().all(|one| one.1 <= guesses[0].1 + 1e-12));
+        }
+    }
+}
+
+#[test]
+fn labels_of_long_and_certain_scores() {
+    let (classes, steps) = (30, if cfg!(miri) { 20 } else { 600 });
+    let labels: Vec<u32> = (0..steps / 4).map(|i| 1 + (i * i % 29) as u32).collect();
+    for scale in [1.0, 500.0, 1e6] {
+        let x: Vec<f64> = numbers(steps * classes, 9).iter().map(|x| x * scale).collect();
+        let targets = Spelling { labels: &labels, lengths: &[labels.len()] };
+        let got = everywhere::<f64>(|isa| {
+            let (loss, gradient) = ctc(isa, classes, 0, &x, &[steps], targets, &[1.0]);
+            vec![vec![loss], gradient]
+        });
+        assert!(got.iter().flatten().all(|x| x.is_finite()) && got[0][0] > 0.0, "{scale}: {}", got[0][0]);
+        let sums = got[1].chunks(classes).map(|row| row.iter().sum::<f64>().abs()).fold(0.0, f64::max);
+        assert!(sums < 1e-12 * scale.max(1.0), "a step's gradients sum to {sums}");
+    }
+    // The best path alone.
+    let sure: Vec<f64> =
+        (0..steps * classes).map(|i| if i % classes == (i / classes / 4 % 3) { 900.0 } else { 0.0 }).collect();
+    let ctc = Ctc { isa: Isa::available()[0], classes, blank: 0 };
+    let expected: Vec<u32> = (0..steps.div_ceil(4)).map(|i| i as u32 % 3).filter(|&label| label > 0).collect();
+    assert_eq!(ctc.greedy(&sure, &[steps]).unwrap()[0], expected);
+    let guess = &ctc.beam(&sure, &[steps], 5).unwrap()[0][0];
+    assert_eq!(guess.0, expected);
+    assert!(guess.1.abs() < 1e-9);
+}
+
+#[test]
+fn labels_that_cannot_be() {
+    let ctc = Ctc { isa: Isa::available()[0], classes: 3, blank: 0 };
+    let lose = |steps: usize, labels: &[u32], lengths: &[usize]| {
+        ctc.loss::<f32>(&vec![0.0; steps * 3], &[steps], Spelling { labels, lengths }, None).map_err(|e| e.to_string())
+    };
+    assert!(lose(3, &[1, 1], &[2]).is_ok());
+    assert!(lose(2, &[1, 1], &[2]).unwrap_err().contains("at least 3 steps for the labels of row 0"));
+    assert!(lose(2, &[0], &[1]).unwrap_err().contains("other than the blank"));
+    assert!(lose(2, &[3], &[1]).unwrap_err().contains("labels below 3"));
+    assert!(lose(2, &[1], &[2]).unwrap_err().contains("targets"));
+    assert_eq!(lose(0, &[], &[0]).unwrap(), (0.0, vec![]));
+    let lost = |weights: &[f32]| {
+        ctc.loss(
+            &[f32::NAN, 0.0, 0.0, 1.0, 2.0, 3.0],
+            &[1, 1],
+            Spelling { labels: &[1, 2], lengths: &[1, 1] },
+            Some(weights),
+        )
+    };
+    let (loss, gradient) = lost(&[1.0, 1.0]).unwrap();
+    assert!(loss.is_nan() && gradient[..3].iter().all(|d| d.is_nan()) && gradient[3..].iter().all(|d| d.is_finite()));
 }

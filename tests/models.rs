@@ -1,8 +1,10 @@
 //! Whole models: the gradient of every parameter against finite differences in f64, for every kind of input,
-//! stack, pooling and loss; equal bits whatever the batch and the instruction set; what they refuse.
+//! stack, pooling and loss; equal bits whatever the batch and the instruction set; what they refuse. Encoders with
+//! decoders too, and what both write.
 
 use gru_rs::{
-    Adam, Cell, Config, Inputs, Isa, Loss, Memory, Model, ModelConfig, Numbers, Pooling, Reset, Rule, Targets, Training,
+    Adam, Attention, Cell, Config, EncoderDecoder, EncoderDecoderConfig, Generator, Inputs, Isa, Loss, Lost, Memory,
+    Model, ModelConfig, Numbers, Pooling, Reset, Rule, Sampling, Spelling, Targets, Training,
 };
 use proptest::prelude::*;
 
@@ -50,7 +52,12 @@ impl Case {
         let tokens: Vec<u32> = (0..steps as u64 * per_step).map(|i| (i * 7 + self.seed) as u32 % 5).collect();
         let read = if self.config.vocabulary.is_some() { Numbers::Tokens(&tokens) } else { Numbers::Floats(&floats) };
         let (batch, seq, lengths) = (self.batch, self.seq, self.lengths.as_deref());
-        let inputs = Inputs { numbers: read, batch, seq, lengths };
+        let rnn = &self.config.rnn;
+        let len = rnn.layers * rnn.directions() * batch * rnn.hidden;
+        let states: Vec<Vec<f64>> = (0..rnn.cell.states() as u64).map(|i| numbers(len, self.seed + 5 + i)).collect();
+        let states: Vec<&[f64]> =
+            states.iter().filter(|_| self.seed.is_multiple_of(3)).map(|state| &state[..]).collect();
+        let inputs = Inputs { numbers: read, batch, seq, lengths, states: &states };
         let columns = self.config.outputs;
         let classes: Vec<u32> = (0..self.rows()).map(|i| (i as u64 * 3 + self.seed) as u32 % columns as u32).collect();
         let values = numbers(self.rows() * columns / self.loss.scores_per_target(), self.seed + 1);
@@ -65,7 +72,7 @@ impl Case {
         let model = Model::<f64>::new(self.config.clone()).unwrap();
         self.with(|inputs, targets, weights| {
             let lost = || model.loss_and_grad(inputs, targets, weights, &self.loss, &training).unwrap();
-            let (loss, gradient) = lost();
+            let Lost { loss, gradients: gradient, states } = lost();
             let flat = model.flat().to_vec();
             let largest = gradient.iter().fold(1e-3f64, |a, b| a.max(b.abs()));
             for (name, at, _) in model.config().names() {
@@ -75,7 +82,7 @@ impl Case {
                         let mut moved = flat.clone();
                         moved[i] += step;
                         model.set_flat(&moved).unwrap();
-                        lost().0
+                        lost().loss
                     });
                     let slope = (slope[0] - slope[1]) / 2e-5;
                     assert!(
@@ -88,13 +95,15 @@ impl Case {
             }
             model.set_flat(&flat).unwrap();
             if self.config.input_dropout + self.config.output_dropout + self.config.rnn.dropout == 0.0 {
-                assert_eq!(loss, model.loss(inputs, targets, weights, &self.loss).unwrap());
+                let expected = Lost { loss, gradients: vec![], states: states.clone() };
+                assert_eq!(expected, model.loss(inputs, targets, weights, &self.loss).unwrap());
             }
             for isa in Isa::available() {
                 let other = Model::<f64>::on(isa, self.config.clone()).unwrap();
                 let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-                let (lost, slopes) = other.loss_and_grad(inputs, targets, weights, &self.loss, &training).unwrap();
-                assert_eq!((lost.to_bits(), bits(&slopes)), (loss.to_bits(), bits(&gradient)), "{}", isa.name());
+                let lost = other.loss_and_grad(inputs, targets, weights, &self.loss, &training).unwrap();
+                let same = (lost.loss.to_bits(), bits(&lost.gradients)) == (loss.to_bits(), bits(&gradient));
+                assert!(same && lost.states == states, "{}", isa.name());
                 assert_eq!(bits(&other.scores(inputs).unwrap()), bits(&model.scores(inputs).unwrap()));
             }
         });
@@ -165,11 +174,12 @@ fn rows_do_not_know_each_other() {
         let (batch, seq) = (70, 30);
         let tokens: Vec<u32> = (0..batch * seq).map(|i| (i * i % 50) as u32).collect();
         let lengths: Vec<usize> = (0..batch).map(|row| row % (seq + 1)).collect();
-        let inputs = Inputs { numbers: Numbers::Tokens(&tokens), batch, seq, lengths: Some(&lengths) };
+        let inputs = Inputs { numbers: Numbers::Tokens(&tokens), batch, seq, lengths: Some(&lengths), states: &[] };
         let all = model.scores(&inputs).unwrap();
         for row in [0, 1, 33, 69] {
             let alone = &tokens[row * seq..][..lengths[row]];
-            let inputs = Inputs { numbers: Numbers::Tokens(alone), batch: 1, seq: alone.len(), lengths: None };
+            let inputs =
+                Inputs { numbers: Numbers::Tokens(alone), batch: 1, seq: alone.len(), lengths: None, states: &[] };
             assert_eq!(model.scores(&inputs).unwrap(), all[row * 3..][..3], "row {row}, {pooling:?}");
         }
     }
@@ -200,14 +210,13 @@ fn a_tagger_learns() {
     };
     for step in 0..150 {
         let (tokens, labels) = make(step);
-        let inputs = Inputs { numbers: Numbers::Tokens(&tokens), batch, seq, lengths: None };
+        let inputs = Inputs { numbers: Numbers::Tokens(&tokens), batch, seq, lengths: None, states: &[] };
         let targets = Targets::Classes(&labels);
-        let (_, gradient) =
-            model.loss_and_grad(&inputs, targets, None, &Loss::cross_entropy(), &Training::default()).unwrap();
-        model.step(&rule, &gradient, &mut memory).unwrap();
+        let lost = model.loss_and_grad(&inputs, targets, None, &Loss::cross_entropy(), &Training::default()).unwrap();
+        model.step(&rule, &lost.gradients, &mut memory).unwrap();
     }
     let (tokens, labels) = make(1_000_000);
-    let inputs = Inputs { numbers: Numbers::Tokens(&tokens), batch, seq, lengths: None };
+    let inputs = Inputs { numbers: Numbers::Tokens(&tokens), batch, seq, lengths: None, states: &[] };
     let found = model.labels(&inputs).unwrap();
     let right = found.iter().zip(&labels).filter(|(a, b)| a == b).count();
     assert!(right * 100 >= labels.len() * 99, "{right} of {}", labels.len());
@@ -227,8 +236,9 @@ fn mistakes_are_named() {
 
     let config = ModelConfig { vocabulary: Some(5), ..ModelConfig::new(stack, 2) };
     let model = Model::<f32>::new(config).unwrap();
-    let refuse =
-        |numbers, lengths| model.scores(&Inputs { numbers, batch: 2, seq: 2, lengths }).unwrap_err().to_string();
+    let refuse = |numbers, lengths| {
+        model.scores(&Inputs { numbers, batch: 2, seq: 2, lengths, states: &[] }).unwrap_err().to_string()
+    };
     let tokens = Numbers::Tokens(&[0, 1, 2, 9]);
     assert_eq!(refuse(tokens, None), "tokens: expected numbers below the vocabulary's size, 5, got 9 in row 1, step 1");
     assert_eq!(refuse(Numbers::Tokens(&[1]), None), "x: expected 4 numbers ([2, 2, 1]), got 1");
@@ -238,5 +248,249 @@ fn mistakes_are_named() {
     );
     assert_eq!(refuse(tokens, Some(&[1, 3])), "lengths: expected at most 2 steps, got 3 in row 1");
     // What lies past a row's length is never read.
-    assert!(model.scores(&Inputs { numbers: tokens, batch: 2, seq: 2, lengths: Some(&[2, 1]) }).is_ok());
+    assert!(model.scores(&Inputs { numbers: tokens, batch: 2, seq: 2, lengths: Some(&[2, 1]), states: &[] }).is_ok());
+}
+
+/// In chunks that carry the states over, a text has the scores and the loss that it has at once.
+#[test]
+fn chunks_go_on() {
+    for cell in [Cell::Gru(Reset::After), Cell::Lstm] {
+        let stack = Config { cell, layers: 2, seed: 5, ..Config::gru(4, 7) };
+        let config = ModelConfig { vocabulary: Some(9), pooling: Pooling::Each, ..ModelConfig::new(stack, 9) };
+        let model = Model::<f32>::new(config).unwrap();
+        let text: Vec<u32> = (0..40).map(|i| (i * i + i / 3) % 9).collect();
+        let at_once = Inputs { numbers: Numbers::Tokens(&text), batch: 1, seq: 40, lengths: None, states: &[] };
+        let (mut scores, mut states, mut lost) = (vec![], Vec::<Vec<f32>>::new(), 0.0);
+        for chunk in text.chunks(7) {
+            let before: Vec<&[f32]> = states.iter().map(|state| &state[..]).collect();
+            let numbers = Numbers::Tokens(chunk);
+            let inputs = Inputs { numbers, batch: 1, seq: chunk.len(), lengths: None, states: &before };
+            scores.extend(model.scores(&inputs).unwrap());
+            let targets = Targets::Classes(chunk);
+            let training = Training::default();
+            let one = model.loss_and_grad(&inputs, targets, None, &Loss::cross_entropy(), &training).unwrap();
+            lost += one.loss * chunk.len() as f64 / 40.0;
+            states = one.states;
+        }
+        assert_eq!(scores, model.scores(&at_once).unwrap());
+        let whole = model.loss(&at_once, Targets::Classes(&text), None, &Loss::cross_entropy()).unwrap();
+        assert_eq!(states, whole.states);
+        assert!((lost - whole.loss).abs() < 1e-12);
+    }
+}
+
+/// A generator's tokens are those of the scores of all tokens before, step by step.
+#[test]
+fn generators_go_on_as_scores_do() {
+    for cell in [Cell::Gru(Reset::After), Cell::Lstm] {
+        let stack = Config { cell, layers: 2, seed: 3, ..Config::gru(5, 9) };
+        let config = ModelConfig { vocabulary: Some(11), pooling: Pooling::Each, ..ModelConfig::new(stack, 11) };
+        let model = Model::<f32>::new(config).unwrap();
+        let best = Sampling { temperature: 0.0, ..Sampling::default() };
+        let mut generator = Generator::new(&model, best, 0).unwrap();
+        assert!(generator.next().unwrap_err().to_string().contains("at least one token"));
+        generator.forbid(4).unwrap();
+        let mut text = vec![7, 0];
+        text.iter().for_each(|&token| generator.read(token).unwrap());
+        for step in 0..40 {
+            if step == 20 {
+                // The newest weights count.
+                model.set_flat(&model.flat().iter().map(|w| w * 1.5).collect::<Vec<_>>()).unwrap();
+                generator = Generator::new(&model, best, 0).unwrap();
+                generator.forbid(4).unwrap();
+                text.iter().for_each(|&token| generator.read(token).unwrap());
+            }
+            let inputs =
+                Inputs { numbers: Numbers::Tokens(&text), batch: 1, seq: text.len(), lengths: None, states: &[] };
+            let scores = model.scores(&inputs).unwrap();
+            let last = &scores[scores.len() - 11..];
+            let expected = (0..11).filter(|&token| token != 4).max_by(|&a, &b| last[a].total_cmp(&last[b])).unwrap();
+            let token = generator.next().unwrap();
+            assert_eq!(token as usize, expected);
+            text.push(token);
+        }
+        let refuse = |sampling| Generator::new(&model, sampling, 0).unwrap_err().to_string();
+        assert!(refuse(Sampling { temperature: -1.0, ..best }).contains("temperature"));
+        assert!(refuse(Sampling { top_p: 0.0, ..best }).contains("top_p"));
+        assert!(refuse(Sampling { repetition_penalty: 0.0, ..best }).contains("repetition_penalty"));
+        assert!(generator.read(11).unwrap_err().to_string().contains("token"));
+    }
+}
+
+/// Tokens come as often as they should.
+#[test]
+fn generators_draw_by_probability() {
+    let config = ModelConfig { vocabulary: Some(4), pooling: Pooling::Each, ..ModelConfig::new(Config::gru(2, 3), 4) };
+    let model = Model::<f64>::new(config).unwrap();
+    // The head's biases alone.
+    let mut flat = vec![0.0; model.flat().len()];
+    let end = flat.len();
+    flat[end - 4..].copy_from_slice(&[0.4f64.ln(), 0.3f64.ln(), 0.2f64.ln(), 0.1f64.ln()]);
+    model.set_flat(&flat).unwrap();
+    let count = if cfg!(miri) { 50 } else { 20_000 };
+    let draw = |sampling: Sampling, seed: u64| {
+        let mut generator = Generator::new(&model, sampling, seed).unwrap();
+        generator.read(0).unwrap();
+        let tokens: Vec<u32> = (0..count).map(|_| generator.next().unwrap()).collect();
+        let of = |token| tokens.iter().filter(|&&other| other == token).count() as f64 / count as f64;
+        ([0, 1, 2, 3].map(of), tokens)
+    };
+    let free = Sampling::default();
+    let cases = [
+        (free, [0.4, 0.3, 0.2, 0.1]),
+        (Sampling { top_k: 2, ..free }, [4.0 / 7.0, 3.0 / 7.0, 0.0, 0.0]),
+        (Sampling { top_p: 0.75, ..free }, [4.0 / 9.0, 3.0 / 9.0, 2.0 / 9.0, 0.0]),
+        (Sampling { temperature: 0.5, ..free }, [16.0 / 30.0, 9.0 / 30.0, 4.0 / 30.0, 1.0 / 30.0]),
+        (Sampling { temperature: 0.0, ..free }, [1.0, 0.0, 0.0, 0.0]),
+    ];
+    for (sampling, expected) in cases {
+        let (found, tokens) = draw(sampling, 5);
+        if !cfg!(miri) {
+            for (found, expected) in found.iter().zip(expected) {
+                assert!((found - expected).abs() < 0.02, "{sampling:?}: {found}, expected {expected}");
+            }
+        }
+        assert_eq!(draw(sampling, 5).1, tokens);
+    }
+    assert_ne!(draw(free, 5).1, draw(free, 6).1);
+}
+
+/// An encoder with a decoder over some rows of every length, from none.
+struct Pair {
+    config: EncoderDecoderConfig,
+    lengths: Vec<usize>,
+    targets: Vec<usize>,
+    seed: u64,
+}
+
+impl Pair {
+    fn with<T>(&self, work: impl FnOnce(&Inputs<'_, f64>, Spelling<'_>) -> T) -> T {
+        let seq = self.lengths.iter().copied().max().unwrap_or(0);
+        let batch = self.lengths.len();
+        let floats = numbers(batch * seq * self.config.encoder.input, self.seed);
+        let tokens: Vec<u32> = (0..(batch * seq) as u64).map(|i| (i * 7 + self.seed) as u32 % 5).collect();
+        let read = if self.config.vocabulary.is_some() { Numbers::Tokens(&tokens) } else { Numbers::Floats(&floats) };
+        let inputs = Inputs { numbers: read, batch, seq, lengths: Some(&self.lengths), states: &[] };
+        let outputs = self.config.outputs as u64;
+        let labels: Vec<u32> =
+            (0..self.targets.iter().sum::<usize>() as u64).map(|i| ((i * 3 + self.seed) % outputs) as u32).collect();
+        work(&inputs, Spelling { labels: &labels, lengths: &self.targets })
+    }
+
+    fn check(&self) {
+        let training = Training { seed: Some(self.seed), ..Training::default() };
+        let model = EncoderDecoder::<f64>::new(self.config.clone()).unwrap();
+        let weights: Vec<f64> = numbers(self.lengths.len(), self.seed + 2).iter().map(|w| w.abs()).collect();
+        let loss = Loss::CrossEntropy { label_smoothing: 0.1, class_weights: vec![] };
+        self.with(|inputs, targets| {
+            let lost = || model.loss_and_grad(inputs, targets, Some(&weights), &loss, &training).unwrap();
+            let first = lost();
+            let flat = model.flat().to_vec();
+            let largest = first.gradients.iter().fold(1e-3f64, |a, b| a.max(b.abs()));
+            for (name, at, _) in model.config().names() {
+                for i in at.clone().step_by(at.len() / 5 + 1) {
+                    let slope = [1e-5, -1e-5].map(|step| {
+                        let mut moved = flat.clone();
+                        moved[i] += step;
+                        model.set_flat(&moved).unwrap();
+                        lost().loss
+                    });
+                    let (slope, got) = ((slope[0] - slope[1]) / 2e-5, first.gradients[i]);
+                    let place = i - at.start;
+                    assert!((slope - got).abs() <= TOLERANCE * largest, "{name}[{place}]: {got} by backward, {slope}");
+                }
+            }
+            model.set_flat(&flat).unwrap();
+            let dropout = self.config.input_dropout + self.config.output_dropout + self.config.encoder.dropout;
+            if dropout == 0.0 {
+                assert_eq!(first.loss, model.loss(inputs, targets, Some(&weights), &loss).unwrap().loss);
+            }
+            let found = model.decode(inputs, 3, 6, 0.5).unwrap();
+            for isa in Isa::available() {
+                let other = EncoderDecoder::<f64>::on(isa, self.config.clone()).unwrap();
+                let again = other.loss_and_grad(inputs, targets, Some(&weights), &loss, &training).unwrap();
+                assert_eq!(again, first, "{}", isa.name());
+                assert_eq!(other.decode(inputs, 3, 6, 0.5).unwrap(), found);
+            }
+            // A row by itself, and by all paths of so few tokens.
+            for (row, (length, found)) in self.lengths.iter().zip(&found).enumerate() {
+                let numbers = match inputs.numbers {
+                    Numbers::Floats(x) => {
+                        let step = self.config.encoder.input;
+                        Numbers::Floats(&x[row * inputs.seq * step..][..length * step])
+                    }
+                    Numbers::Tokens(x) => Numbers::Tokens(&x[row * inputs.seq..][..*length]),
+                };
+                let alone = Inputs { numbers, batch: 1, seq: *length, lengths: None, states: &[] };
+                assert_eq!(&model.decode(&alone, 3, 6, 0.5).unwrap()[0], found);
+                for one in found {
+                    let steps = one.labels.len() + usize::from(one.ended);
+                    let seen = if self.config.attention.is_some() { steps * length } else { 0 };
+                    assert_eq!(one.attention.len(), seen);
+                    for looked in one.attention.chunks(*length.max(&1)) {
+                        assert!((looked.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+                    }
+                    if one.ended {
+                        let targets = Spelling { labels: &one.labels, lengths: &[one.labels.len()] };
+                        let lost = model.loss(&alone, targets, None, &Loss::cross_entropy()).unwrap().loss;
+                        assert!((lost * steps as f64 + one.log_p).abs() < 1e-11);
+                    }
+                }
+            }
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 1 } else { 60 }))]
+    #[test]
+    fn gradients_of_pairs(
+        encoder in stack(), embedding in 1..4usize, outputs in 3..6usize, kind in 0..3usize, tokens in any::<bool>(),
+        dropped in any::<bool>(), lengths in prop::collection::vec((0..5usize, 0..4usize), 1..4),
+    ) {
+        let share = if dropped { 0.3 } else { 0.0 };
+        let seed = encoder.seed;
+        let config = EncoderDecoderConfig {
+            vocabulary: tokens.then_some(5),
+            embedding,
+            attention: [None, Some(Attention::Dot), Some(Attention::Additive)][kind],
+            begin: 2,
+            input_dropout: share,
+            output_dropout: share,
+            ..EncoderDecoderConfig::new(encoder, outputs)
+        };
+        let (lengths, targets) = lengths.into_iter().unzip();
+        Pair { config, lengths, targets, seed }.check();
+    }
+}
+
+/// A beam that keeps all knows the best of all targets.
+#[test]
+fn a_wide_beam_finds_the_best() {
+    for seed in 0..5 {
+        let config = EncoderDecoderConfig {
+            vocabulary: Some(5),
+            attention: Some(Attention::Dot),
+            ..EncoderDecoderConfig::new(Config { seed, ..Config::gru(3, 6) }, 4)
+        };
+        let model = EncoderDecoder::<f64>::new(config).unwrap();
+        let inputs = Inputs { numbers: Numbers::Tokens(&[0, 3, 2]), batch: 1, seq: 3, lengths: None, states: &[] };
+        // All targets of at most three tokens and the end: of 0, 2, 3, as 1 ends.
+        let mut all: Vec<Vec<u32>> = vec![vec![]];
+        for length in 0..3 {
+            let longest: Vec<Vec<u32>> = all.iter().filter(|labels| labels.len() == length).cloned().collect();
+            all.extend(longest.iter().flat_map(|labels| [0, 2, 3].map(|token| [&labels[..], &[token]].concat())));
+        }
+        let probability = |labels: &Vec<u32>| {
+            let targets = Spelling { labels, lengths: &[labels.len()] };
+            -model.loss(&inputs, targets, None, &Loss::cross_entropy()).unwrap().loss * (labels.len() + 1) as f64
+        };
+        let best = all.iter().map(|labels| (probability(labels), labels)).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+        let found = model.decode(&inputs, 200, 4, 0.0).unwrap();
+        let ended = found[0].iter().find(|one| one.ended).unwrap();
+        assert_eq!(&ended.labels, best.1);
+        assert!((ended.log_p - best.0).abs() < 1e-12);
+        let greedy = &model.decode(&inputs, 1, 4, 0.0).unwrap()[0];
+        assert!(greedy.len() == 1 && greedy[0].log_p <= found[0][0].log_p + 1e-12);
+    }
 }

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from ._cells import CellTape, GRUCell, LSTMCell
 from ._config import show_config
 from ._core import Stream, __version__
+from ._encoder_decoder import EncoderDecoder, Hypothesis
 from ._layers import GRU, LSTM, Tape
-from ._losses import AbsoluteError, CrossEntropy, QuantileError, SquaredError
+from ._losses import CTC, AbsoluteError, CrossEntropy, QuantileError, SquaredError, ctc_loss
 from ._model import Model
 from ._optim import SGD, Adam, AdamW, clip_grad_norm
 from ._schedules import CosineSchedule, PlateauSchedule
@@ -30,10 +31,13 @@ with suppress(ImportError):  # not installed
 
 if TYPE_CHECKING:
     from .estimators import Forecaster as Forecaster
+    from .estimators import LanguageModel as LanguageModel
+    from .estimators import Seq2Seq as Seq2Seq
     from .estimators import SequenceClassifier as SequenceClassifier
     from .estimators import SequenceRegressor as SequenceRegressor
     from .estimators import SequenceTagger as SequenceTagger
     from .estimators import TrainingInfo as TrainingInfo
+    from .estimators import Transcriber as Transcriber
     from .estimators import compare as compare
     from .estimators import load as load
 
@@ -41,10 +45,13 @@ if TYPE_CHECKING:
 # It is not in __all__, so that a star does not ask for it.
 _LAZY = {
     "Forecaster": ("estimators", "sklearn"),
+    "LanguageModel": ("estimators", "sklearn"),
+    "Seq2Seq": ("estimators", "sklearn"),
     "SequenceClassifier": ("estimators", "sklearn"),
     "SequenceRegressor": ("estimators", "sklearn"),
     "SequenceTagger": ("estimators", "sklearn"),
     "TrainingInfo": ("estimators", "sklearn"),
+    "Transcriber": ("estimators", "sklearn"),
     "compare": ("estimators", "sklearn"),
     "load": ("estimators", "sklearn"),
 }
@@ -67,6 +74,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "CTC",
     "GRU",
     "LSTM",
     "SGD",
@@ -76,8 +84,10 @@ __all__ = [
     "CellTape",
     "CosineSchedule",
     "CrossEntropy",
+    "EncoderDecoder",
     "GRUCell",
     "Grads",
+    "Hypothesis",
     "LSTMCell",
     "Model",
     "PlateauSchedule",
@@ -87,6 +97,7 @@ __all__ = [
     "Tape",
     "__version__",
     "clip_grad_norm",
+    "ctc_loss",
     "get_num_threads",
     "num_threads",
     "set_num_threads",

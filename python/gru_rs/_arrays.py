@@ -149,6 +149,22 @@ def as_integers(name: str, value: ArrayLike, end: int) -> Array:
     return np.require(array, np.uint32, ["C", "A"])
 
 
+def as_spelling(targets: Any, end: int) -> tuple[Array, list[int]]:
+    """The labels below `end` of all rows, one behind the other, and how many each row has."""
+    if isinstance(targets, str) or not hasattr(targets, "__iter__"):
+        msg = f"targets: expected a sequence of labels for each row, got {targets!r}"
+        raise TypeError(msg)
+    rows = []
+    for row, labels in enumerate(targets):
+        array = as_integers("targets", labels, end)
+        if array.ndim != 1:
+            msg = f"targets: expected a sequence of labels for row {row}, got shape {array.shape}"
+            raise ValueError(msg)
+        rows.append(array)
+    flat: Array = np.concatenate(rows) if rows else np.empty(0, np.uint32)
+    return flat, [len(array) for array in rows]
+
+
 def as_step(name: str, value: ArrayLike, shape: tuple[int, ...], dtype: str) -> Array:
     """A stream's x_t, when it is not yet as it should be."""
     array = as_array(name, value, np.dtype(dtype))

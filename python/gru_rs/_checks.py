@@ -19,6 +19,15 @@ def as_size(name: str, value: Any) -> int:
     return size
 
 
+def as_count(name: str, value: Any, end: int = 2**63) -> int:
+    """An integer from 0 to below `end`."""
+    count = as_int(name, value, "an integer from 0")
+    if not 0 <= count < end:
+        msg = f"{name}: expected an integer from 0, got {count}"
+        raise ValueError(msg)
+    return count
+
+
 def as_int(name: str, value: Any, expected: str) -> int:
     """An integer, by Python's own idea of one."""
     try:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _core
-from ._arrays import as_array, expect_shape
-from ._checks import as_real
+from ._arrays import as_array, as_float_dtype, as_lengths, as_spelling, expect_shape
+from ._checks import as_count, as_real
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
+
+    from ._arrays import Array
 
 import numpy as np
 
@@ -114,3 +116,93 @@ class QuantileError(Loss):
         expect_shape("levels", array, ("n_levels",))
         self.levels: tuple[float, ...] = tuple(array.tolist())
         self._core, self._repr = _core.Loss.quantile(list(self.levels)), f"QuantileError({list(self.levels)})"
+
+
+class CTC(Loss):
+    """Of a shorter sequence of labels under the scores of all steps, as PyTorch's CTCLoss (Graves et al.,
+    2006).
+
+    A row's loss is −ln p of its labels by their number; p sums over all ways to spread the labels over the
+    steps with blanks between. For a `Model` with pooling "each".
+
+    Parameters
+    ----------
+    blank : int, default 0
+        The class that is no label.
+
+    Raises
+    ------
+    ValueError, TypeError
+        No integer from 0.
+
+    Examples
+    --------
+    >>> model = gru_rs.Model(2, 8, 4, pooling="each", seed=1)
+    >>> model.loss(np.ones((1, 5, 2), np.float32), [[3, 3]], loss=CTC()) > 0
+    True
+    """
+
+    _of_classes = True
+
+    def __init__(self, *, blank: int = 0) -> None:
+        self.blank = as_count("blank", blank, 2**32)
+        self._core, self._repr = _core.Loss.ctc(self.blank), "CTC()" if blank == 0 else f"CTC(blank={blank})"
+
+
+def ctc_loss(
+    scores: Array,
+    targets: Any,
+    *,
+    lengths: ArrayLike | None = None,
+    blank: int = 0,
+    sample_weight: ArrayLike | None = None,
+) -> tuple[float, Array]:
+    """`CTC` of scores that you have, and its gradient: for a model of your own.
+
+    Parameters
+    ----------
+    scores : ndarray, (B, T, C)
+        float32 or float64, before any softmax.
+    targets : sequence of sequences of int
+        Each row's labels, without blanks.
+    lengths : array_like of int, (B,), optional
+        Each row's steps; what lies behind is not read.
+    blank : int, default 0
+        The class that is no label.
+    sample_weight : array_like, (B,), optional
+        How much each row counts.
+
+    Returns
+    -------
+    loss : float
+        The weighted mean over rows of −ln p by the number of labels.
+    gradient : ndarray, (B, T, C)
+        At the scores; 0 past a row's length.
+
+    Raises
+    ------
+    ValueError, TypeError
+        An argument of another shape or kind; a row with fewer steps than its labels need.
+
+    Examples
+    --------
+    >>> loss, gradient = ctc_loss(np.zeros((1, 4, 3)), [[1, 2]])
+    >>> round(loss, 4), gradient.shape
+    (0.8442, (1, 4, 3))
+    """
+    if not isinstance(scores, np.ndarray):
+        msg = f"scores: expected an array, got {type(scores).__name__}"
+        raise TypeError(msg)
+    dtype = as_float_dtype(scores.dtype, "scores")
+    array = as_array("scores", scores, dtype)
+    expect_shape("scores", array, ("B", "T", "C"))
+    batch, seq, classes = array.shape
+    steps = [seq] * batch if lengths is None else as_lengths(lengths, batch, seq)
+    weights = None if sample_weight is None else as_array("sample_weight", sample_weight, dtype)
+    wanted = (*as_spelling(targets, classes), weights)
+    counts = np.arange(seq) < np.array(steps, np.intp)[:, np.newaxis]
+    flat = np.ascontiguousarray(array[counts]).reshape(-1)
+    loss, found = _core.ctc_loss(flat, classes, steps, wanted, as_count("blank", blank, 2**32))
+    gradient = np.zeros_like(array)
+    gradient[counts] = found.reshape(-1, classes)
+    return loss, gradient

@@ -6,14 +6,23 @@ It must not know epochs, text or scikit-learn.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, overload
 
 import numpy as np
 
 from . import _core
-from ._arrays import as_array, as_float_dtype, as_integers, as_lengths, expect_shape
-from ._checks import as_choice, as_flag, as_real, as_seed, as_size
-from ._losses import Loss, QuantileError
+from ._arrays import (
+    as_array,
+    as_float_dtype,
+    as_integers,
+    as_lengths,
+    as_pair,
+    as_spelling,
+    check_out,
+    expect_shape,
+)
+from ._checks import as_choice, as_count, as_flag, as_real, as_seed, as_size
+from ._losses import CTC, Loss, QuantileError
 from ._weights import Weighted, as_names, fresh_seed
 
 if TYPE_CHECKING:
@@ -22,7 +31,8 @@ if TYPE_CHECKING:
 
     from ._arrays import Array
 
-    _Given = tuple[Array, tuple[int, int], list[int] | None]
+    _Given = tuple[Array, tuple[int, int], list[int] | None, list[Array]]
+    _State: TypeAlias = Array | tuple[Array, Array]
 
 T = TypeVar("T")
 
@@ -39,19 +49,84 @@ class _Argument(Generic[T]):
     @overload
     def __get__(self, model: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, model: Model, owner: type) -> T: ...
-    def __get__(self, model: Model | None, owner: type) -> Self | T:
+    def __get__(self, model: Network, owner: type) -> T: ...
+    def __get__(self, model: Network | None, owner: type) -> Self | T:
         if model is None:
             return self
         value: T = model._options[self._name]
         return value
 
-    def __set__(self, model: Model, value: T) -> None:
+    def __set__(self, model: Network, value: T) -> None:
         msg = f"{self._name}: expected to be given to the constructor, got a new value {value!r}"
         raise AttributeError(msg)
 
 
-class Model(Weighted):
+class Network(Weighted):
+    """What a `Model` and an `EncoderDecoder` share: options, copies, a source that is tokens or numbers."""
+
+    _kind: ClassVar[Any]
+    _options: dict[str, Any]
+    _model: Any
+
+    input_size: _Argument[int] = _Argument("Numbers a step, or of a token's embedding.")
+    hidden_size: _Argument[int] = _Argument("Units of a layer's direction.")
+    output_size: _Argument[int] = _Argument("Scores.")
+    vocabulary_size: _Argument[int | None] = _Argument("Tokens, if the inputs are tokens.")
+    cell: _Argument[str] = _Argument("'gru' or 'lstm'.")
+    num_layers: _Argument[int] = _Argument("Layers, one on the other.")
+    bias: _Argument[bool] = _Argument("Whether the layers have biases.")
+    bidirectional: _Argument[bool] = _Argument("Whether there is a second direction.")
+    reset_after: _Argument[bool] = _Argument("Of a GRU: which of the two reset variants it is.")
+    dropout: _Argument[float] = _Argument("Share dropped between layers.")
+    input_dropout: _Argument[float] = _Argument("Share of the stack's inputs that is dropped.")
+    output_dropout: _Argument[float] = _Argument("Share of what the head sees that is dropped.")
+
+    def _make(self, dtype: Any, seed: int | None) -> None:
+        """The core's object, from the options."""
+        self._dtype = as_float_dtype(dtype)
+        self._seed = None if seed is None else as_seed(seed)
+        drawn = fresh_seed(self._seed)
+        self._adopt(self._kind({**self._options, "dtype": self._dtype.name, "seed": drawn}))
+
+    def _adopt(self, model: Any) -> None:
+        self._model, self._core = model, model.weights()
+        self._names = as_names(model.names())
+
+    def _source(self, x: ArrayLike) -> Array:
+        """Tokens or numbers, shaped as they should be."""
+        if self.vocabulary_size is None:
+            array = as_array("x", x, self._dtype)
+            expect_shape("x", array, ("B", "T", self.input_size))
+        else:
+            array = as_integers("x", x, self.vocabulary_size)
+            expect_shape("x", array, ("B", "T"), ("B", "T", "tokens of a step"))
+        return array
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        other = type(self).__new__(type(self))
+        memo[id(self)] = other
+        other.__dict__.update(self.__dict__)
+        other._adopt(self._model.duplicate())
+        return other
+
+    def _arguments(self) -> list[str]:
+        return [*self._options, "dtype", "seed"]
+
+    def __repr__(self) -> str:
+        parameters = inspect.signature(type(self)).parameters
+        shown = []
+        for name in self._arguments():
+            value, default = getattr(self, name), parameters[name].default
+            if default is inspect.Parameter.empty:
+                shown.append(repr(value))
+            elif name == "dtype":
+                shown += [] if value == np.dtype(default) else [f"dtype={value.name!r}"]
+            elif value != default:
+                shown.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class Model(Network):
     """Embedding, stack and head with one flat buffer of parameters, and one of gradients.
 
     Parameters
@@ -108,20 +183,11 @@ class Model(Weighted):
     True
     """
 
-    input_size: _Argument[int] = _Argument("Numbers a step, or of a token's embedding.")
-    hidden_size: _Argument[int] = _Argument("Units of a layer's direction.")
-    output_size: _Argument[int] = _Argument("Scores.")
-    vocabulary_size: _Argument[int | None] = _Argument("Tokens, if the inputs are tokens.")
-    cell: _Argument[str] = _Argument("'gru' or 'lstm'.")
-    num_layers: _Argument[int] = _Argument("Layers, one on the other.")
-    bias: _Argument[bool] = _Argument("Whether the layers have biases.")
-    bidirectional: _Argument[bool] = _Argument("Whether there is a second direction.")
-    reset_after: _Argument[bool] = _Argument("Of a GRU: which of the two reset variants it is.")
-    dropout: _Argument[float] = _Argument("Share dropped between layers.")
-    input_dropout: _Argument[float] = _Argument("Share of the stack's inputs that is dropped.")
+    _kind = _core.Model
+    _model: _core.Model
+
     variational: _Argument[bool] = _Argument("Whether the same inputs are dropped at every step.")
     pooling: _Argument[str] = _Argument("What the head sees.")
-    output_dropout: _Argument[float] = _Argument("Share of what the head sees that is dropped.")
     crf: _Argument[bool] = _Argument("Whether there is a chain over the labels.")
 
     def __init__(
@@ -145,7 +211,7 @@ class Model(Weighted):
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
-        self._options: dict[str, Any] = {
+        self._options = {
             "input_size": as_size("input_size", input_size),
             "hidden_size": as_size("hidden_size", hidden_size),
             "output_size": as_size("output_size", output_size),
@@ -164,16 +230,32 @@ class Model(Weighted):
             "output_dropout": as_real("output_dropout", output_dropout),
             "crf": as_flag("crf", crf),
         }
-        self._dtype = as_float_dtype(dtype)
-        self._seed = None if seed is None else as_seed(seed)
-        drawn = fresh_seed(self._seed)
-        self._adopt(_core.Model({**self._options, "dtype": self._dtype.name, "seed": drawn}))
+        self._make(dtype, seed)
 
-    def _adopt(self, model: _core.Model) -> None:
-        self._model, self._core = model, model.weights()
-        self._names = as_names(model.names())
+    def state(self, batch_size: int) -> _State:
+        """The stack's state before a sequence, all zeros, to be carried from chunk to chunk.
 
-    def scores(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> Array:
+        Parameters
+        ----------
+        batch_size : int
+            Rows.
+
+        Returns
+        -------
+        ndarray, (num_layers * directions, batch_size, hidden_size)
+            Of an LSTM a pair of them.
+
+        Examples
+        --------
+        >>> Model(3, 8, 2).state(4).shape
+        (1, 4, 8)
+        """
+        shape = self._state_shape(as_size("batch_size", batch_size))
+        if self.cell == "lstm":
+            return np.zeros(shape, self._dtype), np.zeros(shape, self._dtype)
+        return np.zeros(shape, self._dtype)
+
+    def scores(self, x: ArrayLike, *, lengths: ArrayLike | None = None, state: _State | None = None) -> Array:
         """The scores, without dropout.
 
         Parameters
@@ -183,6 +265,9 @@ class Model(Weighted):
             embeddings of a step's k tokens are added.
         lengths : array_like of int, (B,), optional
             Each row's steps, in any order, zeros allowed.
+        state : ndarray or pair, optional
+            As `state` gives it: where the rows begin, zeros when missing. It is written in place: then it is
+            the state after each row's last step, from which the next chunk goes on.
 
         Returns
         -------
@@ -199,7 +284,7 @@ class Model(Weighted):
         >>> Model(3, 8, 2).scores([[[0.1, 0.2, 0.3]]]).shape
         (1, 2)
         """
-        return self._model.scores(self._given(x, lengths)).reshape(-1, self.output_size)
+        return self._model.scores(self._given(x, lengths, state)).reshape(-1, self.output_size)
 
     def labels(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> Array:
         """The label of each row, or with pooling "each" of each step: the best score's, or the best path's.
@@ -220,6 +305,47 @@ class Model(Weighted):
         """
         return self._model.labels(self._given(x, lengths)).astype(np.intp)
 
+    def spell(
+        self,
+        x: ArrayLike,
+        *,
+        lengths: ArrayLike | None = None,
+        blank: int = 0,
+        beam_width: int | None = None,
+    ) -> list[list[tuple[list[int], float]]]:
+        """What the steps of each row spell, by a model trained with `CTC`.
+
+        Parameters
+        ----------
+        x, lengths
+            As for `scores`.
+        blank : int, default 0
+            The class that is no label.
+        beam_width : int, optional
+            Prefixes that are kept at each step (Hannun et al., 2014); without it each step's best label
+            counts.
+
+        Returns
+        -------
+        list of list of (labels, log p)
+            For each row guesses, the best first, at most `beam_width`, with the logarithm of the probability
+            of the paths that were kept; without a beam one guess and NaN.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `scores`; a model whose pooling is not "each".
+
+        Examples
+        --------
+        >>> model = gru_rs.Model(2, 8, 4, pooling="each", seed=1)
+        >>> [[(labels, log_p)]] = model.spell(np.ones((1, 5, 2), np.float32), beam_width=1)
+        >>> len(labels) <= 5 and log_p < 0
+        True
+        """
+        width = None if beam_width is None else as_size("beam_width", beam_width)
+        return self._model.spell(self._given(x, lengths), as_count("blank", blank, 2**32), width)
+
     def loss(
         self,
         x: ArrayLike,
@@ -228,17 +354,18 @@ class Model(Weighted):
         loss: Loss,
         lengths: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        state: _State | None = None,
     ) -> float:
         """The loss without dropout.
 
         Parameters
         ----------
-        x, lengths
+        x, lengths, state
             As for `scores`.
         targets : array_like
-            Classes ``(B,)``, or ``(sum of lengths,)`` with pooling "each"; for the other losses numbers,
-            ``(B, targets)``, or ``(B,)`` for one.
-        loss : CrossEntropy, SquaredError, AbsoluteError or QuantileError
+            Classes ``(B,)``, or ``(sum of lengths,)`` with pooling "each"; for CTC a sequence of labels for
+            each row; for the other losses numbers, ``(B, targets)``, or ``(B,)`` for one.
+        loss : CrossEntropy, CTC, SquaredError, AbsoluteError or QuantileError
             A chain has a loss of its own, and takes labels.
         sample_weight : array_like, (B,), optional
             How much each row counts.
@@ -252,9 +379,8 @@ class Model(Weighted):
         ValueError, TypeError
             An argument of another shape or kind, a class beyond the scores.
         """
-        return self._model.loss(
-            self._given(x, lengths), self._wanted(targets, loss, sample_weight), loss._core
-        )
+        wanted = self._wanted(targets, loss, sample_weight)
+        return self._model.loss(self._given(x, lengths, state), wanted, loss._core)
 
     def loss_and_grad(
         self,
@@ -264,6 +390,7 @@ class Model(Weighted):
         loss: Loss,
         lengths: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
+        state: _State | None = None,
         seed: int | None = None,
         memory: Literal["full", "low"] = "full",
     ) -> tuple[float, Array]:
@@ -271,7 +398,7 @@ class Model(Weighted):
 
         Parameters
         ----------
-        x, targets, loss, lengths, sample_weight
+        x, targets, loss, lengths, sample_weight, state
             As for `loss`.
         seed : int, optional
             Of what is dropped; drawn from the model's own generator when missing.
@@ -292,24 +419,31 @@ class Model(Weighted):
         drawn = None if seed is None else as_seed(seed)
         low = as_choice("memory", memory, ("full", "low")) == "low"
         wanted = self._wanted(targets, loss, sample_weight)
-        return self._model.loss_and_grad(self._given(x, lengths), wanted, loss._core, drawn, low)
+        return self._model.loss_and_grad(self._given(x, lengths, state), wanted, loss._core, drawn, low)
 
-    def _given(self, x: ArrayLike, lengths: ArrayLike | None) -> _Given:
-        if self.vocabulary_size is None:
-            array = as_array("x", x, self._dtype)
-            expect_shape("x", array, ("B", "T", self.input_size))
-        else:
-            array = as_integers("x", x, self.vocabulary_size)
-            expect_shape("x", array, ("B", "T"), ("B", "T", "tokens of a step"))
+    def _state_shape(self, batch: int) -> tuple[int, int, int]:
+        return self.num_layers * (2 if self.bidirectional else 1), batch, self.hidden_size
+
+    def _given(self, x: ArrayLike, lengths: ArrayLike | None, state: _State | None = None) -> _Given:
+        array = self._source(x)
         batch, seq = array.shape[:2]
-        return array, (batch, seq), None if lengths is None else as_lengths(lengths, batch, seq)
+        states: list[Array] = []
+        if state is not None:
+            states = [*as_pair("state", state)] if self.cell == "lstm" else [state]  # type: ignore[list-item]
+            for one in states:
+                check_out("state", one, self._state_shape(batch), self._dtype.name)
+        return array, (batch, seq), None if lengths is None else as_lengths(lengths, batch, seq), states
 
     def _wanted(
         self, targets: ArrayLike, loss: Loss, sample_weight: ArrayLike | None
-    ) -> tuple[Array, Array | None]:
+    ) -> tuple[Array, list[int] | None, Array | None]:
         if not isinstance(loss, Loss):
-            msg = f"loss: expected CrossEntropy, SquaredError, AbsoluteError or QuantileError, got {loss!r}"
+            kinds = "CrossEntropy, CTC, SquaredError, AbsoluteError or QuantileError"
+            msg = f"loss: expected {kinds}, got {loss!r}"
             raise TypeError(msg)
+        weights = None if sample_weight is None else as_array("sample_weight", sample_weight, self._dtype)
+        if isinstance(loss, CTC):
+            return *as_spelling(targets, self.output_size), weights
         if loss._of_classes:
             array = as_integers("targets", targets, self.output_size)
             expect_shape("targets", array, ("rows",))
@@ -318,28 +452,4 @@ class Model(Weighted):
             levels = len(loss.levels) if isinstance(loss, QuantileError) else 1
             width = self.output_size // levels
             expect_shape("targets", array, ("rows", width), *([("rows",)] if width == 1 else []))
-        weights = None if sample_weight is None else as_array("sample_weight", sample_weight, self._dtype)
-        return array, weights
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
-        other = type(self).__new__(type(self))
-        memo[id(self)] = other
-        other.__dict__.update(self.__dict__)
-        other._adopt(self._model.duplicate())
-        return other
-
-    def _arguments(self) -> list[str]:
-        return [*self._options, "dtype", "seed"]
-
-    def __repr__(self) -> str:
-        parameters = inspect.signature(type(self)).parameters
-        shown = []
-        for name in self._arguments():
-            value, default = getattr(self, name), parameters[name].default
-            if default is inspect.Parameter.empty:
-                shown.append(repr(value))
-            elif name == "dtype":
-                shown += [] if value == np.dtype(default) else [f"dtype={value.name!r}"]
-            elif value != default:
-                shown.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return array, None, weights

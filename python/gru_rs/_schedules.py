@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import _core
-from ._checks import as_int, as_real
+from ._checks import as_count, as_real
 
 
 class CosineSchedule:
@@ -36,7 +36,7 @@ class CosineSchedule:
     """
 
     def __init__(self, lr: float, total_steps: int, *, warmup_steps: int = 0, min_lr: float = 0.0) -> None:
-        steps, warmup = _steps("total_steps", total_steps), _steps("warmup_steps", warmup_steps)
+        steps, warmup = as_count("total_steps", total_steps), as_count("warmup_steps", warmup_steps)
         self._core = _core.Cosine(as_real("lr", lr), steps, warmup, as_real("min_lr", min_lr))
         self._repr = f"CosineSchedule({lr}, {total_steps}, warmup_steps={warmup_steps}, min_lr={min_lr})"
 
@@ -58,7 +58,7 @@ class CosineSchedule:
         ValueError, TypeError
             No integer from 0.
         """
-        return self._core.rate(_steps("step", step))
+        return self._core.rate(as_count("step", step))
 
     def __repr__(self) -> str:
         return self._repr
@@ -96,7 +96,7 @@ class PlateauSchedule:
 
     def __init__(self, lr: float, *, factor: float = 0.1, patience: int = 10, min_lr: float = 0.0) -> None:
         rate, least = as_real("lr", lr), as_real("min_lr", min_lr)
-        self._core = _core.Plateau(rate, as_real("factor", factor), _steps("patience", patience), least)
+        self._core = _core.Plateau(rate, as_real("factor", factor), as_count("patience", patience), least)
         self._repr = f"PlateauSchedule({lr}, factor={factor}, patience={patience}, min_lr={min_lr})"
 
     def step(self, loss: float) -> float:
@@ -121,11 +121,3 @@ class PlateauSchedule:
 
     def __repr__(self) -> str:
         return self._repr
-
-
-def _steps(name: str, value: int) -> int:
-    steps = as_int(name, value, "an integer from 0")
-    if not 0 <= steps < 2**63:
-        msg = f"{name}: expected an integer from 0, got {steps}"
-        raise ValueError(msg)
-    return steps

@@ -6,7 +6,7 @@
 //! Divisions are the dearest operation, so they are shared: a/b and c/d take one, as 1/(b d).
 
 use crate::float::Float;
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
 
 /// (2ⁿ, eʳ − 1) with eˣ = 2ⁿ eʳ. |x| must be small enough for 2ⁿ to be a normal number.
 #[inline(always)]
@@ -71,4 +71,20 @@ pub fn divide<F: Float, S: Simd<F>>(s: S, a: Quotient<S::V>) -> S::V {
 pub fn divide_both<F: Float, S: Simd<F>>(s: S, a: Quotient<S::V>, b: Quotient<S::V>) -> (S::V, S::V) {
     let inverse = s.div(s.splat(F::ONE), s.mul(a.under, b.under));
     (s.mul(a.over, s.mul(inverse, b.under)), s.mul(b.over, s.mul(inverse, a.under)))
+}
+
+/// x = tanh x over a slice.
+#[derive(Debug)]
+pub struct Tanh<'a, F>(pub &'a mut [F]);
+
+impl<F: Float> Kernel<F> for Tanh<'_, F> {
+    type Out = ();
+
+    #[inline(always)]
+    fn run<S: Simd<F>>(self, s: S) {
+        for part in self.0.chunks_mut(S::LANES) {
+            let quotient = tanh(s, s.load_first(part));
+            s.store_first(divide(s, quotient), part);
+        }
+    }
 }

@@ -6,6 +6,7 @@ pub mod dropout;
 pub mod exponential;
 pub mod gates;
 pub mod gru;
+pub mod log_add;
 pub mod lstm;
 pub mod norm;
 pub mod pack;

@@ -91,7 +91,7 @@ impl ModelConfig {
 
     /// The head on an instruction set.
     pub(super) fn head(&self, isa: Isa) -> Linear {
-        Linear { isa, inputs: self.rnn.outputs(), outputs: self.outputs }
+        Linear { isa, inputs: self.rnn.outputs(), outputs: self.outputs, spread: true }
     }
 
     /// All parameters.
@@ -142,14 +142,16 @@ pub struct Inputs<'a, F> {
     pub seq: usize,
     /// Each row's steps, in any order, zeros allowed; all have `seq` when there is none.
     pub lengths: Option<&'a [usize]>,
+    /// The stack's states before the first step, as a [`Batch`](crate::Batch)'s: none for zeros.
+    pub states: &'a [&'a [F]],
 }
 
 impl<F: Copy> Inputs<'_, F> {
-    /// Whether they fit a model.
-    pub(super) fn check(&self, config: &ModelConfig) -> Result<()> {
+    /// Whether they fit a model with a vocabulary, or one that reads so many numbers a step.
+    pub(super) fn check(&self, vocabulary: Option<usize>, numbers: usize) -> Result<()> {
         shape::Rows::new(self.batch, self.seq, self.lengths)?;
-        match (self.numbers, config.vocabulary) {
-            (Numbers::Floats(x), None) => shape::expect_len("x", x.len(), &[self.batch, self.seq, config.rnn.input]),
+        match (self.numbers, vocabulary) {
+            (Numbers::Floats(x), None) => shape::expect_len("x", x.len(), &[self.batch, self.seq, numbers]),
             (Numbers::Tokens(tokens), Some(vocabulary)) => {
                 let per_step = self.per_step(tokens);
                 shape::expect_len("x", tokens.len(), &[self.batch, self.seq, per_step])?;

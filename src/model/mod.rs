@@ -2,7 +2,16 @@
 //! files, epochs or Python.
 
 mod config;
+mod decoding;
+mod encoder_decoder;
+mod generator;
 mod net;
+mod pair_backward;
+mod pair_config;
 
 pub use config::{Inputs, ModelConfig, Numbers};
-pub use net::Model;
+pub use decoding::Hypothesis;
+pub use encoder_decoder::EncoderDecoder;
+pub use generator::{Generator, Sampling};
+pub use net::{Lost, Model};
+pub use pair_config::EncoderDecoderConfig;

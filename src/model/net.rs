@@ -5,13 +5,15 @@ use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::kernels::dropout::Mask;
 use crate::nn::crf::Crf;
+use crate::nn::ctc::{Ctc, Guess};
 use crate::nn::embedding;
-use crate::nn::linear::LinearGradients;
+use crate::nn::linear::{LinearGradients, PackedLinear};
 use crate::nn::loss::{Loss, Targets};
 use crate::nn::pooling::{self, Pooling, Steps};
 use crate::optim::{Memory, Rule};
 use crate::rng::Rng;
 use crate::rnn::stack::{Batch, Output, Rnn, Snapshot, Training};
+use crate::rnn::stream::Stream;
 use crate::rnn::tape::Tape;
 use crate::simd::{Dispatch, Isa};
 use std::borrow::Cow;
@@ -24,7 +26,7 @@ use std::ops::Range;
 /// use gru_rs::{Adam, Config, Inputs, Loss, Memory, Model, ModelConfig, Numbers, Rule, Targets, Training};
 /// // Is the sum of three numbers positive?
 /// let x = [1.0, 2.0, -0.5, -1.0, 0.5, -2.0];
-/// let inputs = Inputs { numbers: Numbers::Floats(&x), batch: 2, seq: 3, lengths: None };
+/// let inputs = Inputs { numbers: Numbers::Floats(&x), batch: 2, seq: 3, lengths: None, states: &[] };
 /// let model = Model::<f32>::new(ModelConfig::new(Config::gru(1, 8), 2))?;
 /// let rule = Rule::Adam(Adam {
 ///     learning_rate: 0.05, betas: (0.9, 0.999), epsilon: 1e-8, weight_decay: 0.0, decoupled: false,
@@ -32,10 +34,9 @@ use std::ops::Range;
 /// let (mut memory, mut losses) = (Memory::default(), vec![]);
 /// for _ in 0..50 {
 ///     let targets = Targets::Classes(&[1, 0]);
-///     let (loss, gradients) =
-///         model.loss_and_grad(&inputs, targets, None, &Loss::cross_entropy(), &Training::default())?;
-///     model.step(&rule, &gradients, &mut memory)?;
-///     losses.push(loss);
+///     let lost = model.loss_and_grad(&inputs, targets, None, &Loss::cross_entropy(), &Training::default())?;
+///     model.step(&rule, &lost.gradients, &mut memory)?;
+///     losses.push(lost.loss);
 /// }
 /// assert!(losses[49] < 0.1 * losses[0]);
 /// assert_eq!(model.labels(&inputs)?, [1, 0]);
@@ -54,9 +55,31 @@ const EMBEDDING: f64 = 1.0;
 /// And a chain's.
 const CRF: f64 = 0.1;
 
+/// What a batch has lost.
+///
+/// ```
+/// use gru_rs::{Config, Inputs, Loss, Model, ModelConfig, Numbers, Targets};
+/// let model = Model::<f32>::new(ModelConfig::new(Config::gru(1, 8), 2))?;
+/// let inputs = Inputs { numbers: Numbers::Floats(&[0.5; 6]), batch: 2, seq: 3, lengths: None, states: &[] };
+/// let lost = model.loss(&inputs, Targets::Classes(&[1, 0]), None, &Loss::cross_entropy())?;
+/// assert!(lost.loss > 0.0 && lost.gradients.is_empty());
+/// assert_eq!(lost.states[0].len(), 2 * 8); // to go on with
+/// # Ok::<(), gru_rs::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lost<F> {
+    /// The mean.
+    pub loss: f64,
+    /// Of every parameter, end to end as [`Model::flat`]; none unless they were asked for.
+    pub gradients: Vec<F>,
+    /// The stack's states after each row's last step.
+    pub states: Vec<Vec<F>>,
+}
+
 /// What training keeps of forward beside the tape.
 struct Record<F> {
     tape: Tape<F>,
+    states: Vec<Vec<F>>,
     flat: Snapshot<F>,
     seed: u64,
     pooled: Pooled<F>,
@@ -126,6 +149,24 @@ impl<F: Dispatch> Model<F> {
         self.rnn.set_flat(flat)
     }
 
+    /// The stack, one step at a time.
+    pub(super) fn stream(&self) -> Result<Stream<F>> {
+        self.rnn.stream(1)
+    }
+
+    /// Raised by every write of the parameters.
+    pub(super) fn version(&self) -> u64 {
+        self.rnn.version()
+    }
+
+    /// The head for one row, and the version of the weights it is of.
+    pub(super) fn packed_head(&self) -> Result<(u64, PackedLinear<F>)> {
+        let version = self.version();
+        let flat = self.flat();
+        let (w, b) = (&flat[self.parts.w.clone()], &flat[self.parts.b.clone()]);
+        Ok((version, self.config.head(self.isa()).pack(w, b)?))
+    }
+
     /// Where the generator of dropout stands.
     pub fn rng_state(&self) -> u64 {
         self.rnn.rng_state()
@@ -144,12 +185,17 @@ impl<F: Dispatch> Model<F> {
     /// The scores of a batch: `(batch, outputs)`, or with [`Pooling::Each`] `(steps, outputs)`, the steps that
     /// count of each row in order.
     pub fn scores(&self, inputs: &Inputs<'_, F>) -> Result<Vec<F>> {
-        inputs.check(&self.config)?;
+        Ok(self.run(inputs)?.y)
+    }
+
+    /// The scores, in place of the stack's outputs, and the stack's states after each row's last step.
+    pub fn run(&self, inputs: &Inputs<'_, F>) -> Result<Output<F>> {
+        inputs.check(self.config.vocabulary, self.config.rnn.input)?;
         let flat = self.flat();
         let x = self.inputs(&flat, inputs, None)?;
         let output = self.rnn.run(&self.batch(&x, inputs))?;
         let pooled = self.pool(&output, inputs)?;
-        self.head(&flat, &pooled)
+        Ok(Output { y: self.head(&flat, &pooled)?, states: output.states })
     }
 
     /// The label of each row, or with [`Pooling::Each`] of each step: the highest score's, or the best path's.
@@ -163,37 +209,59 @@ impl<F: Dispatch> Model<F> {
         Ok(scores.chunks_exact(self.config.outputs).map(|row| first_best(row) as u32).collect())
     }
 
+    /// What the steps of each row spell, with a head of each step trained by [`Loss::Ctc`]: by the best label of each step,
+    /// without a probability; or the best guesses of a beam so wide, the best first.
+    pub fn spell(&self, inputs: &Inputs<'_, F>, blank: u32, beam: Option<usize>) -> Result<Vec<Vec<Guess>>> {
+        let ctc = self.ctc(blank)?;
+        let scores = self.scores(inputs)?;
+        let lengths: Vec<usize> = (0..inputs.batch).map(|row| inputs.length(row)).collect();
+        match beam {
+            Some(width) => ctc.beam(&scores, &lengths, width),
+            None => Ok(ctc.greedy(&scores, &lengths)?.into_iter().map(|labels| vec![(labels, f64::NAN)]).collect()),
+        }
+    }
+
     /// The loss of a batch; `weights` tell how much each row counts.
     pub fn loss(
         &self, inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>, loss: &Loss,
-    ) -> Result<f64> {
+    ) -> Result<Lost<F>> {
         loss.check(Some(self.config.outputs))?;
-        let scores = self.scores(inputs)?;
+        let Output { y: scores, states } = self.run(inputs)?;
         let mut crf = zeros(self.parts.crf.len(), "gradients")?;
-        Ok(self.lose(&self.flat(), &scores, inputs, targets, weights, loss, &mut crf)?.0)
+        let (loss, _) = self.lose(&self.flat(), &scores, inputs, targets, weights, loss, &mut crf)?;
+        Ok(Lost { loss, gradients: vec![], states })
     }
 
-    /// The loss of a batch while training, and the gradient of every parameter, end to end as [`Self::flat`].
+    /// The loss of a batch while training, and the gradient of every parameter.
     pub fn loss_and_grad(
         &self, inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>, loss: &Loss, training: &Training,
-    ) -> Result<(f64, Vec<F>)> {
+    ) -> Result<Lost<F>> {
         loss.check(Some(self.config.outputs))?;
-        inputs.check(&self.config)?;
-        let record = self.forward(inputs, training)?;
+        inputs.check(self.config.vocabulary, self.config.rnn.input)?;
+        let mut record = self.forward(inputs, training)?;
+        let states = std::mem::take(&mut record.states);
         let scores = self.head(&record.flat, &record.pooled)?;
         let mut gradient = zeros(self.config.parameters(), "gradients")?;
         let crf = &mut gradient[self.parts.crf.clone()];
         let (lost, d_scores) = self.lose(&record.flat, &scores, inputs, targets, weights, loss, crf)?;
         self.backward(record, inputs, &d_scores, &mut gradient)?;
-        Ok((lost, gradient))
+        Ok(Lost { loss: lost, gradients: gradient, states })
     }
 
     fn crf(&self) -> Option<Crf> {
         self.config.crf.then(|| Crf { isa: self.isa(), labels: self.config.outputs })
     }
 
+    /// How the scores of all steps are read as fewer labels.
+    fn ctc(&self, blank: u32) -> Result<Ctc> {
+        if self.config.pooling != Pooling::Each || self.config.crf {
+            return Err(Error::value("loss", "scores of each step without a chain for CTC", "another model"));
+        }
+        Ok(Ctc { isa: self.isa(), classes: self.config.outputs, blank })
+    }
+
     fn batch<'a>(&self, x: &'a [F], inputs: &Inputs<'a, F>) -> Batch<'a, F> {
-        Batch { x, batch: inputs.batch, seq: inputs.seq, states: &[], lengths: inputs.lengths }
+        Batch { x, batch: inputs.batch, seq: inputs.seq, states: inputs.states, lengths: inputs.lengths }
     }
 
     fn steps<'a>(&self, inputs: &Inputs<'a, F>) -> Steps<'a> {
@@ -280,9 +348,16 @@ impl<F: Dispatch> Model<F> {
         loss: &Loss, d_crf: &mut [F],
     ) -> Result<(f64, Vec<F>)> {
         let lengths = (0..inputs.batch).map(|row| inputs.length(row));
+        if let Loss::Ctc { blank } = *loss {
+            let Targets::Spelling(targets) = targets else {
+                return Err(Error::value("targets", "sequences of labels for CTC", targets.kind()));
+            };
+            let lengths: Vec<usize> = lengths.collect();
+            return self.ctc(blank)?.loss(scores, &lengths, targets, weights);
+        }
         if let Some(crf) = self.crf() {
             let Targets::Classes(targets) = targets else {
-                return Err(Error::value("targets", "labels for a chain", "numbers"));
+                return Err(Error::value("targets", "labels for a chain", targets.kind()));
             };
             let lengths: Vec<usize> = lengths.collect();
             return crf.loss(&flat[self.parts.crf.clone()], scores, &lengths, targets, weights, d_crf);
@@ -303,11 +378,11 @@ impl<F: Dispatch> Model<F> {
         let (output, tape) = self.rnn.forward(&self.batch(&x, inputs), &training)?;
         let mut pooled = self.pool(&output, inputs)?;
         self.masks(seed)[1].apply(&mut pooled.features);
-        Ok(Record { tape, flat, seed, pooled })
+        Ok(Record { tape, states: output.states, flat, seed, pooled })
     }
 
     fn backward(&self, record: Record<F>, inputs: &Inputs<'_, F>, d_scores: &[F], gradient: &mut [F]) -> Result<()> {
-        let Record { mut tape, flat, seed, pooled } = record;
+        let Record { mut tape, flat, seed, pooled, .. } = record;
         let (parts, steps) = (&self.parts, self.steps(inputs));
         let (d_w, d_b) = gradient[parts.w.start..parts.b.end].split_at_mut(parts.w.len());
         let mut sums = LinearGradients { w: d_w, b: d_b };

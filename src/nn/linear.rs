@@ -6,13 +6,16 @@
 
 use crate::buffer::{Aligned, zeros};
 use crate::error::Result;
-use crate::kernels::pack;
+use crate::kernels::pack::{self, Packed};
 use crate::kernels::product::{At, BLOCK, Bias, Left, Outputs, Product, Rows, Sum, tallest};
 use crate::kernels::sums::ColumnSums;
+use crate::parallel;
 use crate::simd::{Dispatch, Isa};
 
 /// Rows whose outer products are packed at once. Whole blocks, so that any number gives the same bits.
 const CHUNK: usize = 2 * BLOCK;
+/// Rows of W below which a thread's part of dW is not worth packing x for.
+const FEWEST_OUTPUTS: usize = 24;
 
 /// The sizes of W, `(outputs, inputs)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +26,8 @@ pub struct Linear {
     pub inputs: usize,
     /// Numbers in a row of y.
     pub outputs: usize,
+    /// Whether many rows are spread over threads; not where the caller's rows are already.
+    pub spread: bool,
 }
 
 /// The gradients of W and b, to be added to.
@@ -34,33 +39,67 @@ pub struct LinearGradients<'a, F> {
     pub b: &'a mut [F],
 }
 
+/// W and b as products read them: for many calls with few rows.
+#[derive(Debug)]
+pub struct PackedLinear<F> {
+    of: Linear,
+    w: Packed<F>,
+    bias: Aligned<F>,
+}
+
+impl<F: Dispatch> PackedLinear<F> {
+    /// Memory for [`Self::forward`] on so many rows.
+    pub fn scratch(&self, rows: usize) -> Result<Aligned<F>> {
+        Aligned::zeros(rows.min(CHUNK) * self.bias.len(), "scratch")
+    }
+
+    /// y, `(rows, outputs)`, from x, `(rows, inputs)`.
+    pub fn forward(&self, x: &[F], y: &mut [F], scratch: &mut [F]) {
+        let Linear { isa, inputs, outputs, .. } = self.of;
+        let (lanes, padded) = (F::lanes(isa), self.bias.len());
+        for (x, y) in x.chunks(CHUNK * inputs).zip(y.chunks_mut(CHUNK * outputs)) {
+            let rows = y.len() / outputs;
+            let a = Left::Rows(rows_of(x, inputs));
+            let bias = Bias { data: &self.bias, panel: lanes, from: 0 };
+            let c = Outputs { data: scratch, row: padded, panel: lanes };
+            let (w, panels) = (self.w.panels(), 0..padded / lanes);
+            F::dispatch(isa, Product { a, rows, w, panels, backwards: false, sum: Sum::Chain(bias), c });
+            for (y, from) in y.chunks_exact_mut(outputs).zip(scratch.chunks_exact(padded)) {
+                y.copy_from_slice(&from[..outputs]);
+            }
+        }
+    }
+}
+
 fn rows_of<F>(data: &[F], stride: usize) -> Rows<'_, F> {
     Rows { data, at: At::Stride { offset: 0, stride } }
 }
 
 impl Linear {
+    /// Threads for so many rows.
+    fn threads(&self, rows: usize) -> Result<usize> {
+        let operations = rows.saturating_mul(2 * self.inputs * self.outputs);
+        if self.spread { parallel::worth(operations) } else { Ok(1) }
+    }
+
     /// y, `(rows, outputs)`, from x, `(rows, inputs)`. Each output is one chain from its bias over the inputs.
     pub fn forward<F: Dispatch>(&self, w: &[F], b: &[F], x: &[F], rows: usize) -> Result<Vec<F>> {
-        let (lanes, outputs) = (F::lanes(self.isa), self.outputs);
-        let packed = pack::by_units(w, &[0], outputs, self.inputs, lanes)?;
-        let padded = outputs.next_multiple_of(lanes);
-        let mut bias = Aligned::zeros(padded, "scratch")?;
-        bias[..outputs].copy_from_slice(b);
-        let bias = Bias { data: &bias, panel: lanes, from: 0 };
-        let mut y = zeros(rows * outputs, "output")?;
-        let mut scratch = Aligned::zeros(rows.min(CHUNK) * padded, "scratch")?;
-        let chunks = x.chunks(CHUNK * self.inputs).zip(y.chunks_mut(CHUNK * outputs));
-        for (x, y) in chunks {
-            let rows = y.len() / outputs;
-            let a = Left::Rows(rows_of(x, self.inputs));
-            let c = Outputs { data: &mut scratch, row: padded, panel: lanes };
-            let (w, panels) = (packed.panels(), 0..padded / lanes);
-            F::dispatch(self.isa, Product { a, rows, w, panels, backwards: false, sum: Sum::Chain(bias), c });
-            for (y, from) in y.chunks_exact_mut(outputs).zip(scratch.chunks_exact(padded)) {
-                y.copy_from_slice(&from[..outputs]);
-            }
-        }
+        let mut y = zeros(rows * self.outputs, "output")?;
+        let packed = self.pack(w, b)?;
+        let tasks: Vec<_> = x.chunks(CHUNK * self.inputs).zip(y.chunks_mut(CHUNK * self.outputs)).collect();
+        parallel::for_each(self.threads(rows)?, tasks, |(x, y), _| {
+            packed.forward(x, y, &mut packed.scratch(y.len() / self.outputs)?);
+            Ok(())
+        })?;
         Ok(y)
+    }
+
+    /// W and b laid out for products.
+    pub fn pack<F: Dispatch>(&self, w: &[F], b: &[F]) -> Result<PackedLinear<F>> {
+        let (lanes, outputs) = (F::lanes(self.isa), self.outputs);
+        let mut bias = Aligned::zeros(outputs.next_multiple_of(lanes), "scratch")?;
+        bias[..outputs].copy_from_slice(b);
+        Ok(PackedLinear { of: *self, w: pack::by_units(w, &[0], outputs, self.inputs, lanes)?, bias })
     }
 
     /// dx, `(rows, inputs)`, from dy, `(rows, outputs)`; dW and db are added to what is there.
@@ -70,47 +109,59 @@ impl Linear {
         let bias = ColumnSums { rows: d_y, stride: self.outputs, count: rows, sums: sums.b };
         F::dispatch(self.isa, bias);
         self.weights(x, d_y, sums.w)?;
-        self.inputs(w, d_y, rows)
+        self.transposed(w, d_y, rows)
     }
 
-    fn inputs<F: Dispatch>(&self, w: &[F], d_y: &[F], rows: usize) -> Result<Vec<F>> {
+    /// dx = Wᵀ dy, `(rows, inputs)`, from dy, `(rows, outputs)`.
+    pub fn transposed<F: Dispatch>(&self, w: &[F], d_y: &[F], rows: usize) -> Result<Vec<F>> {
         let packed = pack::by_columns(w, &[0], self.outputs, self.inputs, F::lanes(self.isa))?;
         let w = packed.panels();
         let wide = w.width * F::lanes(self.isa);
         let padded = self.inputs.next_multiple_of(wide);
-        let mut scratch = Aligned::zeros(rows.min(CHUNK) * padded, "scratch")?;
         let mut d_x = zeros(rows * self.inputs, "gradients")?;
-        for (d_y, d_x) in d_y.chunks(CHUNK * self.outputs).zip(d_x.chunks_mut(CHUNK * self.inputs)) {
+        let tasks: Vec<_> = d_y.chunks(CHUNK * self.outputs).zip(d_x.chunks_mut(CHUNK * self.inputs)).collect();
+        parallel::for_each(self.threads(rows)?, tasks, |(d_y, d_x), _| {
             let rows = d_x.len() / self.inputs;
-            scratch.fill(F::ZERO);
+            let mut sums = Aligned::zeros(rows * padded, "scratch")?;
             let a = Left::Rows(rows_of(d_y, self.outputs));
-            let c = Outputs { data: &mut scratch, row: padded, panel: wide };
+            let c = Outputs { data: &mut sums, row: padded, panel: wide };
             let panels = 0..padded / wide;
             F::dispatch(self.isa, Product { a, rows, w, panels, backwards: false, sum: Sum::Blocks, c });
-            for (d_x, from) in d_x.chunks_exact_mut(self.inputs).zip(scratch.chunks_exact(padded)) {
+            for (d_x, from) in d_x.chunks_exact_mut(self.inputs).zip(sums.chunks_exact(padded)) {
                 d_x.copy_from_slice(&from[..self.inputs]);
             }
-        }
+            Ok(())
+        })?;
         Ok(d_x)
     }
 
-    fn weights<F: Dispatch>(&self, x: &[F], d_y: &[F], d_w: &mut [F]) -> Result<()> {
-        let lanes = F::lanes(self.isa);
+    /// dW += Σ dy xᵀ
+    pub fn weights<F: Dispatch>(&self, x: &[F], d_y: &[F], d_w: &mut [F]) -> Result<()> {
+        let threads = self.threads(x.len() / self.inputs)?;
+        // Each thread packs x for itself, so each has some rows of W to spend it on.
+        let share = self.outputs.div_ceil(threads).max(FEWEST_OUTPUTS);
+        let tasks: Vec<_> = d_w.chunks_mut(share * self.inputs).enumerate().collect();
+        parallel::for_each(threads, tasks, |(task, d_w), _| self.some_weights(x, d_y, task * share, d_w))
+    }
+
+    /// The rows of dW from the first one on.
+    fn some_weights<F: Dispatch>(&self, x: &[F], d_y: &[F], first: usize, d_w: &mut [F]) -> Result<()> {
+        let (lanes, outputs) = (F::lanes(self.isa), d_w.len() / self.inputs);
         let width = pack::best_width(self.inputs, lanes);
         let wide = width * lanes;
         let padded = self.inputs.next_multiple_of(wide);
         let chunk = CHUNK.min(x.len() / self.inputs);
         let mut panels = Aligned::zeros(chunk * padded, "scratch")?;
-        let mut tiles = Aligned::zeros(chunk * self.outputs, "scratch")?;
-        let mut sums = Aligned::zeros(self.outputs * padded, "gradients")?;
+        let mut tiles = Aligned::zeros(chunk * outputs, "scratch")?;
+        let mut sums = Aligned::zeros(outputs * padded, "gradients")?;
         for (x, d_y) in x.chunks(CHUNK * self.inputs).zip(d_y.chunks(CHUNK * self.outputs)) {
             let rows = x.len() / self.inputs;
             let w = pack::rows_as_panels(&rows_of(x, self.inputs), rows, self.inputs, width, lanes, &mut panels);
-            pack::columns_as_tiles(&rows_of(d_y, self.outputs), rows, 0, self.outputs, tallest(width), &mut tiles);
+            pack::columns_as_tiles(&rows_of(d_y, self.outputs), rows, first, outputs, tallest(width), &mut tiles);
             let a = Left::Tiles(&tiles);
             let c = Outputs { data: &mut sums, row: padded, panel: wide };
-            let (rows, panels) = (self.outputs, 0..padded / wide);
-            F::dispatch(self.isa, Product { a, rows, w, panels, backwards: false, sum: Sum::Blocks, c });
+            let panels = 0..padded / wide;
+            F::dispatch(self.isa, Product { a, rows: outputs, w, panels, backwards: false, sum: Sum::Blocks, c });
         }
         for (d_w, from) in d_w.chunks_exact_mut(self.inputs).zip(sums.chunks_exact(padded)) {
             d_w.iter_mut().zip(from).for_each(|(sum, &d)| *sum += d);

@@ -10,6 +10,7 @@
 //! Label smoothing: Szegedy et al., "Rethinking the Inception Architecture", 2016. Quantiles: Koenker and
 //! Bassett, "Regression Quantiles", 1978.
 
+use super::ctc::Spelling;
 use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
 use crate::kernels::exponential::Softmax;
@@ -38,6 +39,11 @@ pub enum Loss {
     Absolute,
     /// Of one number for as many scores as there are levels τ, which stand side by side.
     Quantile(Vec<f64>),
+    /// Of a shorter sequence of labels, under the scores of all steps; see [`super::ctc`].
+    Ctc {
+        /// The label that is no label.
+        blank: u32,
+    },
 }
 
 /// What the scores should be, row by row.
@@ -47,6 +53,19 @@ pub enum Targets<'a, F> {
     Classes(&'a [u32]),
     /// Numbers for each row.
     Numbers(&'a [F]),
+    /// A sequence of labels for each row.
+    Spelling(Spelling<'a>),
+}
+
+impl<F> Targets<'_, F> {
+    /// What they are, for errors.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Classes(_) => "classes",
+            Self::Numbers(_) => "numbers",
+            Self::Spelling(_) => "sequences of labels",
+        }
+    }
 }
 
 /// Levels of (0, 1).
@@ -93,6 +112,10 @@ impl Loss {
                 let expected = format!("a multiple of the {} quantiles", levels.len());
                 Err(Error::value("output_size", expected, scores))
             }
+            Self::Ctc { blank } => match scores.filter(|&scores| *blank as usize >= scores) {
+                Some(scores) => Err(Error::value("blank", format!("a label below {scores}"), blank)),
+                None => Ok(()),
+            },
             Self::Squared | Self::Absolute => Ok(()),
         }
     }
@@ -121,10 +144,9 @@ impl Loss {
                 shape::expect_len("targets", targets.len(), &[rows, columns / self.scores_per_target()])?;
                 self.of_numbers(scores, columns, targets, weight)
             }
-            (Self::CrossEntropy { .. }, Targets::Numbers(_)) => {
-                Err(Error::value("targets", "classes for cross-entropy", "numbers"))
-            }
-            (_, Targets::Classes(_)) => Err(Error::value("targets", "numbers for this loss", "classes")),
+            (Self::Ctc { .. }, _) => Err(Error::value("loss", "a loss of rows by themselves", "CTC")),
+            (Self::CrossEntropy { .. }, _) => Err(Error::value("targets", "classes for cross-entropy", targets.kind())),
+            _ => Err(Error::value("targets", "numbers for this loss", targets.kind())),
         }
     }
 
@@ -162,7 +184,7 @@ impl Loss {
                 (slope * off.abs(), slope * sign)
             }
             Self::Absolute => (off.abs(), sign),
-            Self::Squared | Self::CrossEntropy { .. } => (off * off, 2.0 * off),
+            Self::Squared | Self::CrossEntropy { .. } | Self::Ctc { .. } => (off * off, 2.0 * off),
         }
     }
 }

@@ -90,7 +90,8 @@ pub fn max_backward<F: Float>(d_out: &[F], at: &[usize], steps: Steps<'_>, d_y: 
 
 /// The steps that count, one after the other without gaps.
 pub fn each<F: Float>(y: &[F], steps: Steps<'_>) -> Vec<F> {
-    (0..steps.batch).flat_map(|row| &y[steps.of(row)]).copied().collect()
+    let rows: Vec<&[F]> = (0..steps.batch).map(|row| &y[steps.of(row)]).collect();
+    rows.concat()
 }
 
 /// The gradients of [`each`] back at their places; 0 past a row's length.

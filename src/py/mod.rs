@@ -3,6 +3,7 @@
 //! pyo3 and numpy.
 
 mod arrays;
+mod encoder_decoder;
 mod layer;
 mod model;
 mod optimizer;
@@ -79,9 +80,11 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use super::encoder_decoder::EncoderDecoder;
+    #[pymodule_export]
     use super::layer::{FlatView, Rnn, Tape};
     #[pymodule_export]
-    use super::model::{Loss, Model};
+    use super::model::{Generator, Loss, Model, ctc_loss};
     #[pymodule_export]
     use super::optimizer::{Cosine, Memory, Plateau, Rule, clip_by_norm};
     #[pymodule_export]

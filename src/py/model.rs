@@ -1,14 +1,18 @@
 //! Models and losses.
 
-use super::arrays::{Number, borrow, borrow_as, give};
+use super::arrays::{Number, borrow, borrow_all, borrow_as, borrow_mut, give, slices};
 use super::layer::Rnn;
 use super::{Either, each};
 use crate::model::{Inputs, ModelConfig, Numbers};
 use crate::nn::loss::{self, Targets};
 use crate::nn::pooling::Pooling;
-use crate::{Cell, Config, Reset, TapeMemory, Training};
-use numpy::{PyArray1, PyReadonlyArrayDyn};
+use crate::simd::Isa;
+use crate::{Cell, Config, Reset, Sampling, Spelling, TapeMemory, Training};
+use numpy::{PyArray1, PyArrayDyn, PyReadonlyArrayDyn};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use std::ops::Range;
+use std::sync::{Mutex, TryLockError};
 
 /// The constructor's arguments, from a dict.
 #[derive(FromPyObject)]
@@ -35,11 +39,7 @@ struct Options {
 
 impl Options {
     fn config(&self) -> ModelConfig {
-        let cell = match (&self.cell[..], self.reset_after) {
-            ("lstm", _) => Cell::Lstm,
-            (_, true) => Cell::Gru(Reset::After),
-            (_, false) => Cell::Gru(Reset::Before),
-        };
+        let cell = cell_of(&self.cell, self.reset_after);
         let pooling = match &self.pooling[..] {
             "mean" => Pooling::Mean,
             "max" => Pooling::Max,
@@ -62,9 +62,18 @@ impl Options {
     }
 }
 
+/// The cell of a name.
+pub(super) fn cell_of(name: &str, reset_after: bool) -> Cell {
+    match (name, reset_after) {
+        ("lstm", _) => Cell::Lstm,
+        (_, true) => Cell::Gru(Reset::After),
+        (_, false) => Cell::Gru(Reset::Before),
+    }
+}
+
 /// What is lost by scores that are not the targets.
 #[pyclass(frozen, module = "gru_rs._core")]
-pub(crate) struct Loss(loss::Loss);
+pub(crate) struct Loss(pub(super) loss::Loss);
 
 #[pymethods]
 impl Loss {
@@ -88,6 +97,12 @@ impl Loss {
         Self(loss::Loss::Absolute)
     }
 
+    /// Of sequences of labels.
+    #[staticmethod]
+    fn ctc(blank: u32) -> Self {
+        Self(loss::Loss::Ctc { blank })
+    }
+
     /// Of numbers.
     #[staticmethod]
     fn quantile(levels: Vec<f64>) -> PyResult<Self> {
@@ -95,17 +110,21 @@ impl Loss {
     }
 }
 
-type Names = Vec<(String, usize, usize, Vec<usize>)>;
+pub(super) type Names = Vec<(String, usize, usize, Vec<usize>)>;
 
-fn listed(config: &ModelConfig) -> Names {
-    config.names().into_iter().map(|(name, range, shape)| (name, range.start, range.end, shape)).collect()
+/// Names as Python takes them.
+pub(super) fn listed(names: Vec<(String, Range<usize>, Vec<usize>)>) -> Names {
+    names.into_iter().map(|(name, range, shape)| (name, range.start, range.end, shape)).collect()
 }
 
-/// A batch: the steps, (batch, seq), the rows' lengths.
-type Given<'py> = (Bound<'py, PyAny>, (usize, usize), Option<Vec<usize>>);
+/// A batch: the steps, (batch, seq), the rows' lengths, the stack's states, which are written in place.
+pub(super) type Given<'py> = (Bound<'py, PyAny>, (usize, usize), Option<Vec<usize>>, Vec<Bound<'py, PyAny>>);
 
-/// What the scores should be, and how much each row counts.
-type Wanted<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
+/// What the scores should be, how many labels each row has if the loss is of sequences, how much each row counts.
+pub(super) type Wanted<'py> = (Bound<'py, PyAny>, Option<Vec<usize>>, Option<Bound<'py, PyAny>>);
+
+/// The labels of some guesses at a row, and the logarithms of their probabilities.
+type Guesses = Vec<(Vec<u32>, f64)>;
 
 /// An embedding, a stack and a head in one of the two float types.
 #[pyclass(frozen, module = "gru_rs._core")]
@@ -127,7 +146,7 @@ impl Model {
     fn names_of(options: Options) -> PyResult<Names> {
         let config = options.config();
         config.check()?;
-        Ok(listed(&config))
+        Ok(listed(config.names()))
     }
 
     /// Its weights and generator, as a layer's.
@@ -140,7 +159,7 @@ impl Model {
 
     /// (name, first, last, shape) of each parameter in order.
     fn names(&self) -> Names {
-        each!(&self.0, model => listed(model.config()))
+        each!(&self.0, model => listed(model.config().names()))
     }
 
     /// A model of its own with the same weights and generator.
@@ -154,27 +173,46 @@ impl Model {
     /// The scores, 1-D.
     fn scores<'py>(&self, py: Python<'py>, given: Given<'py>) -> PyResult<Bound<'py, PyAny>> {
         each!(&self.0, model => {
-            let steps = Steps::new(model, &given)?;
-            let inputs = steps.inputs(&given)?;
-            Ok(give(py, py.detach(|| model.scores(&inputs))?))
+            let output = {
+                let steps = Steps::new(&given, model.config().vocabulary.is_some())?;
+                let states = steps.states()?;
+                let inputs = steps.inputs(&given, &states)?;
+                py.detach(|| model.run(&inputs))?
+            };
+            write_states(&given, &output.states)?;
+            Ok(give(py, output.y))
         })
     }
 
     /// The labels, 1-D.
     fn labels<'py>(&self, py: Python<'py>, given: Given<'py>) -> PyResult<Bound<'py, PyAny>> {
         each!(&self.0, model => {
-            let steps = Steps::new(model, &given)?;
-            let inputs = steps.inputs(&given)?;
+            let steps = Steps::new(&given, model.config().vocabulary.is_some())?;
+            let inputs = steps.inputs(&given, &[])?;
             Ok(PyArray1::from_vec(py, py.detach(|| model.labels(&inputs))?).into_any())
+        })
+    }
+
+    /// What each row spells.
+    fn spell(&self, py: Python<'_>, given: Given<'_>, blank: u32, beam: Option<usize>) -> PyResult<Vec<Guesses>> {
+        each!(&self.0, model => {
+            let steps = Steps::new(&given, model.config().vocabulary.is_some())?;
+            let inputs = steps.inputs(&given, &[])?;
+            Ok(py.detach(|| model.spell(&inputs, blank, beam))?)
         })
     }
 
     /// The loss without dropout.
     fn loss(&self, py: Python<'_>, given: Given<'_>, wanted: Wanted<'_>, loss: &Loss) -> PyResult<f64> {
         each!(&self.0, model => {
-            let (steps, wishes) = (Steps::new(model, &given)?, Wishes::new(&wanted, &loss.0)?);
-            let (inputs, (targets, weights)) = (steps.inputs(&given)?, wishes.slices()?);
-            Ok(py.detach(|| model.loss(&inputs, targets, weights, &loss.0))?)
+            let lost = {
+                let (steps, wishes) = (Steps::new(&given, model.config().vocabulary.is_some())?, Wishes::new(&wanted, &loss.0)?);
+                let states = steps.states()?;
+                let (inputs, (targets, weights)) = (steps.inputs(&given, &states)?, wishes.slices(&wanted)?);
+                py.detach(|| model.loss(&inputs, targets, weights, &loss.0))?
+            };
+            write_states(&given, &lost.states)?;
+            Ok(lost.loss)
         })
     }
 
@@ -185,12 +223,87 @@ impl Model {
     ) -> PyResult<(f64, Bound<'py, PyAny>)> {
         let training = Training { seed, memory: if low_memory { TapeMemory::Low } else { TapeMemory::Full } };
         each!(&self.0, model => {
-            let (steps, wishes) = (Steps::new(model, &given)?, Wishes::new(&wanted, &loss.0)?);
-            let (inputs, (targets, weights)) = (steps.inputs(&given)?, wishes.slices()?);
-            let (lost, gradient) =
-                py.detach(|| model.loss_and_grad(&inputs, targets, weights, &loss.0, &training))?;
-            Ok((lost, give(py, gradient)))
+            let lost = {
+                let (steps, wishes) = (Steps::new(&given, model.config().vocabulary.is_some())?, Wishes::new(&wanted, &loss.0)?);
+                let states = steps.states()?;
+                let (inputs, (targets, weights)) = (steps.inputs(&given, &states)?, wishes.slices(&wanted)?);
+                py.detach(|| model.loss_and_grad(&inputs, targets, weights, &loss.0, &training))?
+            };
+            write_states(&given, &lost.states)?;
+            Ok((lost.loss, give(py, lost.gradients)))
         })
+    }
+
+    /// Tokens drawn one after another.
+    fn generator(&self, sampling: (f64, usize, f64, f64), seed: u64) -> PyResult<Generator> {
+        let (temperature, top_k, top_p, repetition_penalty) = sampling;
+        let sampling = Sampling { temperature, top_k, top_p, repetition_penalty };
+        Ok(Generator(match &self.0 {
+            Either::F32(model) => Either::F32(Mutex::new(crate::Generator::new(model, sampling, seed)?)),
+            Either::F64(model) => Either::F64(Mutex::new(crate::Generator::new(model, sampling, seed)?)),
+        }))
+    }
+}
+
+/// A model's state between tokens, and its dice.
+#[pyclass(frozen, module = "gru_rs._core")]
+pub(crate) struct Generator(Either<Mutex<crate::Generator<f32>>, Mutex<crate::Generator<f64>>>);
+
+fn busy<T>(_: TryLockError<T>) -> PyErr {
+    PyRuntimeError::new_err("this generator is in use by another thread: one generator, one token at a time")
+}
+
+#[pymethods]
+impl Generator {
+    /// Goes on by tokens that are given.
+    fn read(&self, py: Python<'_>, tokens: Vec<u32>) -> PyResult<()> {
+        each!(&self.0, generator => {
+            let mut guard = generator.try_lock().map_err(busy)?;
+            let generator = &mut *guard;
+            Ok(py.detach(|| tokens.into_iter().try_for_each(|token| generator.read(token)))?)
+        })
+    }
+
+    /// A token that is never drawn.
+    fn forbid(&self, token: u32) -> PyResult<()> {
+        each!(&self.0, generator => Ok(generator.try_lock().map_err(busy)?.forbid(token)?))
+    }
+
+    /// The next token.
+    fn next(&self) -> PyResult<u32> {
+        each!(&self.0, generator => Ok(generator.try_lock().map_err(busy)?.next()?))
+    }
+}
+
+/// The stack's last states, in place of those before.
+fn write_states<F: Number>(given: &Given<'_>, states: &[Vec<F>]) -> PyResult<()> {
+    for (array, state) in given.3.iter().zip(states) {
+        borrow_mut::<F>(array)?.as_slice_mut()?.copy_from_slice(state);
+    }
+    Ok(())
+}
+
+/// The CTC loss of scores, 1-D, row after row, and its gradient.
+#[pyfunction]
+pub(crate) fn ctc_loss<'py>(
+    scores: &Bound<'py, PyAny>, classes: usize, lengths: Vec<usize>, wanted: Wanted<'py>, blank: u32,
+) -> PyResult<(f64, Bound<'py, PyAny>)> {
+    fn of<'py, F: Number>(
+        scores: &Bound<'py, PyAny>, classes: usize, lengths: &[usize], wanted: &Wanted<'py>, blank: u32,
+    ) -> PyResult<(f64, Bound<'py, PyAny>)> {
+        let py = scores.py();
+        let (scores, wishes) = (borrow::<F>(scores)?, Wishes::<F>::new(wanted, &loss::Loss::Ctc { blank })?);
+        let (scores, (targets, weights)) = (scores.as_slice()?, wishes.slices(wanted)?);
+        let Targets::Spelling(targets) = targets else { return Err(PyRuntimeError::new_err("no target lengths")) };
+        let ctc = crate::Ctc { isa: Isa::chosen()?, classes, blank };
+        let (loss, gradient) = py.detach(|| ctc.loss(scores, lengths, targets, weights))?;
+        Ok((loss, give(py, gradient)))
+    }
+    let single = scores.cast::<PyArrayDyn<f32>>().is_ok();
+    if single {
+        of::<f32>(scores, classes, &lengths, &wanted, blank)
+    } else {
+        of::<f64>(scores, classes, &lengths, &wanted, blank)
     }
 }
 
@@ -206,37 +319,44 @@ impl<'py, F: Number> Values<'py, F> {
     }
 }
 
-/// Tokens for a model with a vocabulary, else numbers.
-struct Steps<'py, F: Number>(Values<'py, F>);
+/// Tokens for a model with a vocabulary, else numbers; and the stack's states before them.
+pub(super) struct Steps<'py, F: Number>(Values<'py, F>, Vec<PyReadonlyArrayDyn<'py, F>>);
 
 impl<'py, F: Number> Steps<'py, F> {
-    fn new(model: &crate::Model<F>, given: &Given<'py>) -> PyResult<Self> {
-        Ok(Self(Values::new(&given.0, model.config().vocabulary.is_some())?))
+    pub fn new(given: &Given<'py>, tokens: bool) -> PyResult<Self> {
+        Ok(Self(Values::new(&given.0, tokens)?, borrow_all(&given.3)?))
     }
 
-    fn inputs<'a>(&'a self, given: &'a Given<'_>) -> PyResult<Inputs<'a, F>> {
+    pub fn states(&self) -> PyResult<Vec<&[F]>> {
+        slices(&self.1)
+    }
+
+    pub fn inputs<'a>(&'a self, given: &'a Given<'_>, states: &'a [&'a [F]]) -> PyResult<Inputs<'a, F>> {
         let numbers = match &self.0 {
             Values::Integers(tokens) => Numbers::Tokens(tokens.as_slice()?),
             Values::Floats(x) => Numbers::Floats(x.as_slice()?),
         };
         let (batch, seq) = given.1;
-        Ok(Inputs { numbers, batch, seq, lengths: given.2.as_deref() })
+        Ok(Inputs { numbers, batch, seq, lengths: given.2.as_deref(), states })
     }
 }
 
-/// Classes for cross-entropy, else numbers; and how much each row counts.
-struct Wishes<'py, F: Number>(Values<'py, F>, Option<PyReadonlyArrayDyn<'py, F>>);
+/// Classes for cross-entropy, labels for CTC, else numbers; and how much each row counts.
+pub(super) struct Wishes<'py, F: Number>(Values<'py, F>, Option<PyReadonlyArrayDyn<'py, F>>);
 
 impl<'py, F: Number> Wishes<'py, F> {
-    fn new(wanted: &Wanted<'py>, loss: &loss::Loss) -> PyResult<Self> {
-        let classes = matches!(loss, loss::Loss::CrossEntropy { .. });
-        Ok(Self(Values::new(&wanted.0, classes)?, wanted.1.as_ref().map(borrow).transpose()?))
+    pub fn new(wanted: &Wanted<'py>, loss: &loss::Loss) -> PyResult<Self> {
+        let classes = matches!(loss, loss::Loss::CrossEntropy { .. } | loss::Loss::Ctc { .. });
+        Ok(Self(Values::new(&wanted.0, classes)?, wanted.2.as_ref().map(borrow).transpose()?))
     }
 
-    fn slices(&self) -> PyResult<(Targets<'_, F>, Option<&[F]>)> {
-        let targets = match &self.0 {
-            Values::Integers(classes) => Targets::Classes(classes.as_slice()?),
-            Values::Floats(numbers) => Targets::Numbers(numbers.as_slice()?),
+    pub fn slices<'a>(&'a self, wanted: &'a Wanted<'_>) -> PyResult<(Targets<'a, F>, Option<&'a [F]>)> {
+        let targets = match (&self.0, &wanted.1) {
+            (Values::Integers(labels), Some(lengths)) => {
+                Targets::Spelling(Spelling { labels: labels.as_slice()?, lengths })
+            }
+            (Values::Integers(classes), None) => Targets::Classes(classes.as_slice()?),
+            (Values::Floats(numbers), _) => Targets::Numbers(numbers.as_slice()?),
         };
         Ok((targets, self.1.as_ref().map(|weights| weights.as_slice()).transpose()?))
     }

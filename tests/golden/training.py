@@ -1,4 +1,4 @@
-"""Write training.json: weights step by step and learning rates, of PyTorch's optimizers and schedules.
+"""Write training.json: weights step by step of PyTorch's optimizers, rates of its schedules, its CTC loss.
 
     python tests/golden/training.py            rewrite training.json beside this file
     python tests/golden/training.py --check    compute it again and compare with the committed file
@@ -20,6 +20,7 @@ STEPS, SIZE = 8, 5
 # In units of the largest number of a case: both sides round differently at every step.
 TOLERANCE = {"float64": 1e-14, "float32": 2e-6}
 
+PARTS = ("optimizers", "schedules", "ctc")
 OPTIMIZERS = {
     "SGD": (torch.optim.SGD, {"lr": 0.1}),
     "SGD momentum": (torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
@@ -127,6 +128,31 @@ def schedule_cases():
     }
 
 
+def ctc_case(dtype, blank, seed):
+    """The mean loss of rows of some lengths, a target without labels among them, and its gradient."""
+    draws = torch.Generator().manual_seed(SEED + seed)
+    batch, steps, classes = 4, 9, 5
+    scores = torch.randn(batch, steps, classes, generator=draws, dtype=torch.float64) * (1 + 3 * seed)
+    scores = scores.to(dtype).requires_grad_()
+    lengths = [9, 7, 9, 4]
+    labels = [label for label in range(classes) if label != blank]
+    targets = [[labels[0], labels[0], labels[3]], [labels[2]] * 3, [], labels]
+    log_p = torch.log_softmax(scores, 2).transpose(0, 1)
+    flat = torch.tensor([label for target in targets for label in target])
+    counts = [len(target) for target in targets]
+    loss = torch.nn.functional.ctc_loss(log_p, flat, lengths, counts, blank=blank, reduction="mean")
+    loss.backward()
+    return {
+        "dtype": str(dtype).removeprefix("torch."),
+        "blank": blank,
+        "scores": scores.detach().double().tolist(),
+        "lengths": lengths,
+        "targets": targets,
+        "loss": float(loss.detach()),
+        "gradient": scores.grad.double().tolist(),
+    }
+
+
 def generate():
     optimizers = {
         f"{name}, {dtype}, clipped to {max_norm}": optimizer_case(name, dtype, max_norm)
@@ -145,6 +171,12 @@ def generate():
         "tolerance": TOLERANCE,
         "optimizers": optimizers,
         "schedules": schedule_cases(),
+        "ctc": {
+            f"{dtype}, blank {blank}, {seed}": ctc_case(dtype, blank, seed)
+            for dtype in (torch.float32, torch.float64)
+            for blank in (0, 4)
+            for seed in range(2)
+        },
     }
 
 
@@ -169,7 +201,7 @@ def main():
         path.write_text(json.dumps(found) + "\n")
     committed = json.loads(path.read_text())
     problems = []
-    for part in ("optimizers", "schedules"):
+    for part in PARTS:
         if set(committed[part]) != set(found[part]):
             problems.append(f"{part}: other cases")
             continue
@@ -178,9 +210,7 @@ def main():
             allowed = TOLERANCE[case.get("dtype", "float64")] * max(map(abs, new))
             if len(old) != len(new) or max(abs(a - b) for a, b in zip(old, new, strict=True)) > allowed:
                 problems.append(f"{part}: {name} differs")
-    print(
-        "\n".join(problems) or f"{sum(len(found[part]) for part in ('optimizers', 'schedules'))} cases agree"
-    )
+    print("\n".join(problems) or f"{sum(len(found[part]) for part in PARTS)} cases agree")
     return 1 if problems else 0
 
 

@@ -43,6 +43,30 @@ def folder(tmp_path_factory):
     gru_rs("train", folder / "steps.csv", "-o", folder / "steps", *long, *FAST)
     forecast = ["--task", "forecast", "--exog", "day", "--set", "window=12", "--set", "horizon=2"]
     gru_rs("train", folder / "wave.csv", "-o", folder / "wave", *forecast, *FAST)
+    (folder / "lines.txt").write_text("the cat sat\nthe dog sat\n\na cat ran\n" * 8)
+    learn = ["--set", "learning_rate_init=0.02", "--set", "batch_size=4", "--set", "chunk_length=30"]
+    gru_rs("train", folder / "lines.txt", "-o", folder / "lm", "--task", "lm", *FAST, *learn)
+    words = ["abc", "cab", "bca"] * 8
+    (folder / "words.csv").write_text("\n".join(["word,label", *(f"{word},{word[::-1]}" for word in words)]))
+    chars = ["--set", 'analyzer="char"', "--set", 'target_analyzer="char"']
+    gru_rs(
+        "train",
+        folder / "words.csv",
+        "-o",
+        folder / "s2s",
+        "--task",
+        "seq2seq",
+        "--text",
+        "word",
+        *FAST,
+        *chars,
+    )
+    heard = [
+        {"x": np.eye(3)[[0, 0, 2, 1, 1]].tolist(), "label": "ab"},
+        {"x": np.eye(3)[[1, 1, 2]].tolist(), "label": "b"},
+    ]
+    (folder / "heard.jsonl").write_text("\n".join(json.dumps(row) for row in heard * 12))
+    gru_rs("train", folder / "heard.jsonl", "-o", folder / "ctc", "--task", "ctc", "--text", "x", *FAST)
     return folder
 
 
@@ -84,6 +108,28 @@ def test_evaluate(folder):
     assert json.loads(gru_rs("evaluate", folder / "steps", folder / "steps.csv", *long))["sequences"] == 30
     wave = json.loads(gru_rs("evaluate", folder / "wave", folder / "wave.csv", "--exog", "day", "--json"))
     assert wave["RMSE"] < wave["naive RMSE"]
+
+
+def test_language(folder):
+    options = ["--prompt", "the ", "--max-length", "30", "--seed", "1", "--count", "2"]
+    texts = json.loads(gru_rs("generate", folder / "lm", *options, "--json"))
+    assert len(texts) == 2
+    assert all(text.startswith("the ") for text in texts)
+    assert gru_rs("generate", folder / "lm", *options) == "\n".join(texts) + "\n"
+    found = json.loads(gru_rs("evaluate", folder / "lm", folder / "lines.txt", "--json"))
+    assert found["texts"] == 24
+    assert found["bits a character"] < 4
+    assert "see gru-rs generate" in gru_rs("predict", folder / "lm", folder / "lines.txt", code=1)
+    assert "expected a LanguageModel" in gru_rs("generate", folder / "text", code=1)
+    assert "temperature" in gru_rs("generate", folder / "lm", "--temperature", "-1", code=1)
+
+
+def test_sequences_of_labels(folder):
+    for model, file, column in [("s2s", "words.csv", "word"), ("ctc", "heard.jsonl", "x")]:
+        lines = gru_rs("predict", folder / model, folder / file, "--text", column).split("\n")
+        assert len(lines) == 25
+        found = json.loads(gru_rs("evaluate", folder / model, folder / file, "--text", column, "--json"))
+        assert found["sequences"] == 24
 
 
 def test_compare(folder):

@@ -11,7 +11,7 @@ from pathlib import Path
 import gru_rs
 import numpy as np
 import pytest
-from gru_rs import AbsoluteError, CrossEntropy, Model, QuantileError, SquaredError
+from gru_rs import CTC, AbsoluteError, CrossEntropy, Model, QuantileError, SquaredError
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "training.json").read_text())
 LENGTHS = [4, 0, 5, 2]
@@ -180,6 +180,48 @@ def test_the_ends_of_a_cosine():
     rising = gru_rs.CosineSchedule(1.0, 10, warmup_steps=4)
     assert [rising(step) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
     assert [rising(step) for step in (10, 11, 1000)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", GOLDEN["ctc"])
+def test_ctc_as_pytorchs(name):
+    case = GOLDEN["ctc"][name]
+    scores = np.array(case["scores"], case["dtype"])
+    loss, gradient = gru_rs.ctc_loss(scores, case["targets"], lengths=case["lengths"], blank=case["blank"])
+    expected, allowed = np.array(case["gradient"]), 10 * GOLDEN["tolerance"][case["dtype"]]
+    assert loss == pytest.approx(case["loss"], rel=allowed)
+    assert gradient.dtype == scores.dtype
+    assert np.abs(gradient - expected).max() <= allowed * np.abs(expected).max()
+
+
+def test_ctc_of_a_model():
+    """A model's loss is that of its scores; what lies past a row's length says nothing."""
+    model = Model(3, 6, 5, pooling="each", seed=1)
+    x, targets = batch("float32"), [[1, 2], [], [4, 4], [3]]
+    lengths = [5, 0, 4, 2]
+    scores = np.zeros((4, 5, 5), np.float32)
+    scores[np.arange(5) < np.array(lengths)[:, np.newaxis]] = model.scores(x, lengths=lengths)
+    expected, _ = gru_rs.ctc_loss(scores, targets, lengths=lengths)
+    assert model.loss(x, targets, loss=CTC(), lengths=lengths) == expected
+    loss, gradients = model.loss_and_grad(x, targets, loss=CTC(), lengths=lengths)
+    assert loss == expected
+    assert np.isfinite(gradients).all()
+    guesses = model.spell(x, lengths=lengths, beam_width=50)
+    assert [len(row) <= 50 for row in guesses] == [True] * 4
+    assert guesses[1] == [([], 0.0)]
+    assert all(labels == [] for labels, _ in model.spell(x, lengths=[0, 0, 0, 0])[0])
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_state_that_is_carried(cell):
+    model = Model(3, 6, 4, cell=cell, num_layers=2, pooling="each", seed=1)
+    x = batch("float32")
+    state = model.state(4)
+    parts = [model.scores(x[:, begin : begin + 2], state=state).reshape(4, -1, 4) for begin in (0, 2, 4)]
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1).reshape(-1, 4), model.scores(x))
+    with pytest.raises(ValueError, match="state: expected shape"):
+        model.scores(x, state=model.state(3))
+    with pytest.raises((TypeError, ValueError), match="state: expected"):
+        model.scores(x, state=[[0.0]])
 
 
 def test_a_norm_that_is_not_finite_changes_nothing():

@@ -1,4 +1,4 @@
-"""`gru-rs train | predict | evaluate | compare | info`.
+"""`gru-rs train | predict | evaluate | generate | compare | info`.
 
 Results go to the standard output, as text or with ``--json`` as one JSON value; all else goes to the standard
 error. Exit codes: 0 done, 1 the data or the model cannot be used, 2 the command itself is wrong, 130 Ctrl-C.
@@ -21,9 +21,12 @@ from rich.table import Table
 import gru_rs
 from gru_rs.estimators import (
     Forecaster,
+    LanguageModel,
+    Seq2Seq,
     SequenceClassifier,
     SequenceRegressor,
     SequenceTagger,
+    Transcriber,
 )
 from gru_rs.estimators import (
     compare as compare_models,
@@ -47,6 +50,9 @@ class Task(str, Enum):
     regress = "regress"
     tag = "tag"
     forecast = "forecast"
+    lm = "lm"
+    seq2seq = "seq2seq"
+    ctc = "ctc"
 
 
 class Cell(str, Enum):
@@ -61,8 +67,17 @@ _KINDS: dict[str, Any] = {
     "regress": SequenceRegressor,
     "tag": SequenceTagger,
     "forecast": Forecaster,
+    "lm": LanguageModel,
+    "seq2seq": Seq2Seq,
+    "ctc": Transcriber,
 }
-_METRIC = {"classify": "accuracy", "regress": "R²", "tag": "F1 or accuracy", "forecast": "RMSE"}
+_METRIC = {
+    "classify": "accuracy",
+    "regress": "R²",
+    "tag": "F1 or accuracy",
+    "seq2seq": "1 − token error rate",
+    "ctc": "1 − label error rate",
+}
 
 File = Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl or .conll file.")]
 Model = Annotated[Path, typer.Argument(help="A model that train has written.")]
@@ -158,7 +173,8 @@ def train(
         model.fit(series, beside)
         count = len(series)
     else:
-        data = read(file, Columns(text, label, sequence, _names(features)), task=task.value, labelled=True)
+        columns = Columns(text, label, sequence, _names(features))
+        data = read(file, columns, task=task.value, labelled=task is not Task.lm)
         model.fit(data.sequences, _targets(task.value, data))
         count = len(data.sequences)
     seconds = time.perf_counter() - begin
@@ -176,7 +192,7 @@ def train(
 
 
 def _targets(task: str, data: Data) -> Any:
-    return data.labels if task == "tag" else np.array(data.labels)
+    return np.array(data.labels) if task in ("classify", "regress") else data.labels
 
 
 def _task_of(model: Any) -> str:
@@ -197,6 +213,9 @@ def predict(
     """Print a prediction for each sequence, a line each; of a series its next values."""
     loaded: Any = gru_rs.load(model)
     task = _task_of(loaded)
+    if task == "lm":
+        msg = f"{model}: expected a model that predicts, got a LanguageModel: see gru-rs generate"
+        raise DataError(msg)
     if task == "forecast":
         series, beside = read_series(file, value, _names(exog))
         known = len(series) - (loaded.horizon if beside is not None else 0)
@@ -234,7 +253,17 @@ def evaluate(
         shown = {"RMSE": tested.rmse, "MAE": tested.mae, "naive RMSE": tested.naive_rmse}
         _show(shown | {"forecasts": len(tested.origins)}, as_json=as_json)
         return
-    data = read(file, Columns(text, label, sequence, _names(features)), task=task, labelled=True)
+    columns = Columns(text, label, sequence, _names(features))
+    data = read(file, columns, task=task, labelled=task != "lm")
+    if task == "lm":
+        shown = {
+            "log p a token": loaded.score(data.sequences),
+            "perplexity": loaded.perplexity(data.sequences),
+        }
+        if all(isinstance(one, str) for one in data.sequences):
+            shown["bits a character"] = loaded.bits_per_character(data.sequences)
+        _show(shown | {"texts": len(data.sequences)}, as_json=as_json)
+        return
     targets = _targets(task, data)
     if task == "classify":
         targets = _as_classes(file, loaded, data)
@@ -251,6 +280,48 @@ def _as_classes(file: Path, model: Any, data: Data) -> Any:
             msg = f"{file}, line {line}: expected one of the model's labels {names}, got {one!r}"
             raise DataError(msg)
     return np.array(data.labels)
+
+
+@app.command()
+def generate(
+    model: Model,
+    prompt: Annotated[str, typer.Option(help="How the text begins.")] = "",
+    count: Annotated[int, typer.Option(help="Texts.", min=1)] = 1,
+    max_length: Annotated[int, typer.Option(help="Most tokens that are drawn.", min=0)] = 200,
+    temperature: Annotated[float, typer.Option(help="Below 1 bolder choices are rarer; 0: the best.")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(help="Draw among so many of the most probable.")] = None,
+    top_p: Annotated[float, typer.Option(help="Draw among the fewest that sum to this.")] = 1.0,
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1 against repetitions.")] = 1.0,
+    stop: Annotated[list[str], typer.Option(help="The text ends before this; may be repeated.")] = [],  # noqa: B006
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same texts.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write texts by a language model, as they are drawn."""
+    loaded: Any = gru_rs.load(model)
+    if not isinstance(loaded, LanguageModel):
+        msg = f"{model}: expected a LanguageModel, got a {type(loaded).__name__}"
+        raise DataError(msg)
+    texts = []
+    for number in range(count):
+        pieces = loaded.stream(
+            prompt,
+            max_length=max_length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+            stop=stop,
+            seed=None if seed is None else seed + number,
+        )
+        if as_json:
+            texts.append(prompt + "".join(pieces))
+            continue
+        print(prompt, end="")
+        for piece in pieces:
+            print(piece, end="", flush=True)
+        print()
+    if as_json:
+        print(json.dumps(texts, ensure_ascii=False))
 
 
 @app.command()

@@ -44,6 +44,8 @@ def read(path: Path, columns: Columns, *, task: str, labelled: bool) -> Data:
     try:
         if kind in (".conll", ".iob", ".tags") or (task == "tag" and kind in (".txt", ".tsv")):
             return _conll(path, labelled=labelled)
+        if task == "lm" and kind == ".txt":
+            return _lines(path)
         if kind in (".jsonl", ".ndjson"):
             return _texts(path, _json_lines(path), columns, task=task, labelled=labelled)
         if kind in (".csv", ".tsv"):
@@ -56,7 +58,8 @@ def read(path: Path, columns: Columns, *, task: str, labelled: bool) -> Data:
             f"{path}: expected text in UTF-8, got byte {error.object[error.start]:#x} at place {error.start}"
         )
         raise DataError(msg) from error
-    msg = f"{path}: expected a file that ends with .csv, .tsv, .jsonl or .conll, got {kind or 'no ending'}"
+    endings = ".txt, .csv, .tsv or .jsonl" if task == "lm" else ".csv, .tsv, .jsonl or .conll"
+    msg = f"{path}: expected a file that ends with {endings}, got {kind or 'no ending'}"
     raise DataError(msg)
 
 
@@ -158,6 +161,13 @@ def _texts(path: Path, rows: Rows, columns: Columns, *, task: str, labelled: boo
         if data.labels is not None:
             data.labels.append(_label(path, line, row, columns.label or "label", task))
     return _not_empty(path, data)
+
+
+def _lines(path: Path) -> Data:
+    """A text a line."""
+    with path.open(encoding="utf-8") as file:
+        lines = [(line, text.rstrip("\n")) for line, text in enumerate(file, 1) if text.strip()]
+    return _not_empty(path, Data([text for _, text in lines], None, [line for line, _ in lines]))
 
 
 def _long(path: Path, rows: Rows, columns: Columns, *, task: str, labelled: bool) -> Data:

@@ -7,18 +7,25 @@ from ._files import load
 from ._training import TrainingInfo
 from .classifier import SequenceClassifier
 from .forecaster import Backtest, Forecaster
+from .language_model import LanguageModel
 from .regressor import SequenceRegressor
+from .seq2seq import Guess, Seq2Seq
 from .tagger import SequenceTagger
+from .transcriber import Transcriber
 
 __all__ = [
     "Backtest",
     "Comparison",
     "Entry",
     "Forecaster",
+    "Guess",
+    "LanguageModel",
+    "Seq2Seq",
     "SequenceClassifier",
     "SequenceRegressor",
     "SequenceTagger",
     "TrainingInfo",
+    "Transcriber",
     "compare",
     "load",
 ]

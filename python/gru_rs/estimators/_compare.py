@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gru_rs._checks import as_choice, as_int
 
-from ._reading import as_list, as_tokens, is_text, is_tokens
+from ._reading import analyzer_of, as_list, as_tokens, is_text, is_tokens
 from .classifier import SequenceClassifier
 from .forecaster import Forecaster
 from .regressor import SequenceRegressor
@@ -49,7 +49,7 @@ _FEWEST = 3
 """Folds with which a deviation means something."""
 _COARSE = 0.05
 """A standard error above which nothing can be told."""
-_ANALYZE = SequenceClassifier()._analyze()
+_ANALYZE = analyzer_of("word", lowercase=True)
 """How the networks read a text. To make it takes longer than to read one."""
 
 

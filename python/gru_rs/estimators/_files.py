@@ -15,9 +15,6 @@ import safetensors
 from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
-from gru_rs import _core
-from gru_rs._model import Model
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -154,13 +151,15 @@ def _restore(
         most, layers = len(tensors), options["num_layers"]
         msg = f"num_layers: expected no more than the file's {most} tensors, got {layers}"
         raise ValueError(msg)
-    wanted = {name: tuple(shape) for name, _, _, shape in _core.Model.names_of(options | {"seed": 0})}
+    wanted = {
+        name: tuple(shape) for name, _, _, shape in estimator._network._kind.names_of(options | {"seed": 0})
+    }
     found = {name: tensor.shape for name, tensor in tensors.items()}
     if wanted != found:
         differing = sorted(set(wanted.items()) ^ set(found.items()))[:4]
         msg = f"weights: expected those of the model's sizes, got others at {differing}"
         raise ValueError(msg)
-    model = Model(**options)
+    model = estimator._network(**options)
     model.load_state_dict(tensors)
     model._core.set_rng_state(header["generators"]["model"])
     learnt = {name: _from_json(value) for name, value in header["learnt"].items()}

@@ -10,18 +10,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
-from gru_rs._model import Model
+from gru_rs._model import Model, Network
 from gru_rs._optim import AdamW
 
 from . import _files
-from ._training import Examples, Plan, Progress, Rates, Trainer
+from ._training import Examples, Labelled, Plan, Progress, Rates, Trainer
 
 if TYPE_CHECKING:
     import os
@@ -67,6 +68,8 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
     random_state: Any = None
 
     # What subclasses say
+
+    _network: ClassVar[type[Network]] = Model
 
     def _pooled(self) -> str:
         """What of a sequence the head sees."""
@@ -156,10 +159,19 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
         train, held = np.arange(count), None
         if stop and self.early_stopping:
             train, held = self._split(targets, count, int(self._rng.integers(2**31)))
-        steps = epochs * -(-len(train) // self.batch_size)
+        examples = Labelled(sequences, lambda rows: self._batch_targets(targets, rows), weights, train)
+        validate = None
+        if held is not None:
+            validate = partial(self._validation_score, sequences, targets, held, weights)
+        self._learn(examples, self._loss(targets), validate, epochs=epochs, stop=stop)
+
+    def _learn(
+        self, examples: Examples, loss: Loss, validate: Callable[[], float] | None, *, epochs: int, stop: bool
+    ) -> None:
+        """Some epochs over examples of any kind."""
+        steps = epochs * len(examples.batches(self.batch_size, None))
         rates = Rates(self.learning_rate_init, self.learning_rate, steps, self.warmup_fraction)
-        trainer = Trainer(self.model_, self._optimizer, rates, self._loss(targets), self._rng)
-        examples = Examples(sequences, lambda rows: self._batch_targets(targets, rows), weights, train)
+        trainer = Trainer(self.model_, self._optimizer, rates, loss, self._rng)
         plan = Plan(
             epochs=epochs,
             batch_size=self.batch_size,
@@ -169,9 +181,7 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
             patience=self.n_iter_no_change,
             verbose=self.verbose,
             callbacks=self.callbacks,
-            validate=None
-            if held is None
-            else lambda: self._validation_score(sequences, targets, held, weights),
+            validate=validate,
         )
         try:
             trainer.run(examples, plan, self._progress, self)
@@ -226,9 +236,9 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
             raise ValueError(msg)
         return estimator
 
-    def _resume(self, model: Model, shuffling: dict[str, Any]) -> None:
+    def _resume(self, model: Network, shuffling: dict[str, Any]) -> None:
         """Takes a model that was saved, and where its training stood."""
-        self.model_ = model
+        self.model_ = model  # type: ignore[assignment]
         self._rng = np.random.default_rng(0)
         self._rng.bit_generator.state = shuffling
         self._optimizer = self._fresh_optimizer()
@@ -238,19 +248,26 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
 
     # Prediction
 
-    def _predict_rows(
-        self, sequences: Sequences, rows: Array, of: Callable[[Array, Array], Array]
-    ) -> list[Array]:
-        found: list[Array] = [np.empty(0)] * len(rows)
+    def _by_rows(
+        self, sequences: Sequences, rows: Array, of: Callable[[Array, Array], Sequence[Any]]
+    ) -> list[Any]:
+        """What a function of a batch gives for each row, the rows batched by length."""
+        found: list[Any] = [None] * len(rows)
         order = np.argsort(sequences.lengths[rows], kind="stable")
         for start in range(0, len(rows), _PREDICTED_AT_ONCE):
             places = order[start : start + _PREDICTED_AT_ONCE]
-            x, lengths = sequences.batch(rows[places])
-            results = of(x, lengths)
-            ends = np.cumsum(lengths)[:-1] if self._pooled() == "each" else np.arange(1, len(places))
-            for place, result in zip(places, np.split(results, ends), strict=True):
+            for place, result in zip(places, of(*sequences.batch(rows[places])), strict=True):
                 found[place] = result
         return found
+
+    def _predict_rows(
+        self, sequences: Sequences, rows: Array, of: Callable[[Array, Array], Array]
+    ) -> list[Array]:
+        def split(x: Array, lengths: Array) -> list[Array]:
+            ends = np.cumsum(lengths)[:-1] if self._pooled() == "each" else np.arange(1, len(lengths))
+            return np.split(of(x, lengths), ends)
+
+        return self._by_rows(sequences, rows, split)
 
     def _scores(self, sequences: Sequences, rows: Array) -> Array:
         """The scores of some sequences, one row each."""

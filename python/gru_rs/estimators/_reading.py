@@ -11,12 +11,28 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.validation import check_array, validate_data
 
 from ._sequences import Array, Numeric, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+# Words, and each mark by itself: in short texts an exclamation mark says much.
+_WORDS = r"(?u)\w+|[^\w\s]"
+
+
+def analyzer_of(analyzer: str | Callable[[str], list[str]], lowercase: bool) -> Callable[[str], list[str]]:
+    """What makes tokens of a text: words and marks, characters, or a function as it is."""
+    if callable(analyzer):
+        return analyzer
+    if analyzer == "char":
+        return (lambda text: list(text.lower())) if lowercase else list
+    vectorizer = CountVectorizer(lowercase=lowercase, token_pattern=_WORDS)
+    words: Callable[[str], list[str]] = vectorizer.build_analyzer()
+    return words
 
 
 def is_text(given: Any) -> bool:

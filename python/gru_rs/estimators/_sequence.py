@@ -10,23 +10,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_size
 
 from ._network import NetworkEstimator
-from ._reading import as_list, as_numeric, as_tokens, is_text, is_tokens
+from ._reading import analyzer_of, as_list, as_numeric, as_tokens, is_text, is_tokens
 from ._sequences import UNKNOWN, Numeric, Token, Tokens, encode, spelling, vocabulary_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._sequences import Array
-
-# Words, and each mark by itself: in short texts an exclamation mark says much.
-_WORDS = r"(?u)\w+|[^\w\s]"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -59,13 +55,6 @@ class SequenceEstimator(NetworkEstimator):
         if self.token_features is not None and not callable(self.token_features):
             as_choice("token_features", self.token_features, ("spelling",))
 
-    def _analyze(self) -> Callable[[str], Sequence[Token]]:
-        if callable(self.analyzer):
-            return self.analyzer
-        vectorizer = CountVectorizer(analyzer=self.analyzer, lowercase=self.lowercase, token_pattern=_WORDS)
-        analyze: Callable[[str], Sequence[Token]] = vectorizer.build_analyzer()
-        return analyze
-
     def _read(self, X: Any, lengths: Any, *, first: bool, most: int | None) -> Numeric | Tokens:
         """The sequences, of at most `most` steps; `first` when they say what vocabulary or scale are."""
         given = as_list(X)
@@ -87,7 +76,7 @@ class SequenceEstimator(NetworkEstimator):
         if lengths is not None:
             msg = "lengths: expected None for token sequences, which have their own"
             raise ValueError(msg)
-        sequences = as_tokens(given, self._analyze())
+        sequences = as_tokens(given, analyzer_of(self.analyzer, self.lowercase))
         if self.lowercase and not is_text(given):
             sequences = [
                 [token.lower() if isinstance(token, str) else token for token in row] for row in sequences

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -53,15 +53,41 @@ class TrainingInfo:
     estimator: Any
 
 
+class Examples(Protocol):
+    """What is learnt from, batch by batch; what a batch is is their own affair."""
+
+    def batches(self, size: int, rng: np.random.Generator | None) -> Sequence[Any]:
+        """Those of an epoch; without a generator always the same."""
+        ...
+
+    def learn(self, model: Any, loss: Loss, batch: Any) -> tuple[float, Array, float]:
+        """A batch's loss, its gradients, and how much it counts."""
+        ...
+
+
 @dataclass
-class Examples:
-    """What is learnt from: sequences, what they should give, how much each counts."""
+class Labelled:
+    """Sequences, what they should give, how much each counts."""
 
     sequences: Sequences
     targets: Callable[[Array], Array]
     weights: Array | None
     rows: Array
     """Those that are learnt from."""
+
+    def batches(self, size: int, rng: np.random.Generator | None) -> list[Array]:
+        """Rows of about the same length."""
+        found = batches(self.sequences.lengths[self.rows], size, rng)
+        return [self.rows[places] for places in found]
+
+    def learn(self, model: Model, loss: Loss, batch: Array) -> tuple[float, Array, float]:
+        """The rows' loss, gradients, and weight."""
+        weights = None if self.weights is None else self.weights[batch]
+        x, lengths = self.sequences.batch(batch)
+        lost, gradients = model.loss_and_grad(
+            x, self.targets(batch), lengths=lengths, loss=loss, sample_weight=weights
+        )
+        return lost, gradients, len(batch) if weights is None else float(weights.sum())
 
 
 @dataclass
@@ -168,14 +194,10 @@ class Trainer:
 
     def _epoch(self, epoch: int, examples: Examples, plan: Plan, estimator: Any) -> tuple[float, int, bool]:
         """The mean loss of an epoch, its batches, and whether a callback ended it."""
-        lengths = examples.sequences.lengths[examples.rows]
-        found = batches(lengths, plan.batch_size, self.rng if plan.shuffle else None)
-        found = [examples.rows[places] for places in found]
+        found = examples.batches(plan.batch_size, self.rng if plan.shuffle else None)
         total = counted = 0.0
-        for number, rows in enumerate(progress_bar(found, f"epoch {epoch + 1}", plan.verbose)):
-            weights = None if examples.weights is None else examples.weights[rows]
-            loss = self._step(examples, rows, weights, plan.clip_norm)
-            count = len(rows) if weights is None else float(weights.sum())
+        for number, batch in enumerate(progress_bar(found, f"epoch {epoch + 1}", plan.verbose)):
+            loss, count = self._step(examples, batch, plan.clip_norm)
             total, counted = total + loss * count, counted + count
             if plan.callbacks and _ends(
                 plan.callbacks, TrainingInfo("batch", epoch, number, loss, None, estimator)
@@ -183,16 +205,13 @@ class Trainer:
                 return total / max(counted, _LEAST), number + 1, True
         return total / max(counted, _LEAST), len(found), False
 
-    def _step(self, examples: Examples, rows: Array, weights: Array | None, clip_norm: float | None) -> float:
-        x, lengths = examples.sequences.batch(rows)
-        loss, gradients = self.model.loss_and_grad(
-            x, examples.targets(rows), lengths=lengths, loss=self.loss, sample_weight=weights
-        )
+    def _step(self, examples: Examples, batch: Any, clip_norm: float | None) -> tuple[float, float]:
+        loss, gradients, count = examples.learn(self.model, self.loss, batch)
         if clip_norm is not None:
             clip_grad_norm(gradients, clip_norm)
         self.optimizer.lr = self.rates.next()
         self.optimizer.step(self.model, gradients)
-        return loss
+        return loss, count
 
 
 def _ends(callbacks: Sequence[Callable[[TrainingInfo], object]], info: TrainingInfo) -> bool:
@@ -200,12 +219,12 @@ def _ends(callbacks: Sequence[Callable[[TrainingInfo], object]], info: TrainingI
     return any([callback(info) is True for callback in callbacks])  # noqa: C419
 
 
-def progress_bar(batches: list[Array], name: str, shown: bool) -> Iterable[Array]:
+def progress_bar(batches: Sequence[Any], name: str, shown: bool) -> Iterable[Any]:
     """The batches, with a bar on the terminal if tqdm is installed and it is wanted."""
     if shown:
         with suppress(ImportError):
             from tqdm.auto import tqdm
 
-            bar: Iterable[Array] = tqdm(batches, desc=name, leave=False)
+            bar: Iterable[Any] = tqdm(batches, desc=name, leave=False)
             return bar
     return batches

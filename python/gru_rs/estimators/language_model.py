@@ -1,0 +1,495 @@
+"""LanguageModel: what comes next in text, music, molecules, or any other sequence of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.utils.validation import check_is_fitted
+
+from gru_rs._checks import as_choice, as_count, as_real, as_seed, as_size
+from gru_rs._losses import CrossEntropy
+from gru_rs._weights import fresh_seed
+
+from ._doc import document
+from ._network import NetworkEstimator
+from ._reading import analyzer_of, as_list, as_tokens, is_text
+from ._sequences import UNKNOWN, Token, vocabulary_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from gru_rs._losses import Loss
+    from gru_rs._model import Model
+
+    from ._sequences import Array
+
+END = 1
+"""The token before the first and behind the last of a text."""
+
+_SCORES_AT_ONCE = 4_000_000
+"""Of scored text: rows times steps times vocabulary."""
+
+
+class Stream:
+    """Texts one behind the other, cut into lanes that are read side by side, chunk by chunk."""
+
+    def __init__(self, texts: list[Array], chunk: int) -> None:
+        self._texts, self._chunk = texts, chunk
+        self._wanted = self._cells = np.empty((0, 0), np.uint32)
+        self._lengths = np.empty(0, np.intp)
+        self._state: Any = None
+
+    def batches(self, size: int, rng: np.random.Generator | None) -> range:
+        """Where the chunks of an epoch begin. With a generator the texts are put in another order."""
+        order = np.arange(len(self._texts)) if rng is None else rng.permutation(len(self._texts))
+        flat = np.concatenate([self._texts[row] for row in order])
+        # As many lanes as leave each a chunk at least.
+        count = min(size, max(1, len(flat) // self._chunk))
+        steps = -(-len(flat) // count)
+        self._lengths = np.clip(len(flat) - np.arange(count) * steps, 0, steps)
+        padded = np.full(count * steps + 1, END, flat.dtype)
+        padded[1 : len(flat) + 1] = flat
+        # What is read, and one place on what is expected.
+        self._cells, self._wanted = (padded[at : at + count * steps].reshape(count, steps) for at in (0, 1))
+        return range(0, steps, self._chunk)
+
+    def learn(self, model: Model, loss: Loss, batch: int) -> tuple[float, Array, float]:
+        """A chunk, from the state in which the one before ended."""
+        if batch == 0 or self._state is None:
+            self._state = model.state(len(self._cells))
+        part = slice(batch, batch + self._chunk)
+        x, y = self._cells[:, part], self._wanted[:, part]
+        lengths = np.clip(self._lengths - batch, 0, x.shape[1])
+        wanted = y[np.arange(x.shape[1]) < lengths[:, np.newaxis]]
+        lost, gradients = model.loss_and_grad(x, wanted, lengths=lengths, loss=loss, state=self._state)
+        return lost, gradients, len(wanted)
+
+
+@document
+@dataclass(kw_only=True, eq=False, repr=False)
+class LanguageModel(NetworkEstimator):
+    """The next token of a text, by a GRU or LSTM: to generate texts, and to tell how probable a text is.
+
+    It is trained on all texts as one stream, in chunks whose gradients end where they begin but whose state
+    goes on from the chunk before (truncated back-propagation through time), so that memory does not grow with
+    the texts.
+
+    Parameters
+    ----------
+    {network}
+    analyzer : {"char", "word"} or callable, default "char"
+        How a text becomes tokens: characters, words and single marks, or a function from str to a list.
+    lowercase : bool, default False
+        Take all letters as small ones; not before an analyzer of your own.
+    joiner : str, optional
+        What stands between tokens of generated text. None: nothing between characters, a space between
+        others.
+    min_frequency : int, default 1
+        Tokens that come less often in training count as unknown; the unknown token is never generated.
+    max_vocabulary : int, optional
+        Most tokens that are known, the unknown one and the end of a text among them.
+    embedding_size : int, default 64
+        Numbers for a token.
+    chunk_length : int, default 100
+        Steps through which a gradient goes back.
+    {training}
+
+    Attributes
+    ----------
+    vocabulary_ : dict of token to int
+        0 is the unknown token, 1 the end of a text.
+    {fitted}
+
+    Examples
+    --------
+    >>> from gru_rs import LanguageModel
+    >>> texts = ["the cat sat", "the dog sat", "the cat ran"] * 20
+    >>> model = LanguageModel(hidden_size=32, max_iter=30, learning_rate_init=0.01, batch_size=4,
+    ...                       random_state=1)
+    >>> model.fit(texts).generate("the d", temperature=0)
+    'the dog sat'
+    """
+
+    analyzer: str | Callable[[str], list[str]] = "char"
+    lowercase: bool = False
+    joiner: str | None = None
+    min_frequency: int = 1
+    max_vocabulary: int | None = None
+    embedding_size: int = 64
+    chunk_length: int = 100
+
+    def _check(self) -> None:
+        super()._check()
+        for name in ("min_frequency", "embedding_size", "chunk_length"):
+            as_size(name, getattr(self, name))
+        if self.max_vocabulary is not None and as_size("max_vocabulary", self.max_vocabulary) < 3:
+            msg = f"max_vocabulary: expected at least 3, got {self.max_vocabulary}"
+            raise ValueError(msg)
+        if not callable(self.analyzer):
+            as_choice("analyzer", self.analyzer, ("char", "word"))
+        if self.joiner is not None and not isinstance(self.joiner, str):
+            msg = f"joiner: expected a string or None, got {self.joiner!r}"
+            raise TypeError(msg)
+        if self.bidirectional:
+            msg = "bidirectional: expected False, as a language model must not see what comes, got True"
+            raise ValueError(msg)
+
+    def _pooled(self) -> str:
+        return "each"
+
+    def _outputs(self) -> int:
+        return len(self.vocabulary_) + 2
+
+    def _read(self, X: Any) -> list[Sequence[Token]]:
+        """The tokens of each text."""
+        given = as_list(X)
+        if isinstance(given, str):
+            given = [given]
+        texts = as_tokens(given, analyzer_of(self.analyzer, self.lowercase))
+        if not texts:
+            msg = "X: expected at least one text, got none"
+            raise ValueError(msg)
+        return texts
+
+    def _encode(self, texts: list[Sequence[Token]]) -> list[Array]:
+        """Their numbers, each with the end behind it."""
+        known = self.vocabulary_
+        kind = np.uint16 if self._outputs() <= 2**16 else np.uint32
+        return [
+            np.fromiter((*(known.get(token, UNKNOWN) for token in text), END), kind, len(text) + 1)
+            for text in texts
+        ]
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+        """Train on texts.
+
+        Parameters
+        ----------
+        X : str, list of str, or list of lists of tokens
+            One text or several.
+        y : None
+            Not used.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter or an argument that cannot be used.
+        """
+        first = not (self.warm_start and hasattr(self, "model_"))
+        return self._fit(X, first=first, epochs=self.max_iter, stop=True)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
+        """One epoch over these texts. The first call fixes the vocabulary.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `fit`.
+        """
+        return self._fit(X, first=not hasattr(self, "model_"), epochs=1, stop=False)
+
+    def _fit(self, X: Any, *, first: bool, epochs: int, stop: bool) -> Self:
+        self._check()
+        texts = self._read(X)
+        if first:
+            most = None if self.max_vocabulary is None else self.max_vocabulary - 1
+            found = vocabulary_of(texts, self.min_frequency, most)
+            self.vocabulary_ = {token: number + 1 for token, number in found.items()}
+            self._begin(self.embedding_size, self._outputs())
+        numbers, held = self._encode(texts), None
+        if stop and self.early_stopping:
+            numbers, held = self._hold_out(numbers)
+        validate = None if held is None else lambda: -self._loss_of(held)
+        self._learn(Stream(numbers, self.chunk_length), CrossEntropy(), validate, epochs=epochs, stop=stop)
+        return self
+
+    def _hold_out(self, texts: list[Array]) -> tuple[list[Array], list[Array]]:
+        """Some texts, or the end of the only one."""
+        if len(texts) == 1:
+            cut = round(len(texts[0]) * (1 - self.validation_fraction))
+            return [texts[0][:cut]], [texts[0][cut:]]
+        order = self._rng.permutation(len(texts))
+        count = min(max(1, round(len(texts) * self.validation_fraction)), len(texts) - 1)
+        return [texts[row] for row in order[count:]], [texts[row] for row in order[:count]]
+
+    # How probable texts are
+
+    def _log_likelihoods(self, texts: list[Array]) -> Array:
+        """ln p of each text with its end."""
+        found = np.zeros(len(texts))
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        for begin in range(0, len(order), 64):
+            rows = order[begin : begin + 64]
+            longest = len(texts[rows[0]])
+            steps = max(1, _SCORES_AT_ONCE // (len(rows) * self._outputs()))
+            state = self.model_.state(len(rows))
+            for start in range(0, longest, steps):
+                end = min(start + steps, longest)
+                lengths = np.array([min(max(len(texts[row]) - start, 0), end - start) for row in rows])
+                x = np.full((len(rows), end - start), END, np.uint32)
+                targets = []
+                for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+                    text = texts[row]
+                    before = text[max(start - 1, 0) : max(start + length - 1, 0)]
+                    x[place, length - len(before) : length] = before
+                    targets.append(text[start : start + length])
+                scores = self.model_.scores(x, lengths=lengths, state=state)
+                flat = np.concatenate(targets)
+                right = scores[np.arange(len(flat)), flat] - logsumexp(scores, axis=1)
+                found[rows] += np.bincount(np.repeat(np.arange(len(rows)), lengths), right, len(rows))
+        return found
+
+    def _loss_of(self, texts: list[Array]) -> float:
+        """−ln p a token."""
+        return float(-self._log_likelihoods(texts).sum() / sum(map(len, texts)))
+
+    def _fitted_numbers(self, X: Any) -> list[Array]:
+        check_is_fitted(self, "model_")
+        return self._encode(self._read(X))
+
+    def log_likelihood(self, X: Any) -> Array:
+        """The natural logarithm of each text's probability, its end included.
+
+        Parameters
+        ----------
+        X
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray, (n_texts,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            Texts that `fit` would not take.
+        """
+        return self._log_likelihoods(self._fitted_numbers(X))
+
+    def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002
+        """The mean of ln p over all tokens, the ends of the texts among them: higher is better.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`.
+
+        Returns
+        -------
+        float
+        """
+        return -self._loss_of(self._fitted_numbers(X))
+
+    def perplexity(self, X: Any) -> float:
+        """e to the power of the mean of −ln p over all tokens, the ends of the texts among them.
+
+        Parameters
+        ----------
+        X
+            As for `fit`.
+
+        Returns
+        -------
+        float
+        """
+        return float(np.exp(-self.score(X)))
+
+    def bits_per_character(self, X: Any) -> float:
+        """−log₂ p of all texts by their characters, of which the end of a text is one.
+
+        Parameters
+        ----------
+        X : str or list of str
+            Texts; lists of tokens have no characters.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        TypeError
+            Lists of tokens.
+        """
+        given = [X] if isinstance(X, str) else as_list(X)
+        if not is_text(given):
+            msg = f"X: expected strings, whose characters can be counted, got {type(X).__name__}"
+            raise TypeError(msg)
+        return float(-self.log_likelihood(given).sum() / np.log(2) / sum(len(text) + 1 for text in given))
+
+    # What comes next
+
+    def stream(
+        self,
+        prompt: Any = "",
+        *,
+        max_length: int | None = 200,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        stop: str | Sequence[str] = (),
+        seed: int | None = None,
+    ) -> Iterator[str]:
+        """What may follow a prompt, piece by piece as it is drawn.
+
+        Parameters
+        ----------
+        prompt : str or list of tokens
+            How the text begins; empty for a text from its beginning.
+        max_length : int or None, default 200
+            Most tokens that are drawn; None draws until the text ends.
+        temperature : float, default 1.0
+            Below 1 the probable becomes more so, above 1 less; 0 always takes the most probable.
+        top_k : int, optional
+            Draw among so many of the most probable alone.
+        top_p : float, default 1.0
+            Draw among the fewest most probable whose probabilities sum to this (Holtzman et al., 2020).
+        repetition_penalty : float, default 1.0
+            Divides the positive scores of tokens that were there, and multiplies the negative ones (Keskar et
+            al., 2019).
+        stop : str or sequence of str
+            The text ends before the first of these that comes.
+        seed : int, optional
+            The same gives the same text on every machine; from the system when missing.
+
+        Yields
+        ------
+        str
+            A token, with what stands before it; the prompt is not repeated.
+
+        Raises
+        ------
+        ValueError, TypeError
+            An argument outside its range or of another kind.
+
+        Examples
+        --------
+        >>> model = LanguageModel(hidden_size=8, max_iter=1, random_state=1).fit(["abab", "abba"])
+        >>> text = "".join(model.stream("ab", max_length=5, seed=1))
+        >>> len(text) <= 5 and set(text) <= {"a", "b"}
+        True
+        """
+        pieces = self._pieces(prompt, max_length, temperature, top_k, top_p, repetition_penalty, seed)
+        endings = (stop,) if isinstance(stop, str) else tuple(stop)
+        if not all(isinstance(ending, str) and ending for ending in endings):
+            msg = f"stop: expected a string or strings, none of them empty, got {stop!r}"
+            raise TypeError(msg)
+        return _until(pieces, endings) if endings else pieces
+
+    def _pieces(
+        self,
+        prompt: Any,
+        max_length: int | None,
+        temperature: float,
+        top_k: int | None,
+        top_p: float,
+        repetition_penalty: float,
+        seed: int | None,
+    ) -> Iterator[str]:
+        check_is_fitted(self, "model_")
+        (given,) = self._read([prompt])
+        most = None if max_length is None else as_count("max_length", max_length)
+        sampling = (
+            as_real("temperature", temperature),
+            0 if top_k is None else as_size("top_k", top_k),
+            as_real("top_p", top_p),
+            as_real("repetition_penalty", repetition_penalty),
+        )
+        drawn = fresh_seed(None if seed is None else as_seed(seed))
+        generator = self.model_._model.generator(sampling, drawn)
+        generator.forbid(UNKNOWN)
+        generator.read([END, *(self.vocabulary_.get(token, UNKNOWN) for token in given)])
+        tokens = {number: token for token, number in self.vocabulary_.items()}
+        between = ("" if self.analyzer == "char" else " ") if self.joiner is None else self.joiner
+
+        def pieces() -> Iterator[str]:
+            numbers = iter(generator.next, END) if most is None else (generator.next() for _ in range(most))
+            first = len(given) == 0
+            for number in takewhile(lambda number: number != END, numbers):
+                yield str(tokens[number]) if first else f"{between}{tokens[number]}"
+                first = False
+
+        return pieces()
+
+    def generate(
+        self,
+        prompt: Any = "",
+        *,
+        max_length: int | None = 200,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        stop: str | Sequence[str] = (),
+        seed: int | None = None,
+    ) -> str:
+        """A text that begins with a prompt.
+
+        Parameters
+        ----------
+        prompt, max_length, temperature, top_k, top_p, repetition_penalty, stop, seed
+            As for `stream`.
+
+        Returns
+        -------
+        str
+            The prompt and what follows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `stream`.
+        """
+        pieces = self.stream(
+            prompt,
+            max_length=max_length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+            stop=stop,
+            seed=seed,
+        )
+        between = ("" if self.analyzer == "char" else " ") if self.joiner is None else self.joiner
+        begin = prompt if isinstance(prompt, str) else between.join(map(str, prompt))
+        return begin + "".join(pieces)
+
+
+def _until(pieces: Iterator[str], endings: tuple[str, ...]) -> Iterator[str]:
+    """The pieces before the first ending. What may become one is held back until it is known."""
+    held = ""
+    for piece in pieces:
+        held += piece
+        places = [place for ending in endings if (place := held.find(ending)) >= 0]
+        if places:
+            if min(places):
+                yield held[: min(places)]
+            return
+        # The longest tail that an ending begins with.
+        keep = max(
+            (n for ending in endings for n in range(1, len(ending)) if held.endswith(ending[:n])), default=0
+        )
+        if len(held) > keep:
+            yield held[: len(held) - keep]
+            held = held[len(held) - keep :]
+    if held:
+        yield held

@@ -1,0 +1,319 @@
+"""Seq2Seq: a sequence for a sequence: pronunciation, transliteration, replies, short translations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+
+from gru_rs._checks import as_choice, as_real, as_size
+from gru_rs._encoder_decoder import EncoderDecoder
+from gru_rs._losses import CrossEntropy
+
+from ._doc import document
+from ._reading import analyzer_of, as_list, as_tokens, expect_rows, is_text
+from ._sequence import SequenceEstimator
+from ._sequences import Token, vocabulary_of
+from .transcriber import error_rate
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from gru_rs._encoder_decoder import Hypothesis
+    from gru_rs._model import Network
+
+    from ._sequences import Array
+
+BEGIN, END, UNKNOWN_TARGET = 0, 1, 2
+"""The numbers before those of a target's own tokens."""
+
+
+class Guess(NamedTuple):
+    """One answer to a sequence.
+
+    Attributes
+    ----------
+    target : str or list of tokens
+        As the targets of training were.
+    log_p : float
+        The logarithm of its probability.
+    tokens : list
+        What was written, token by token, None for the end.
+    attention : ndarray, (tokens, steps), or None
+        For each token how much each step of the source counted: to be plotted.
+    """
+
+    target: Any
+    log_p: float
+    tokens: list[Any]
+    attention: Array | None
+
+
+@document
+@dataclass(kw_only=True, eq=False, repr=False)
+class Seq2Seq(SequenceEstimator):
+    """A sequence for each sequence, by an encoder, attention and a decoder, both GRUs or LSTMs.
+
+    Trained by teacher forcing: the decoder reads the true tokens and learns which comes next.
+
+    Parameters
+    ----------
+    {network}
+    attention : {"dot", "additive"} or None, default "dot"
+        How the decoder looks back at the source; see `gru_rs.EncoderDecoder`.
+    {tokens}
+    target_analyzer : {"word", "char"} or callable, default "word"
+        How a target that is a string becomes tokens.
+    target_lowercase : bool, default False
+        Take all letters of targets as small ones; not before an analyzer of your own.
+    joiner : str, optional
+        What stands between the tokens of a target that is a string. None: nothing between characters, a space
+        between others.
+    target_min_frequency : int, default 1
+        Tokens of targets that come less often count as unknown; what is unknown is left out of predictions.
+    label_smoothing : float, default 0.0
+        Share of each target that goes to all tokens alike.
+    beam_width : int, default 1
+        Hypotheses that `predict` keeps; 1 takes the best token each time.
+    length_penalty : float, default 0.0
+        Above 0 favours longer targets in a beam; see `gru_rs.EncoderDecoder.decode`.
+    max_target_length : int, optional
+        Most tokens of a prediction; twice those of the longest target of training when missing.
+    {training}
+
+    Attributes
+    ----------
+    target_vocabulary_ : dict of token to int
+        0 and 1 are begin and end, 2 the unknown token.
+    {attributes}
+
+    Examples
+    --------
+    >>> from gru_rs import Seq2Seq
+    >>> words = ["abc", "cab", "bca", "aabb", "ccab", "bac"] * 30
+    >>> speller = Seq2Seq(analyzer="char", target_analyzer="char", hidden_size=32, max_iter=20,
+    ...                   learning_rate_init=0.01, random_state=1)
+    >>> speller.fit(words, [word[::-1] for word in words]).predict(["cab", "ccab"])
+    ['bac', 'bacc']
+    """
+
+    attention: str | None = "dot"
+    target_analyzer: str | Callable[[str], list[str]] = "word"
+    target_lowercase: bool = False
+    joiner: str | None = None
+    target_min_frequency: int = 1
+    label_smoothing: float = 0.0
+    beam_width: int = 1
+    length_penalty: float = 0.0
+    max_target_length: int | None = None
+
+    _network: ClassVar[type[Network]] = EncoderDecoder
+
+    def _check(self) -> None:
+        super()._check()
+        if self.attention is not None:
+            as_choice("attention", self.attention, ("dot", "additive"))
+        if not callable(self.target_analyzer):
+            as_choice("target_analyzer", self.target_analyzer, ("word", "char"))
+        as_size("target_min_frequency", self.target_min_frequency)
+        as_size("beam_width", self.beam_width)
+        as_real("length_penalty", self.length_penalty)
+        if self.max_target_length is not None:
+            as_size("max_target_length", self.max_target_length)
+        if self.joiner is not None and not isinstance(self.joiner, str):
+            msg = f"joiner: expected a string or None, got {self.joiner!r}"
+            raise TypeError(msg)
+        if self.variational:
+            msg = "variational: expected False for an encoder with a decoder, got True"
+            raise ValueError(msg)
+
+    def _build(  # type: ignore[override]
+        self, inputs: int, vocabulary_size: int | None, seed: int
+    ) -> EncoderDecoder:
+        return EncoderDecoder(
+            inputs,
+            self.hidden_size,
+            self._outputs(),
+            vocabulary_size=vocabulary_size,
+            embedding_size=self.embedding_size,
+            attention=self.attention,  # type: ignore[arg-type]
+            begin=BEGIN,
+            end=END,
+            cell=self.cell,  # type: ignore[arg-type]
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+            reset_after=self.reset_after,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            output_dropout=self.output_dropout,
+            dtype=self.dtype,
+            seed=seed,
+        )
+
+    def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> list[Array]:
+        given = as_list(y)
+        expect_rows("y", given, lengths)
+        targets = as_tokens(given, analyzer_of(self.target_analyzer, self.target_lowercase))
+        if first:
+            self._of_text = is_text(given)
+            found = vocabulary_of(targets, self.target_min_frequency, None)
+            self.target_vocabulary_ = {token: number + UNKNOWN_TARGET for token, number in found.items()}
+            self._longest = max(map(len, targets))
+        known = self.target_vocabulary_
+        return [
+            np.array([known.get(token, UNKNOWN_TARGET) for token in target], np.uint32) for target in targets
+        ]
+
+    def _outputs(self) -> int:
+        return len(self.target_vocabulary_) + 3
+
+    def _loss(self, targets: list[Array]) -> CrossEntropy:  # noqa: ARG002
+        return CrossEntropy(label_smoothing=self.label_smoothing)
+
+    def _batch_targets(self, targets: list[Array], rows: Array) -> Any:
+        return [targets[row] for row in rows]
+
+    def _split(self, targets: list[Array], count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
+        train, held = train_test_split(
+            np.arange(count), test_size=self.validation_fraction, random_state=seed
+        )
+        return train, held
+
+    def _validation_score(
+        self,
+        sequences: Any,
+        targets: list[Array],
+        rows: Array,
+        weights: Array | None,  # noqa: ARG002
+    ) -> float:
+        found = self._hypotheses(sequences, rows, 1)
+        return 1 - error_rate([targets[row].tolist() for row in rows], [one[0].labels for one in found])
+
+    def _hypotheses(self, sequences: Any, rows: Array, width: int) -> list[list[Hypothesis]]:
+        most = self.max_target_length or 2 * self._longest + 1
+
+        def decode(x: Array, lengths: Array) -> list[list[Hypothesis]]:
+            model: EncoderDecoder = self.model_  # type: ignore[assignment]
+            return model.decode(
+                x, lengths=lengths, beam_width=width, max_length=most, length_penalty=self.length_penalty
+            )
+
+        return self._by_rows(sequences, rows, decode)
+
+    def _written(self, numbers: Sequence[int], tokens: dict[int, Token]) -> Any:
+        """A target as those of training were: a string, or a list."""
+        found = [tokens[number] for number in numbers if number in tokens]
+        if not self._of_text:
+            return found
+        between = self.joiner
+        if between is None:
+            between = "" if self.target_analyzer == "char" else " "
+        return between.join(map(str, found))
+
+    def _tokens(self) -> dict[int, Token]:
+        return {number: token for token, number in self.target_vocabulary_.items()}
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
+        """One epoch over these pairs. The first call fixes the vocabularies and the scale.
+
+        Parameters
+        ----------
+        X, y, sample_weight, lengths
+            As for `fit`; y holds a string or a list of tokens for each sequence.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `fit`.
+        """
+        first = not hasattr(self, "model_")
+        return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
+
+    def predict(self, X: Any, lengths: Any = None) -> list[Any]:
+        """The target of each sequence.
+
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        list of str, or of lists of tokens
+            As the targets of `fit` were.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Sequences that `fit` would not take, or of another kind.
+        """
+        sequences = self._read_fitted(X, lengths)
+        tokens = self._tokens()
+        found = self._hypotheses(sequences, np.arange(len(sequences.lengths)), self.beam_width)
+        return [self._written(guesses[0].labels, tokens) for guesses in found]
+
+    def predict_beam(self, X: Any, lengths: Any = None, *, beam_width: int = 5) -> list[list[Guess]]:
+        """The best answers to each sequence, with their probabilities and with what was attended to.
+
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+        beam_width : int, default 5
+            Hypotheses that are kept at each step.
+
+        Returns
+        -------
+        list of list of Guess
+            At most `beam_width` for each sequence, the best first.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `predict`.
+        """
+        sequences = self._read_fitted(X, lengths)
+        tokens = self._tokens()
+        rows = np.arange(len(sequences.lengths))
+        return [
+            [
+                Guess(
+                    self._written(one.labels, tokens),
+                    one.log_p,
+                    [tokens.get(label) for label in one.labels] + [None] * one.ended,
+                    one.attention,
+                )
+                for one in guesses
+            ]
+            for guesses in self._hypotheses(sequences, rows, as_size("beam_width", beam_width))
+        ]
+
+    def score(self, X: Any, y: Any, lengths: Any = None) -> float:
+        """1 − the token error rate.
+
+        That is the tokens that must be put in, taken out or changed, by those there should be.
+
+        Parameters
+        ----------
+        X, y, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        float
+            At most 1; below 0 if more is wrong than there are tokens.
+        """
+        analyze = analyzer_of(self.target_analyzer, self.target_lowercase)
+        truth = as_tokens(as_list(y), analyze)
+        tokens = self._tokens()
+        sequences = self._read_fitted(X, lengths)
+        found = self._hypotheses(sequences, np.arange(len(sequences.lengths)), self.beam_width)
+        guesses = [[tokens[label] for label in one[0].labels if label in tokens] for one in found]
+        return 1 - error_rate(truth, guesses)

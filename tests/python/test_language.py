@@ -1,0 +1,269 @@
+"""LanguageModel, Transcriber and Seq2Seq: what they learn, write, score, save and refuse."""
+
+import math
+from itertools import pairwise
+
+import gru_rs
+import numpy as np
+import pytest
+from gru_rs import LanguageModel, Seq2Seq, Transcriber
+from gru_rs.estimators.language_model import Stream, _until
+from gru_rs.estimators.transcriber import error_rate
+from scipy.special import log_softmax
+from sklearn.base import clone
+
+TEXTS = ["the cat sat", "the dog sat", "the cat ran", "a dog ran"] * 15
+
+
+def language_model(**options):
+    defaults = {"hidden_size": 24, "embedding_size": 8, "max_iter": 25, "learning_rate_init": 0.01}
+    return LanguageModel(**defaults | {"batch_size": 4, "chunk_length": 20, "random_state": 1} | options)
+
+
+@pytest.fixture(scope="module")
+def speaker():
+    return language_model().fit(TEXTS)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("analyzer", ["char", "word", str.split])
+def test_a_language_model_learns(cell, analyzer):
+    model = language_model(cell=cell, analyzer=analyzer).fit(TEXTS)
+    assert model.loss_curve_[-1] < 0.7 * model.loss_curve_[0]
+    assert model.generate("the cat", temperature=0, max_length=20) in TEXTS
+    likely, unlikely = model.log_likelihood(["the cat sat", "sat cat the"])
+    assert likely > unlikely + 2
+
+
+def test_likelihoods_are_those_of_the_scores(speaker):
+    """By one pass over each text alone; chunks and company change nothing."""
+    texts = ["the cat sat", "a", "", "zebra", *TEXTS[:70]]
+    numbers = [[speaker.vocabulary_.get(letter, 0) for letter in text] for text in texts]
+    expected = []
+    for row in numbers:
+        scores = log_softmax(speaker.model_.scores([[1, *row]]).astype(float), axis=1)
+        expected.append(scores[np.arange(len(row) + 1), [*row, 1]].sum())
+    np.testing.assert_allclose(speaker.log_likelihood(texts), expected, rtol=1e-5)
+    tokens = sum(len(row) + 1 for row in numbers)
+    assert speaker.score(texts) == pytest.approx(sum(expected) / tokens, rel=1e-5)
+    assert speaker.perplexity(texts) == pytest.approx(math.exp(-sum(expected) / tokens), rel=1e-4)
+    bits = -sum(expected) / math.log(2) / sum(len(text) + 1 for text in texts)
+    assert speaker.bits_per_character(texts) == pytest.approx(bits, rel=1e-5)
+
+
+def test_long_texts_are_scored_in_chunks(speaker, monkeypatch):
+    text = " ".join(TEXTS)
+    whole = speaker.log_likelihood([text, "a"])
+    monkeypatch.setattr("gru_rs.estimators.language_model._SCORES_AT_ONCE", 500)
+    np.testing.assert_allclose(speaker.log_likelihood([text, "a"]), whole, rtol=1e-6)
+
+
+def test_a_stream_reads_each_token_once():
+    texts = [np.arange(2, 2 + n, dtype=np.uint16) for n in (5, 1, 17, 30)]
+    for size, chunk in [(1, 7), (3, 4), (64, 5), (4, 100)]:
+        stream = Stream(texts, chunk)
+        read, wanted = [], []
+        for begin in stream.batches(size, np.random.default_rng(0)):
+            lengths = np.clip(stream._lengths - begin, 0, chunk)
+            for row, length in enumerate(lengths):
+                read.append((row, stream._cells[row, begin : begin + length]))
+                wanted.append((row, stream._wanted[row, begin : begin + length]))
+        lanes = range(len(stream._cells))
+        flat = np.concatenate([part for lane in lanes for row, part in wanted if row == lane])
+        before = np.concatenate([part for lane in lanes for row, part in read if row == lane])
+        order = np.random.default_rng(0).permutation(4)
+        np.testing.assert_array_equal(flat, np.concatenate([texts[row] for row in order]))
+        np.testing.assert_array_equal(before, [1, *flat[:-1]])
+
+
+def test_seeds_and_pieces(speaker):
+    first = speaker.generate("the ", seed=1, max_length=40)
+    assert speaker.generate("the ", seed=1, max_length=40) == first
+    assert "".join(speaker.stream("the ", seed=1, max_length=40)) == first[4:]
+    assert len({speaker.generate("", seed=seed, temperature=3.0) for seed in range(8)}) > 1
+    assert speaker.generate("", max_length=3, seed=2, temperature=0) == "the"
+    assert speaker.generate("the cat sat", temperature=0) == "the cat sat"
+    words = language_model(analyzer="word").fit(TEXTS)
+    assert words.generate(["the", "cat"], temperature=0).startswith("the cat ")
+    assert (
+        language_model(analyzer="word", joiner="_", max_iter=1)
+        .fit(TEXTS)
+        .generate(["the"], max_length=2, seed=1)
+        .startswith("the_")
+    )
+
+
+@pytest.mark.parametrize("stop", [" ", ["sat", "ran"], "at r", "never there"])
+def test_stops(speaker, stop):
+    whole = speaker.generate("the cat", temperature=0)[7:]
+    endings = [stop] if isinstance(stop, str) else stop
+    expected = whole[: min([whole.index(one) for one in endings if one in whole], default=len(whole))]
+    assert "".join(speaker.stream("the cat", temperature=0, stop=stop)) == expected
+
+
+def test_what_may_become_an_end_is_held_back():
+    for size in (1, 2, 3):
+        text = "aaab--ab-abc rest"
+        pieces = [text[i : i + size] for i in range(0, len(text), size)]
+        assert "".join(_until(iter(pieces), ("abc",))) == "aaab--ab-"
+        assert "".join(_until(iter(pieces), ("zzz", "ab--ac"))) == text
+        assert "".join(_until(iter(pieces), ("t",))) == "aaab--ab-abc res"
+
+
+def test_language_models_are_reproducible_saved_and_go_on(tmp_path):
+    first, second = language_model(max_iter=3).fit(TEXTS), language_model(max_iter=3).fit(TEXTS)
+    np.testing.assert_array_equal(first.model_.flat, second.model_.flat)
+    first.save(tmp_path / "lm.safetensors")
+    again = gru_rs.load(tmp_path / "lm.safetensors")
+    assert again.generate("the", seed=3) == first.generate("the", seed=3)
+    for model in (again, second):
+        model.partial_fit(TEXTS[:8])
+        assert len(model.loss_curve_) == 4
+    stopped = language_model(early_stopping=True, validation_fraction=0.2, n_iter_no_change=3).fit(TEXTS)
+    assert stopped.best_validation_score_ == max(stopped.validation_scores_)
+    one = language_model(early_stopping=True, max_iter=3).fit(" ".join(TEXTS))
+    assert len(one.validation_scores_) == 3
+    rare = language_model(min_frequency=2, max_iter=8).fit([*TEXTS, "q"])
+    assert "q" not in rare.vocabulary_
+    assert "q" not in rare.generate("", max_length=300, temperature=5.0, seed=1)
+    assert clone(rare).get_params() == rare.get_params()
+
+
+def spoken(count=120, seed=1):
+    """Each letter is two to four steps of its own feature, with pauses between equal ones."""
+    rng = np.random.default_rng(seed)
+    X, y = [], []
+    for _ in range(count):
+        word = "".join(rng.choice(list("abc"), rng.integers(0, 5)))
+        steps = [[0, 0, 0, 1]]
+        for letter in word:
+            steps += [[letter == other for other in "abc"] + [0]] * rng.integers(2, 5) + [[0, 0, 0, 1]]
+        X.append(np.array(steps, float) + rng.normal(0, 0.1, (len(steps), 4)))
+        y.append(word)
+    return X, y
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_transcriber_learns(cell, tmp_path):
+    X, y = spoken()
+    transcriber = Transcriber(
+        cell=cell, hidden_size=16, max_iter=25, learning_rate_init=0.02, random_state=1, bidirectional=True
+    ).fit(X, y)
+    assert transcriber.score(X, y) > 0.98
+    assert transcriber.predict(X[:5]) == y[:5]
+    greedy = transcriber.predict(X)
+    transcriber.set_params(beam_width=8)
+    assert error_rate(y, transcriber.predict(X)) <= error_rate(y, greedy)
+    guesses = transcriber.predict_beam(X[:9], beam_width=4)
+    for row in guesses:
+        assert len(row) <= 4
+        assert all(a[1] >= b[1] for a, b in pairwise(row))
+        assert sum(math.exp(log_p) for _, log_p in row) <= 1 + 1e-6
+    transcriber.save(tmp_path / "t.safetensors")
+    assert gru_rs.load(tmp_path / "t.safetensors").predict(X) == transcriber.predict(X)
+    lists = Transcriber(hidden_size=4, max_iter=1, random_state=1, early_stopping=True).fit(
+        X, [[ord(letter) for letter in word] for word in y]
+    )
+    assert all(isinstance(found, list) for found in lists.predict(X[:3]))
+    weighted = Transcriber(hidden_size=4, max_iter=1, random_state=1).fit(X, y, sample_weight=np.ones(len(X)))
+    assert np.isfinite(weighted.loss_curve_).all()
+
+
+def words(count=150, seed=1):
+    rng = np.random.default_rng(seed)
+    return ["".join(rng.choice(list("abcd"), rng.integers(1, 6))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("attention", [None, "dot", "additive"])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_seq2seq_learns(cell, attention, tmp_path):
+    X = words()
+    options = {"hidden_size": 32, "embedding_size": 16, "learning_rate_init": 0.01, "random_state": 1}
+    model = Seq2Seq(
+        cell=cell, attention=attention, analyzer="char", target_analyzer="char", max_iter=80, batch_size=16,
+        bidirectional=cell == "gru", **options,
+    ).fit(X, [word[::-1] for word in X])  # fmt: skip
+    assert model.score(X, [word[::-1] for word in X]) > 0.9
+    word = next(word for word in X if len(word) == 3)
+    (best, *others), *_ = model.predict_beam([word], beam_width=4)
+    assert best.target == word[::-1]
+    assert all(best.log_p >= other.log_p for other in others)
+    assert best.tokens == [*word[::-1], None]
+    if attention is None:
+        assert best.attention is None
+    else:
+        assert best.attention.shape == (4, 3)
+        np.testing.assert_allclose(best.attention.sum(axis=1), 1, rtol=1e-5)
+    model.save(tmp_path / "s.safetensors")
+    assert gru_rs.load(tmp_path / "s.safetensors").predict(X[:9]) == model.predict(X[:9])
+
+
+def test_sequences_of_numbers_to_tokens():
+    X, y = spoken(60)
+    model = Seq2Seq(hidden_size=16, max_iter=2, random_state=1, early_stopping=True)
+    model.fit(X, [list(word) for word in y])
+    assert all(isinstance(found, list) for found in model.predict(X[:4]))
+    model.partial_fit(X, [list(word) for word in y])
+    assert len(model.loss_curve_) == 3
+
+
+X, Y = ["ab", "ba"] * 4, ["ba", "ab"] * 4
+MISTAKES = [
+    (lambda: LanguageModel(bidirectional=True).fit(X), ValueError, "bidirectional: expected False"),
+    (lambda: LanguageModel(chunk_length=0).fit(X), ValueError, "chunk_length: expected"),
+    (lambda: LanguageModel(analyzer="words").fit(X), ValueError, "analyzer: expected"),
+    (lambda: LanguageModel(max_vocabulary=2).fit(X), ValueError, "max_vocabulary: expected at least 3"),
+    (lambda: LanguageModel(joiner=1).fit(X), TypeError, "joiner: expected"),
+    (lambda: LanguageModel().fit([]), ValueError, "X: expected at least one text"),
+    (lambda: LanguageModel().fit([1.5]), TypeError, "X: expected a list of tokens in row 0"),
+    (lambda: next(LanguageModel().stream()), Exception, "not fitted"),
+    (lambda: Transcriber().fit([np.ones((2, 1))], ["aa"]), ValueError, "y: expected labels that fit"),
+    (lambda: Transcriber().fit([np.ones((2, 1))], [[[1]]]), ValueError, "y: expected a string or a sequence"),
+    (lambda: Transcriber().fit([np.ones((2, 1))], [""]), ValueError, "y: expected at least one label"),
+    (lambda: Transcriber(beam_width=0).fit([np.ones((2, 1))], ["a"]), ValueError, "beam_width: expected"),
+    (lambda: Seq2Seq(attention="cosine").fit(X, Y), ValueError, "attention: expected"),
+    (lambda: Seq2Seq(length_penalty=-1.0, max_iter=1).fit(X, Y).predict(X), ValueError, "length_penalty"),
+    (lambda: Seq2Seq().fit(X, Y[:3]), ValueError, "y: expected 8 values"),
+    (lambda: Seq2Seq(variational=True).fit(X, Y), ValueError, "variational: expected False"),
+    (lambda: gru_rs.EncoderDecoder(2, 3, 4, end=4), ValueError, "end: expected a token below 4"),
+    (lambda: gru_rs.EncoderDecoder(2, 3, 4, begin=-1), ValueError, "begin: expected an integer from 0"),
+    (
+        lambda: gru_rs.EncoderDecoder(2, 3, 4).loss(np.ones((1, 2, 2), "f4"), [[5]]),
+        ValueError,
+        "targets: expected integers from 0 to 3",
+    ),
+    (
+        lambda: gru_rs.EncoderDecoder(2, 3, 4).loss(np.ones((1, 2, 2), "f4"), [[1], [1]]),
+        ValueError,
+        "target_lengths: expected 1",
+    ),
+    (
+        lambda: gru_rs.EncoderDecoder(2, 3, 4).loss(np.ones((1, 2, 2), "f4"), [[1]], loss=gru_rs.CTC()),
+        TypeError,
+        "loss: expected CrossEntropy",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "message"), MISTAKES, ids=[row[2] for row in MISTAKES])
+def test_mistakes(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()
+
+
+def test_mistakes_of_generation(speaker):
+    for options, message in [
+        ({"temperature": -1.0}, "temperature"),
+        ({"temperature": math.nan}, "temperature"),
+        ({"top_k": 0}, "top_k"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"repetition_penalty": 0.0}, "repetition_penalty"),
+        ({"max_length": -1}, "max_length"),
+        ({"seed": -1}, "seed"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            speaker.generate("the", **options)
+    with pytest.raises(TypeError, match="stop: expected"):
+        speaker.generate("the", stop="")
+    with pytest.raises(TypeError, match="X: expected strings"):
+        speaker.bits_per_character([["a"]])
