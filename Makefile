@@ -99,15 +99,17 @@ doctest: $(DEVELOPED) ## every example in the documentation of both languages
 	cargo test --doc
 	$(BIN)/python -m pytest --doctest-modules python/gru_rs
 examples: $(EXAMPLES_READY) ## run the examples, briefly
-	for script in sentiment intent entities electricity watch japanese_vowels; do \
+	for script in sentiment intent entities electricity watch japanese_vowels fortunes pronunciation chatbot; do \
 	    $(BIN)/python examples/$$script.py --quick || exit; \
 	done
-	if [[ -e ../shared/data/fsdd/fsdd.npz ]]; then $(BIN)/python examples/digits.py --quick; \
+	$(BIN)/python examples/g2p.py
+	if [[ -e ../shared/data/fsdd/fsdd.npz ]]; then \
+	    $(BIN)/python examples/digits.py --quick && $(BIN)/python examples/connected_digits.py --quick; \
 	else echo "digits.py: no ../shared/data/fsdd, and nowhere to fetch it from"; fi
 
 # Peers ------------------------------------------------------------------------------------------------------
 
-.PHONY: golden golden-check bench bench-peers bench-models
+.PHONY: golden golden-check bench bench-peers bench-models bench-language
 golden: $(PEERS_READY) ## write the golden vectors anew from PyTorch, Keras and ONNX Runtime
 	$(PEERS)/bin/python tests/golden/generate.py
 	$(PEERS)/bin/python tests/golden/training.py
@@ -121,8 +123,11 @@ bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside its peers (25 min
 	PYTHONPATH=python $(PEERS)/bin/python benches/peers.py --record benches/record --docs docs
 
 bench-models: $(DEVELOPED) $(PEERS_READY) ## time the training of models beside PyTorch (10 minutes), into benches/record
-	$(PEERS)/bin/python -m pip install --quiet scikit-learn safetensors
+	$(PEERS)/bin/python -m pip install --quiet rapidfuzz scikit-learn safetensors
 	PYTHONPATH=python $(PEERS)/bin/python benches/models.py --record benches/record
+bench-language: $(DEVELOPED) $(PEERS_READY) ## time CTC, language models and generation beside PyTorch (5 minutes), into benches/record
+	$(PEERS)/bin/python -m pip install --quiet rapidfuzz scikit-learn safetensors
+	PYTHONPATH=python $(PEERS)/bin/python benches/language.py --record benches/record
 
 # No --clear: GRU_RS_PEERS may name an environment that holds more than ours. pip finishes what was begun.
 $(PEERS_READY):

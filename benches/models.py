@@ -46,7 +46,7 @@ def sequences(net: str, count: int):
 def ours(net: str, hidden: int, classes: int, cell: str = "gru"):
     """An epoch of gru_rs, by the estimators' own loop."""
     import gru_rs
-    from gru_rs.estimators._training import Examples, Plan, Progress, Rates, Trainer
+    from gru_rs.estimators._training import Labelled, Plan, Progress, Rates, Trainer
 
     options = NETS[net]
     model = gru_rs.Model(
@@ -63,7 +63,7 @@ def ours(net: str, hidden: int, classes: int, cell: str = "gru"):
     trainer = Trainer(model, gru_rs.AdamW(1e-3), rates, gru_rs.CrossEntropy(), np.random.default_rng(0))
 
     def run(data, targets):
-        examples = Examples(data, lambda rows: targets[rows], None, np.arange(len(targets)))
+        examples = Labelled(data, lambda rows: targets[rows], None, np.arange(len(targets)))
         plan = Plan(EPOCHS, BATCH, True, 1.0, -np.inf, 100, False, (), None)
         trainer.run(examples, plan, Progress(), None)
 

