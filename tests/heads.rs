@@ -363,7 +363,8 @@ proptest! {
             vec![vec![loss], gradient]
         });
         compare("loss", &got[0], &[expected], 1e-12);
-        compare("gradient", &got[1], &differences(&x, loss), TOLERANCE_DIFFERENCE);
+        // A loss of 10 rounds by 1e-15, over two steps of 1e-5, where all slopes may be small.
+        compare("gradient", &got[1], &differences(&x, loss), 10.0 * TOLERANCE_DIFFERENCE);
         let got32 = everywhere::<f32>(|isa| vec![ctc(isa, classes, blank, &x, &steps, targets, &weights).1]);
         compare("gradient in f32", &got32[0], &got[1], TOLERANCE_F32);
 

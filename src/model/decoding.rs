@@ -55,19 +55,28 @@ struct Path {
 
 /// How much longer targets are favoured: ln p is divided by ((5 + length) / 6)^α (Wu et al., "Google's Neural Machine
 /// Translation System", 2016).
-struct Norms(Vec<f64>);
+struct Norms {
+    isa: Isa,
+    alpha: f64,
+    /// For each length so far.
+    factors: Vec<f64>,
+}
 
 impl Norms {
-    fn new(isa: Isa, alpha: f64, most: usize) -> Self {
+    fn new(isa: Isa, alpha: f64) -> Self {
         // 0 at a length of 0, which has no probability yet.
-        let of = |length: usize| -alpha * ln((5.0 + length.max(1) as f64) / 6.0);
-        let mut factors: Vec<f64> = (0..=most).map(of).collect();
-        f64::dispatch(isa, Exp(&mut factors));
-        Self(factors)
+        Self { isa, alpha, factors: vec![0.0] }
+    }
+
+    /// One token more may be written.
+    fn grow(&mut self) {
+        let mut factor = [-self.alpha * ln((5.0 + self.factors.len() as f64) / 6.0)];
+        f64::dispatch(self.isa, Exp(&mut factor));
+        self.factors.extend(factor);
     }
 
     fn of(&self, path: &Path) -> f64 {
-        path.log_p * self.0[path.length]
+        path.log_p * self.factors[path.length]
     }
 }
 
@@ -101,7 +110,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
         let (w, b) = Self::split(&self.parts.head, self.head());
         let head = self.head().pack(&flat[w], &flat[b])?;
         let begin = Node { before: 0, token: self.config.begin, attention: vec![] };
-        let norms = Norms::new(self.isa(), alpha, most);
+        let norms = Norms::new(self.isa(), alpha);
         let mut search =
             Search { model: self, flat: &flat, source, head, nodes: vec![begin], states, norms, width: beam };
         let first = |row| Path { row, node: 0, place: Some(row), log_p: 0.0, length: 0 };
@@ -110,6 +119,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
             if paths.iter().all(|path| path.place.is_none()) {
                 break;
             }
+            search.norms.grow();
             paths = search.step(paths)?;
         }
         let mut found: Vec<Vec<Hypothesis<F>>> = (0..inputs.batch).map(|_| Vec::new()).collect();
@@ -197,7 +207,7 @@ impl<F: Dispatch> Search<'_, F> {
 
     /// The highest scores' tokens, as many as a beam can use; of equal ones the lower first.
     fn best(&self, scores: &[F]) -> Vec<u32> {
-        let mut best: Vec<u32> = Vec::with_capacity(self.width + 1);
+        let mut best: Vec<u32> = Vec::with_capacity(self.width.min(scores.len()) + 1);
         for (token, score) in scores.iter().enumerate() {
             let full = best.len() == self.width;
             if full && best.last().is_some_and(|&last| *score <= scores[last as usize]) {

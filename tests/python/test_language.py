@@ -198,6 +198,18 @@ def test_a_seq2seq_learns(cell, attention, tmp_path):
     assert gru_rs.load(tmp_path / "s.safetensors").predict(X[:9]) == model.predict(X[:9])
 
 
+def test_widths_and_lengths_beyond_all():
+    """What cannot be needed is not allocated."""
+    model = gru_rs.EncoderDecoder(2, 3, 4, seed=1)
+    x = np.ones((1, 2, 2), np.float32)
+    every = [len(model.decode(x, beam_width=width, max_length=3)[0]) for width in (1000, 2**62)]
+    assert every[0] == every[1] > 4
+    best = model.decode(x, max_length=2)[0][0]
+    assert len(best.labels) <= 2
+    speller = gru_rs.Model(2, 3, 4, pooling="each", seed=1)
+    assert len(speller.spell(x, beam_width=2**62)[0]) == len(speller.spell(x, beam_width=1000)[0])
+
+
 def test_sequences_of_numbers_to_tokens():
     X, y = spoken(60)
     model = Seq2Seq(hidden_size=16, max_iter=2, random_state=1, early_stopping=True)
@@ -215,6 +227,7 @@ MISTAKES = [
     (lambda: LanguageModel(max_vocabulary=2).fit(X), ValueError, "max_vocabulary: expected at least 3"),
     (lambda: LanguageModel(joiner=1).fit(X), TypeError, "joiner: expected"),
     (lambda: LanguageModel().fit([]), ValueError, "X: expected at least one text"),
+    (lambda: LanguageModel(early_stopping=True).fit(""), ValueError, "X: expected texts of which some"),
     (lambda: LanguageModel().fit([1.5]), TypeError, "X: expected a list of tokens in row 0"),
     (lambda: next(LanguageModel().stream()), Exception, "not fitted"),
     (lambda: Transcriber().fit([np.ones((2, 1))], ["aa"]), ValueError, "y: expected labels that fit"),

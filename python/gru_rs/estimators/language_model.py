@@ -224,7 +224,10 @@ class LanguageModel(NetworkEstimator):
     def _hold_out(self, texts: list[Array]) -> tuple[list[Array], list[Array]]:
         """Some texts, or the end of the only one."""
         if len(texts) == 1:
-            cut = round(len(texts[0]) * (1 - self.validation_fraction))
+            if len(texts[0]) < 2:
+                msg = "X: expected texts of which some can be held out, got one without tokens"
+                raise ValueError(msg)
+            cut = min(max(1, round(len(texts[0]) * (1 - self.validation_fraction))), len(texts[0]) - 1)
             return [texts[0][:cut]], [texts[0][cut:]]
         order = self._rng.permutation(len(texts))
         count = min(max(1, round(len(texts) * self.validation_fraction)), len(texts) - 1)
