@@ -52,19 +52,19 @@ def ctc(threads: int, labels: int) -> dict[str, float]:
     rng = np.random.default_rng(0)
     scores = rng.normal(0, 3, (32, 200, 30)).astype(np.float32)
     targets = [rng.integers(1, 30, labels) for _ in range(32)]
-    x = torch.from_numpy(scores).requires_grad_()
     flat, counts = torch.from_numpy(np.concatenate(targets)), [labels] * 32
 
-    def peer():
-        x.grad = None
+    def peer(dtype=torch.float32):
+        x = torch.from_numpy(scores).to(dtype).requires_grad_()
         log_p = torch.log_softmax(x, 2).transpose(0, 1)
         lost = torch.nn.functional.ctc_loss(log_p, flat, [200] * 32, counts)
         lost.backward()
         return float(lost.detach()), x.grad.numpy()
 
-    (a, da), (b, db) = gru_rs.ctc_loss(scores, targets), peer()
+    # In float32 PyTorch's own gradient is off by up to 1e-3 of its largest number.
+    (a, da), (b, db) = gru_rs.ctc_loss(scores, targets), peer(torch.float64)
     error = max(abs(a - b) / abs(b), np.abs(da - db).max() / np.abs(db).max())
-    assert error < 1e-5, error
+    assert error < 1e-6, error
     return best(ROUNDS, gru_rs=lambda: gru_rs.ctc_loss(scores, targets), pytorch=peer) | {
         "error": float(error)
     }
