@@ -8,9 +8,17 @@
 use crate::float::Float;
 use crate::simd::{Kernel, Simd};
 
-/// (2ⁿ, eʳ − 1) with eˣ = 2ⁿ eʳ. |x| must be small enough for 2ⁿ to be a normal number.
+/// A whole number n as it is and as it comes of rounding: n + [`Float::ROUND_TO_EXPONENT`].
+#[derive(Clone, Copy)]
+pub struct Whole<V> {
+    /// n
+    pub rounded: V,
+    shifted: V,
+}
+
+/// n and eʳ − 1 with eˣ = 2ⁿ eʳ.
 #[inline(always)]
-fn exp_parts<F: Float, S: Simd<F>>(s: S, x: S::V) -> (S::V, S::V) {
+pub fn exp_parts<F: Float, S: Simd<F>>(s: S, x: S::V) -> (Whole<S::V>, S::V) {
     let magic = s.splat(F::ROUND_TO_EXPONENT);
     let shifted = s.mul_add(x, s.splat(F::LOG2_E), magic);
     let n = s.sub(shifted, magic);
@@ -21,13 +29,20 @@ fn exp_parts<F: Float, S: Simd<F>>(s: S, x: S::V) -> (S::V, S::V) {
     for &c in rest.iter().rev() {
         q = s.mul_add(q, r, s.splat(c));
     }
-    (s.shift_to_exponent(shifted), s.mul_add(s.mul(r, r), q, r))
+    (Whole { rounded: n, shifted }, s.mul_add(s.mul(r, r), q, r))
+}
+
+/// 2ⁿ of an n that small.
+#[inline(always)]
+fn power<F: Float, S: Simd<F>>(s: S, n: Whole<S::V>) -> S::V {
+    s.shift_to_exponent(n.shifted)
 }
 
 /// eˣ for |x| up to the limits of [`sigmoid`] and [`tanh`].
 #[inline(always)]
 pub fn exp<F: Float, S: Simd<F>>(s: S, x: S::V) -> S::V {
-    let (scale, p) = exp_parts(s, x);
+    let (n, p) = exp_parts(s, x);
+    let scale = power(s, n);
     s.mul_add(scale, p, scale)
 }
 
@@ -55,7 +70,8 @@ pub fn sigmoid<F: Float, S: Simd<F>>(s: S, x: S::V) -> Quotient<S::V> {
 #[inline(always)]
 pub fn tanh<F: Float, S: Simd<F>>(s: S, x: S::V) -> Quotient<S::V> {
     let x = clamp(s, x, F::TANH_LIMIT);
-    let (scale, p) = exp_parts(s, s.add(x, x));
+    let (n, p) = exp_parts(s, s.add(x, x));
+    let scale = power(s, n);
     let m = s.mul_add(scale, p, s.sub(scale, s.splat(F::ONE)));
     Quotient { over: m, under: s.add(m, s.splat(F::TWO)) }
 }

@@ -3,27 +3,29 @@
 //!
 //! ```text
 //! l′ = blank l₁ blank l₂ … blank                                   2S + 1 states
-//! α_t(s) = ln (e^α_{t−1}(s) + e^α_{t−1}(s−1) + [l′_s ≠ blank, l′_s ≠ l′_{s−2}] e^α_{t−1}(s−2)) + ln p_t(l′_s)
-//! L = −ln (e^α_T(2S) + e^α_T(2S−1))
-//! ∂L / ∂x_t(k) = p_t(k) − Σ_{s: l′_s = k} e^(α_t(s) + β_t(s) − ln p_t(l′_s) + L)
+//! α_t(s) = p_t(l′_s) (α_{t−1}(s) + α_{t−1}(s−1) + [l′_s ≠ blank, l′_s ≠ l′_{s−2}] α_{t−1}(s−2))
+//! L = −ln (α_T(2S) + α_T(2S−1))
+//! ∂L / ∂x_t(k) = p_t(k) − Σ_{s: l′_s = k} e^L α_t(s) β_t(s) / p_t(l′_s)
 //! ```
-//! with p the softmax of the scores x, and β as α from the end. In logarithms of f64: whatever the scores are, no path is
-//! lost. Graves et al., "Connectionist Temporal Classification", 2006.
+//! with p the softmax of the scores x, and β as α from the end. The sums are [`Scaled`]: whatever the scores are, no path
+//! is lost, as with logarithms. Graves et al., "Connectionist Temporal Classification", 2006.
 //!
 //! Decoding: the best label of each step, or a beam of prefixes, whose probability is that of all their paths (Hannun
 //! et al., "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs", 2014).
 
-use crate::buffer::zeros;
+use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
-use crate::kernels::exponential::{Exp, Softmax, ln};
-use crate::kernels::log_add::{LogAdd, NOTHING};
+use crate::kernels::exponential::{Softmax, ln};
+use crate::kernels::scaled::{AddThree, DRIFT, NOTHING, Scaled, ScaledExp, Unscale};
 use crate::parallel::{self, Turn};
 use crate::shape;
 use crate::simd::{Dispatch, Isa};
 use std::collections::HashMap;
 
 /// Floating-point operations of a state at a step, both ways, roughly.
-const OPERATIONS: usize = 200;
+const OPERATIONS: usize = 60;
+/// ln p of what is impossible: finite, and less than that of any path.
+const IMPOSSIBLE: f64 = -1e12;
 
 /// How scores are read.
 ///
@@ -125,18 +127,17 @@ impl Ctc {
         Ok(())
     }
 
-    /// ln p of each step, `(steps, classes)`, in f64.
-    fn log_softmax<F: Dispatch>(&self, x: &[F]) -> Result<Vec<f64>> {
-        let mut log_p: Vec<f64> = zeros(x.len(), "scratch")?;
-        log_p.iter_mut().zip(x).for_each(|(log_p, x)| *log_p = x.to_f64());
-        let mut sums = zeros(x.len() / self.classes, "scratch")?;
-        let mut rows = log_p.clone();
-        f64::dispatch(self.isa, Softmax { rows: &mut rows, columns: self.classes, log_sums: &mut sums });
+    /// p of each step, `(steps, classes)`, and ln p.
+    fn softmax<F: Dispatch>(&self, x: &[F]) -> Result<(Vec<f64>, Vec<f64>)> {
+        let (mut p, mut sums) = (zeros(x.len(), "scratch")?, zeros(x.len() / self.classes, "scratch")?);
+        p.iter_mut().zip(x).for_each(|(p, x)| *p = x.to_f64());
+        let mut log_p = copied(&p, "scratch")?;
+        f64::dispatch(self.isa, Softmax { rows: &mut p, columns: self.classes, log_sums: &mut sums });
         for (row, sum) in log_p.chunks_exact_mut(self.classes).zip(sums) {
-            // What is impossible is so by a finite number; a NaN stays.
-            row.iter_mut().for_each(|x| *x = if *x - sum < NOTHING { NOTHING } else { *x - sum });
+            // A NaN stays.
+            row.iter_mut().for_each(|x| *x = if *x - sum < IMPOSSIBLE { IMPOSSIBLE } else { *x - sum });
         }
-        Ok(log_p)
+        Ok((p, log_p))
     }
 
     fn row<F: Dispatch>(&self, row: Row<'_, F>, turn: &Turn<'_>) -> Result<()> {
@@ -145,55 +146,49 @@ impl Ctc {
         if steps == 0 {
             return Ok(());
         }
-        let log_p = self.log_softmax(x)?;
+        let (mut p, log_p) = self.softmax(x)?;
+        let mut emit = nothing(x.len())?;
+        f64::dispatch(self.isa, ScaledExp { logarithms: &log_p, powers: emit.from_mut(0) });
         let path: Vec<u32> =
             (0..=2 * labels.len()).map(|s| if s % 2 == 0 { self.blank } else { labels[s / 2] }).collect();
-        let back: Vec<u32> = path.iter().rev().copied().collect();
-        let forward = self.sums(&log_p, &path, |t| t, turn)?;
-        let backward = self.sums(&log_p, &back, |t| steps - 1 - t, turn)?;
         let states = path.len();
-        let last = &forward[(steps - 1) * states..];
-        let log_likelihood = log_sum(self.isa, &last[states.saturating_sub(2)..]);
-        *loss = share * -log_likelihood;
-        let mut p = log_p.clone();
-        f64::dispatch(self.isa, Exp(&mut p));
-        let mut occupied: Vec<f64> = zeros(states, "scratch")?;
-        for (t, (d_x, p)) in d_x.chunks_exact_mut(self.classes).zip(p.chunks_exact_mut(self.classes)).enumerate() {
-            let log_p = &log_p[t * self.classes..];
-            let ways = forward[t * states..].iter().zip(backward[(steps - 1 - t) * states..][..states].iter().rev());
-            for ((occupied, (a, b)), &label) in occupied.iter_mut().zip(ways).zip(&path) {
-                *occupied = a + b - log_p[label as usize] - log_likelihood;
+        let mut walk = Walk::new(*self, path.clone())?;
+        let mut forward = nothing(steps * states)?;
+        let Scaled { mantissas, exponents } = &mut forward;
+        let rows = mantissas.chunks_exact_mut(states).zip(exponents.chunks_exact_mut(states));
+        for (t, (m, e)) in rows.enumerate() {
+            turn.go_on()?;
+            walk.step(&emit.from(t * self.classes), t);
+            m.copy_from_slice(&walk.ways.mantissas[2..]);
+            e.copy_from_slice(&walk.ways.exponents[2..]);
+        }
+        let (mantissa, exponent) = walk.all()?;
+        *loss = share * -(ln(mantissa) + exponent * std::f64::consts::LN_2);
+        let mut walk = Walk::new(*self, path.iter().rev().copied().collect())?;
+        let mut occupied = nothing(states)?;
+        let lines = d_x.chunks_exact_mut(self.classes).zip(p.chunks_exact_mut(self.classes)).enumerate().rev();
+        for (t, (d_x, p)) in lines {
+            turn.go_on()?;
+            walk.step(&emit.from(t * self.classes), steps - 1 - t);
+            // Both ways to a state, its own label in one of them alone.
+            let (a, b) = (forward.from(t * states), walk.sums.from(0));
+            for (s, (m, e)) in occupied.mantissas.iter_mut().zip(&mut occupied.exponents).enumerate() {
+                let back = states - 1 - s;
+                *m = a.mantissas[s] * b.mantissas[back] / mantissa;
+                *e = a.exponents[s] + b.exponents[back] - exponent;
             }
-            f64::dispatch(self.isa, Exp(&mut occupied));
-            occupied.iter().zip(&path).for_each(|(occupied, &label)| p[label as usize] -= occupied);
+            f64::dispatch(self.isa, Unscale(occupied.from_mut(0)));
+            let mut blank = 0.0;
+            for (occupied, &label) in occupied.mantissas.chunks(2).zip(labels.iter().chain([&self.blank])) {
+                blank += occupied[0];
+                if let Some(occupied) = occupied.get(1) {
+                    p[label as usize] -= occupied;
+                }
+            }
+            p[self.blank as usize] -= blank;
             d_x.iter_mut().zip(&*p).for_each(|(d, off)| *d = F::from_f64(share * off));
         }
         Ok(())
-    }
-
-    /// α, `(steps, states)`, over the states of a path; `at` tells which step of the scores comes when.
-    fn sums(&self, log_p: &[f64], path: &[u32], at: impl Fn(usize) -> usize, turn: &Turn<'_>) -> Result<Vec<f64>> {
-        let (states, steps) = (path.len(), log_p.len() / self.classes);
-        let may_skip = |s: usize| s >= 2 && path[s] != self.blank && path[s] != path[s - 2];
-        let skip: Vec<f64> = (0..states).map(|s| if may_skip(s) { 0.0 } else { NOTHING }).collect();
-        let mut emit: Vec<f64> = zeros(states, "scratch")?;
-        let mut before: Vec<f64> = zeros(states + 2, "scratch")?;
-        let mut sums = zeros(steps * states, "scratch")?;
-        before.fill(NOTHING);
-        for (t, out) in sums.chunks_exact_mut(states).enumerate() {
-            turn.go_on()?;
-            let log_p = &log_p[at(t) * self.classes..];
-            emit.iter_mut().zip(path).for_each(|(emit, &label)| *emit = log_p[label as usize]);
-            if t == 0 {
-                out.fill(NOTHING);
-                let first = states.min(2);
-                out[..first].copy_from_slice(&emit[..first]);
-            } else {
-                f64::dispatch(self.isa, LogAdd { before: &before, skip: &skip, emit: &emit, out });
-            }
-            before[2..].copy_from_slice(out);
-        }
-        Ok(sums)
     }
 
     /// Each row's labels by the best class of each step: repeated ones once, blanks never.
@@ -249,12 +244,63 @@ impl Ctc {
     }
 }
 
-/// ln Σ eˣ of a few numbers.
-fn log_sum(isa: Isa, x: &[f64]) -> f64 {
-    let largest = x.iter().fold(f64::NEG_INFINITY, |a, &b| if b > a || b.is_nan() { b } else { a });
-    let mut powers: Vec<f64> = x.iter().map(|x| x - largest).collect();
-    f64::dispatch(isa, Exp(&mut powers));
-    largest + ln(powers.iter().sum())
+/// So many numbers that are nothing.
+fn nothing(count: usize) -> Result<Scaled<Vec<f64>>> {
+    let mut scaled = Scaled { mantissas: zeros(count, "scratch")?, exponents: zeros(count, "scratch")? };
+    scaled.clear();
+    Ok(scaled)
+}
+
+/// A walk over the states of a path, step by step.
+struct Walk {
+    ctc: Ctc,
+    path: Vec<u32>,
+    /// 0 where two states may be taken at once, else [`NOTHING`].
+    skip: Vec<f64>,
+    /// The ways so far to each state, behind two more that are nothing but in the beginning.
+    ways: Scaled<Vec<f64>>,
+    /// The same without the last label.
+    sums: Scaled<Vec<f64>>,
+    /// The label's own.
+    emit: Scaled<Vec<f64>>,
+}
+
+impl Walk {
+    fn new(ctc: Ctc, path: Vec<u32>) -> Result<Self> {
+        let states = path.len();
+        // The beginning counts as a blank before the path: from there one may begin with a blank or with a label.
+        let may_skip = |s: usize| s >= 1 && path[s] != ctc.blank && (s == 1 || path[s] != path[s - 2]);
+        let skip = (0..states).map(|s| if may_skip(s) { 0.0 } else { NOTHING }).collect();
+        let mut ways = nothing(states + 2)?;
+        ways.exponents[1] = 0.0;
+        Ok(Self { ctc, path, skip, ways, sums: nothing(states)?, emit: nothing(states)? })
+    }
+
+    /// One step on; `emit` are the probabilities of its classes.
+    fn step(&mut self, emit: &Scaled<&[f64]>, number: usize) {
+        let Scaled { mantissas, exponents } = &mut self.emit;
+        for ((m, e), &label) in mantissas.iter_mut().zip(exponents).zip(&self.path) {
+            (*m, *e) = (emit.mantissas[label as usize], emit.exponents[label as usize]);
+        }
+        let sums = self.sums.from_mut(0);
+        f64::dispatch(self.ctc.isa, AddThree { before: self.ways.from(0), skip: &self.skip, sums });
+        let ways = self.ways.mantissas[2..].iter_mut().zip(&self.sums.mantissas).zip(&self.emit.mantissas);
+        ways.for_each(|((way, sum), emit)| *way = sum * emit);
+        let ways = self.ways.exponents[2..].iter_mut().zip(&self.sums.exponents).zip(&self.emit.exponents);
+        ways.for_each(|((way, sum), emit)| *way = sum + emit);
+        self.ways.exponents[1] = NOTHING;
+        if (number + 1) % DRIFT == 0 {
+            self.ways.normalize();
+        }
+    }
+
+    /// The ways to one of the last two states: mantissa and exponent.
+    fn all(&self) -> Result<(f64, f64)> {
+        let mut all = nothing(1)?;
+        let before = self.ways.from(self.path.len() - 1);
+        f64::dispatch(self.ctc.isa, AddThree { before, skip: &[NOTHING], sums: all.from_mut(0) });
+        Ok((all.mantissas[0], all.exponents[0]))
+    }
 }
 
 /// A prefix and the probabilities of its paths so far, by what they end in.
