@@ -29,6 +29,7 @@
 //! ```
 
 mod buffer;
+mod dropout;
 mod error;
 mod float;
 #[doc(hidden)]

@@ -19,7 +19,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// Files at the top of src that are the base.
-const BASE: [&str; 6] = ["buffer", "error", "float", "parallel", "rng", "shape"];
+const BASE: [&str; 7] = ["buffer", "dropout", "error", "float", "parallel", "rng", "shape"];
 
 /// What `crate::Name` means when it is no room but re-exported in lib.rs.
 const REEXPORTED: [(&str, &str); 10] = [

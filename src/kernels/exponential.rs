@@ -4,7 +4,7 @@
 
 use super::activation::exp;
 use crate::float::Float;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, MAX_LANES, Simd};
 
 /// Partial sums of a row, so that its sum is no long chain: as many as the widest vector has lanes.
 const PARTS: usize = 16;
@@ -48,11 +48,7 @@ impl<F: Float> Kernel<F> for Softmax<'_, F> {
     #[inline(always)]
     fn run<S: Simd<F>>(self, s: S) {
         for (row, log_sum) in self.rows.chunks_exact_mut(self.columns).zip(self.log_sums) {
-            let mut largest = row[0];
-            for &x in &row[..] {
-                // A NaN stays, and goes through the row.
-                largest = if x > largest || x.to_f64().is_nan() { x } else { largest };
-            }
+            let largest = largest(s, row);
             row.iter_mut().for_each(|x| *x = *x - largest);
             exp_all(s, row);
             let total = sum(row);
@@ -60,6 +56,17 @@ impl<F: Float> Kernel<F> for Softmax<'_, F> {
             *log_sum = largest.to_f64() + ln(total.to_f64());
         }
     }
+}
+
+/// The largest of a row. A NaN may be passed over: what is made of the row has it.
+#[inline(always)]
+fn largest<F: Float, S: Simd<F>>(s: S, row: &[F]) -> F {
+    let mut parts = [row[0]; MAX_LANES];
+    let chunks = row.chunks_exact(S::LANES);
+    let rest = chunks.remainder();
+    let largest = chunks.fold(s.splat(row[0]), |largest, x| s.max(s.load(x), largest));
+    s.store(largest, &mut parts);
+    parts.iter().chain(rest).fold(row[0], |a, &b| if b > a { b } else { a })
 }
 
 /// Σ x in [`PARTS`] partial sums, added in order.

@@ -2,7 +2,6 @@
 //! out, no allocation. They know vectors and panels; they must not know time, depth or NumPy.
 
 pub mod activation;
-pub mod dropout;
 pub mod exponential;
 pub mod gates;
 pub mod gru;

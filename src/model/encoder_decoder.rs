@@ -13,8 +13,8 @@ use super::config::{Inputs, Numbers};
 use super::net::Lost;
 use super::pair_config::{EncoderDecoderConfig, PairParts};
 use crate::buffer::{copied, zeros};
+use crate::dropout::Mask;
 use crate::error::{Error, Result};
-use crate::kernels::dropout::Mask;
 use crate::nn::attention::{Attend, Attention, tanh_layer};
 use crate::nn::ctc::Spelling;
 use crate::nn::embedding::{self, Tokens};
@@ -326,7 +326,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
             }
         };
         if let Some(seed) = training.and_then(|training| training.seed).filter(|_| self.config.input_dropout > 0.0) {
-            self.masks(seed)[0].apply(x.to_mut());
+            self.masks(seed)[0].apply(x.to_mut())?;
         }
         let (batch, seq) = (inputs.batch, inputs.seq);
         let of = Batch { x: &x, batch, seq, states: &[], lengths: inputs.lengths };
@@ -374,19 +374,19 @@ impl<F: Dispatch> EncoderDecoder<F> {
         embedding::forward(&flat[self.parts.target.clone()], self.written(lesson), width, &mut x);
         let seed = training.and_then(|training| training.seed);
         if let Some(seed) = seed {
-            self.masks(seed)[1].apply(&mut x);
+            self.masks(seed)[1].apply(&mut x)?;
         }
         let initial: Vec<&[F]> = source.initial.iter().map(|state| &state[..]).collect();
         let lengths = Some(&lesson.lengths[..]);
         let batch = Batch { x: &x, batch: inputs.batch, seq: lesson.seq, states: &initial, lengths };
         let training = training.map(|training| Training { seed: seed.map(|seed| seed.wrapping_add(1)), ..*training });
         let (output, decoder_tape) = run(self.decoder()?, &batch, training.as_ref())?;
-        let rows = pooling::each(&output.y, self.steps(inputs.batch, lesson));
+        let rows = pooling::each(output.y, self.steps(inputs.batch, lesson));
         let Attended { queries, weights, joined } = self.attend(flat, &source, &rows, &lesson.lengths)?;
         let combined = self.combined(flat, &joined)?;
         let mut features = copied(if combined.is_empty() { &rows } else { &combined }, "features")?;
         if let Some(seed) = seed {
-            self.masks(seed)[2].apply(&mut features);
+            self.masks(seed)[2].apply(&mut features)?;
         }
         let tapes = encoder_tape.zip(decoder_tape);
         Ok(Record { tapes, source, ends, rows, queries, weights, joined, combined, features })

@@ -2,8 +2,8 @@
 
 use super::config::{Inputs, ModelConfig, Numbers, Parts};
 use crate::buffer::zeros;
+use crate::dropout::Mask;
 use crate::error::{Error, Result};
-use crate::kernels::dropout::Mask;
 use crate::nn::crf::Crf;
 use crate::nn::ctc::{Ctc, Guess};
 use crate::nn::embedding;
@@ -193,9 +193,9 @@ impl<F: Dispatch> Model<F> {
         inputs.check(self.config.vocabulary, self.config.rnn.input)?;
         let flat = self.flat();
         let x = self.inputs(&flat, inputs, None)?;
-        let output = self.rnn.run(&self.batch(&x, inputs))?;
-        let pooled = self.pool(&output, inputs)?;
-        Ok(Output { y: self.head(&flat, &pooled)?, states: output.states })
+        let Output { y, states } = self.rnn.run(&self.batch(&x, inputs))?;
+        let pooled = self.pool(y, &states, inputs)?;
+        Ok(Output { y: self.head(&flat, &pooled)?, states })
     }
 
     /// The label of each row, or with [`Pooling::Each`] of each step: the highest score's, or the best path's.
@@ -276,12 +276,12 @@ impl<F: Dispatch> Model<F> {
     }
 
     /// Drops inputs, or the gradients of the same ones.
-    fn drop_inputs(&self, seed: u64, seq: usize, x: &mut [F]) {
+    fn drop_inputs(&self, seed: u64, seq: usize, x: &mut [F]) -> Result<()> {
         let (mask, width) = (self.masks(seed)[0], self.config.rnn.input);
         if self.config.variational {
-            mask.apply_by(x, |i| i / (seq * width) * width + i % width);
+            mask.apply_by(x, |i| i / (seq * width) * width + i % width)
         } else {
-            mask.apply(x);
+            mask.apply(x)
         }
     }
 
@@ -297,31 +297,33 @@ impl<F: Dispatch> Model<F> {
             }
         };
         if let Some(seed) = seed.filter(|_| self.config.input_dropout > 0.0) {
-            self.drop_inputs(seed, inputs.seq, x.to_mut());
+            self.drop_inputs(seed, inputs.seq, x.to_mut())?;
         }
         Ok(x)
     }
 
-    fn pool(&self, output: &Output<F>, inputs: &Inputs<'_, F>) -> Result<Pooled<F>> {
+    fn pool(&self, y: Vec<F>, states: &[Vec<F>], inputs: &Inputs<'_, F>) -> Result<Pooled<F>> {
         let steps = self.steps(inputs);
-        let (mut rows, mut at) = (inputs.batch, vec![]);
-        let mut features = zeros(rows * steps.width, "features")?;
-        match self.config.pooling {
+        let mut of_rows = zeros(inputs.batch * steps.width, "features")?;
+        let mut at = vec![];
+        let features = match self.config.pooling {
             Pooling::Last => {
-                let states = &output.states[0];
-                self.last(rows).for_each(|(state, feature)| features[feature].copy_from_slice(&states[state]));
+                let places = self.last(inputs.batch);
+                places.for_each(|(state, feature)| of_rows[feature].copy_from_slice(&states[0][state]));
+                of_rows
             }
-            Pooling::Mean => pooling::mean(&output.y, steps, &mut features),
+            Pooling::Mean => {
+                pooling::mean(&y, steps, &mut of_rows);
+                of_rows
+            }
             Pooling::Max => {
-                at = zeros(features.len(), "features")?;
-                pooling::max(&output.y, steps, &mut features, &mut at);
+                at = zeros(of_rows.len(), "features")?;
+                pooling::max(&y, steps, &mut of_rows, &mut at);
+                of_rows
             }
-            Pooling::Each => {
-                features = pooling::each(&output.y, steps);
-                rows = features.len() / steps.width;
-            }
-        }
-        Ok(Pooled { rows, features, at })
+            Pooling::Each => pooling::each(y, steps),
+        };
+        Ok(Pooled { rows: features.len() / steps.width, features, at })
     }
 
     /// Where the last layer's final states lie in `(layers · directions, batch, hidden)`, and where among the
@@ -375,10 +377,10 @@ impl<F: Dispatch> Model<F> {
         let seed = training.seed.unwrap_or_else(|| self.rnn.draw());
         let x = self.inputs(&flat, inputs, Some(seed))?;
         let training = Training { seed: Some(seed), ..*training };
-        let (output, tape) = self.rnn.forward(&self.batch(&x, inputs), &training)?;
-        let mut pooled = self.pool(&output, inputs)?;
-        self.masks(seed)[1].apply(&mut pooled.features);
-        Ok(Record { tape, states: output.states, flat, seed, pooled })
+        let (Output { y, states }, tape) = self.rnn.forward(&self.batch(&x, inputs), &training)?;
+        let mut pooled = self.pool(y, &states, inputs)?;
+        self.masks(seed)[1].apply(&mut pooled.features)?;
+        Ok(Record { tape, states, flat, seed, pooled })
     }
 
     fn backward(&self, record: Record<F>, inputs: &Inputs<'_, F>, d_scores: &[F], gradient: &mut [F]) -> Result<()> {
@@ -389,7 +391,7 @@ impl<F: Dispatch> Model<F> {
         let head = self.config.head(self.isa());
         let w = &flat[parts.w.clone()];
         let mut d = head.backward(w, &pooled.features, d_scores, pooled.rows, &mut sums)?;
-        self.masks(seed)[1].apply(&mut d);
+        self.masks(seed)[1].apply(&mut d)?;
         // What the record holds may be the last handle but the model's on the weights.
         drop(flat);
         let gradients = if self.config.pooling == Pooling::Last {
@@ -401,19 +403,18 @@ impl<F: Dispatch> Model<F> {
             let d_states: Vec<&[F]> = d_states.iter().map(|d| &d[..]).collect();
             tape.backward(None, &d_states)?
         } else {
-            let mut d_y = zeros(inputs.batch * inputs.seq * steps.width, "gradients")?;
-            match self.config.pooling {
-                Pooling::Mean => pooling::mean_backward(&d, steps, &mut d_y),
-                Pooling::Max => pooling::max_backward(&d, &pooled.at, steps, &mut d_y),
-                Pooling::Each | Pooling::Last => pooling::each_backward(&d, steps, &mut d_y),
-            }
+            let d_y = match self.config.pooling {
+                Pooling::Mean => pooling::mean_backward(&d, steps)?,
+                Pooling::Max => pooling::max_backward(&d, &pooled.at, steps)?,
+                Pooling::Each | Pooling::Last => pooling::each_backward(d, steps)?,
+            };
             tape.backward(Some(&d_y), &[])?
         };
         gradient[parts.rnn.clone()].copy_from_slice(&gradients.flat);
         if let Numbers::Tokens(tokens) = inputs.numbers {
             let mut d_x = gradients.x;
             if self.config.input_dropout > 0.0 {
-                self.drop_inputs(seed, inputs.seq, &mut d_x);
+                self.drop_inputs(seed, inputs.seq, &mut d_x)?;
             }
             let d_table = &mut gradient[parts.embedding.clone()];
             embedding::backward(&d_x, inputs.tokens(tokens), self.config.rnn.input, d_table);

@@ -23,7 +23,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
         let Some((mut encoder_tape, mut decoder_tape)) = tapes else { return Ok(()) };
         let masks = self.masks(seed);
         let mut d = self.matrix(flat, gradient, &self.parts.head, self.head(), &features, d_scores)?;
-        masks[2].apply(&mut d);
+        masks[2].apply(&mut d)?;
         let mut d_y = zeros(source.y.len(), "gradients")?;
         if self.config.attention.is_some() {
             let linear = self.combine();
@@ -41,11 +41,10 @@ impl<F: Dispatch> EncoderDecoder<F> {
                 &mut d_y,
             )?;
         }
-        let mut d_out = zeros(inputs.batch * lesson.seq * self.config.encoder.hidden, "gradients")?;
-        pooling::each_backward(&d, self.steps(inputs.batch, lesson), &mut d_out);
+        let d_out = pooling::each_backward(d, self.steps(inputs.batch, lesson))?;
         let Gradients { x: mut d_x, states: d_initial, flat: d_decoder } = decoder_tape.backward(Some(&d_out), &[])?;
         gradient[self.parts.decoder.clone()].copy_from_slice(&d_decoder);
-        masks[1].apply(&mut d_x);
+        masks[1].apply(&mut d_x)?;
         let d_table = &mut gradient[self.parts.target.clone()];
         embedding::backward(&d_x, self.written(lesson), self.config.embedding, d_table);
 
@@ -55,7 +54,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
         let Gradients { x: mut d_x, flat: d_encoder, .. } = encoder_tape.backward(d_y, &d_states)?;
         gradient[self.parts.encoder.clone()].copy_from_slice(&d_encoder);
         if let Numbers::Tokens(tokens) = inputs.numbers {
-            masks[0].apply(&mut d_x);
+            masks[0].apply(&mut d_x)?;
             let d_table = &mut gradient[self.parts.source.clone()];
             embedding::backward(&d_x, inputs.tokens(tokens), self.config.encoder.input, d_table);
         }

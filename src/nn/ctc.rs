@@ -289,7 +289,7 @@ impl Walk {
         let ways = self.ways.exponents[2..].iter_mut().zip(&self.sums.exponents).zip(&self.emit.exponents);
         ways.for_each(|((way, sum), emit)| *way = sum + emit);
         self.ways.exponents[1] = NOTHING;
-        if (number + 1) % DRIFT == 0 {
+        if (number + 1).is_multiple_of(DRIFT) {
             self.ways.normalize();
         }
     }

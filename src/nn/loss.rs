@@ -14,8 +14,14 @@ use super::ctc::Spelling;
 use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
 use crate::kernels::exponential::Softmax;
+use crate::parallel;
 use crate::shape;
 use crate::simd::{Dispatch, Isa};
+
+/// Floating-point operations that take as long as a score.
+const OPERATIONS: usize = 64;
+/// Rows of a thread's task.
+const PART: usize = 256;
 
 /// What is lost by scores that are not the targets.
 ///
@@ -201,34 +207,44 @@ impl CrossEntropy<'_> {
     }
 
     fn of<F: Dispatch>(
-        &self, isa: Isa, scores: &[F], targets: &[u32], weight: impl Fn(usize) -> f64,
+        &self, isa: Isa, scores: &[F], targets: &[u32], weight: impl Fn(usize) -> f64 + Sync,
     ) -> Result<(f64, Vec<F>)> {
         let columns = self.columns;
         let mut gradient = copied(scores, "gradients")?;
-        let mut log_sums = zeros(targets.len(), "scratch")?;
-        F::dispatch(isa, Softmax { rows: &mut gradient, columns, log_sums: &mut log_sums });
         let of_target = |row: usize| self.class(targets[row] as usize);
         let all: f64 = (0..targets.len()).map(|row| weight(row) * of_target(row)).sum();
         let share = if all > 0.0 { 1.0 / all } else { 0.0 };
         let even = self.smoothing / columns as f64;
         let mean_class: f64 = (0..columns).map(|class| self.class(class)).sum::<f64>() * even;
-        let mut loss = 0.0;
-        let rows = gradient.chunks_exact_mut(columns).zip(scores.chunks_exact(columns));
-        for (row, (p, x)) in rows.enumerate() {
-            let (target, weight) = (targets[row] as usize, weight(row) * share);
-            let sharp = (1.0 - self.smoothing) * of_target(row);
-            let mut lost = sharp * (log_sums[row] - x[target].to_f64());
-            if self.smoothing > 0.0 {
-                let smooth = x.iter().enumerate().map(|(c, x)| self.class(c) * (log_sums[row] - x.to_f64()));
-                lost += even * smooth.sum::<f64>();
+        // What each row loses; added up in their order, whoever found them.
+        let mut losses: Vec<f64> = zeros(targets.len(), "scratch")?;
+        let parts = gradient.chunks_mut(PART * columns).zip(scores.chunks(PART * columns)).zip(losses.chunks_mut(PART));
+        let threads = parallel::worth(scores.len().saturating_mul(OPERATIONS))?;
+        parallel::for_each(threads, parts.enumerate().collect(), |(part, ((gradient, scores), losses)), _| {
+            F::dispatch(isa, Softmax { rows: gradient, columns, log_sums: losses });
+            let rows = gradient.chunks_exact_mut(columns).zip(scores.chunks_exact(columns));
+            for (i, ((p, x), loss)) in rows.zip(losses).enumerate() {
+                let row = part * PART + i;
+                let (target, weight) = (targets[row] as usize, weight(row) * share);
+                let (log_sum, sharp) = (*loss, (1.0 - self.smoothing) * of_target(row));
+                let mut lost = sharp * (log_sum - x[target].to_f64());
+                let right = p[target].to_f64();
+                let slope = |p: f64| p * (sharp + mean_class);
+                if self.smoothing > 0.0 {
+                    let smooth = x.iter().enumerate().map(|(c, x)| self.class(c) * (log_sum - x.to_f64()));
+                    lost += even * smooth.sum::<f64>();
+                    for (class, p) in p.iter_mut().enumerate() {
+                        *p = F::from_f64(weight * (slope(p.to_f64()) - even * self.class(class)));
+                    }
+                } else {
+                    p.iter_mut().for_each(|p| *p = F::from_f64(weight * slope(p.to_f64())));
+                }
+                *loss = weight * lost;
+                p[target] = F::from_f64(weight * (slope(right) - sharp - even * self.class(target)));
             }
-            loss += weight * lost;
-            for (class, p) in p.iter_mut().enumerate() {
-                let target = if class == target { sharp } else { 0.0 };
-                let slope = p.to_f64() * (sharp + mean_class) - target - even * self.class(class);
-                *p = F::from_f64(weight * slope);
-            }
-        }
+            Ok(())
+        })?;
+        let loss = losses.iter().sum();
         Ok((loss, gradient))
     }
 }

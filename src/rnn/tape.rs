@@ -10,8 +10,8 @@ use super::scan_backward::IoBackward;
 use super::sequence::{Array, Cut, Shape};
 use super::stack::{Batch, FEWEST_ROWS, Output, Rnn, Shared, expect_states};
 use crate::buffer::{Aligned, copied, zeros};
+use crate::dropout::Mask;
 use crate::error::{Error, Result};
-use crate::kernels::dropout::Mask;
 use crate::parallel;
 use crate::shape;
 use crate::simd::Dispatch;
@@ -96,7 +96,7 @@ impl<F: Dispatch> Tape<F> {
         let mut below: Option<Vec<F>> = None;
         for layer in 0..shared.config.layers {
             if let Some(y) = &mut below {
-                between(shared.config.dropout, *seed, layer - 1, y);
+                between(shared.config.dropout, *seed, layer - 1, y)?;
                 if *memory == Memory::Full {
                     record.inputs.push(shared.spare.copied(y, "tape")?);
                 }
@@ -153,7 +153,7 @@ impl<F: Dispatch> Tape<F> {
             let d_y = above.as_deref().or(d_y);
             let mut d_x = self.layer(record, layer, (d_y, d_finals), &mut states, &mut flat)?;
             if layer > 0 {
-                between(config.dropout, self.seed, layer - 1, &mut d_x);
+                between(config.dropout, self.seed, layer - 1, &mut d_x)?;
             }
             above = Some(d_x);
         }
@@ -215,7 +215,7 @@ impl<F: Dispatch> Tape<F> {
         let mut below: Option<Vec<F>> = None;
         for l in 0..layer {
             let mut y = pass.layer(l, below.as_deref(), Vec::new(), &mut [])?;
-            between(self.shared.config.dropout, self.seed, l, &mut y);
+            between(self.shared.config.dropout, self.seed, l, &mut y)?;
             below = Some(y);
         }
         Ok(below.unwrap_or_default())
@@ -279,7 +279,7 @@ fn pass<'a, F: Dispatch>(
 type Parts = Vec<Vec<Range<usize>>>;
 
 /// Drops some of the outputs of a layer, or the gradients of the same ones.
-fn between<F: Dispatch>(share: f64, seed: u64, layer: usize, numbers: &mut [F]) {
+fn between<F: Dispatch>(share: f64, seed: u64, layer: usize, numbers: &mut [F]) -> Result<()> {
     let first = layer as u64 * numbers.len() as u64;
-    Mask { share, seed, first }.apply(numbers);
+    Mask { share, seed, first }.apply(numbers)
 }
