@@ -12,7 +12,7 @@
 use super::config::{Inputs, Numbers};
 use super::net::Lost;
 use super::pair_config::{EncoderDecoderConfig, PairParts};
-use crate::buffer::{copied, zeros};
+use crate::buffer::{copied, keep_freed, zeros};
 use crate::dropout::Mask;
 use crate::error::{Error, Result};
 use crate::nn::attention::{Attend, Attention, tanh_layer};
@@ -229,6 +229,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
     pub fn loss_and_grad(
         &self, inputs: &Inputs<'_, F>, targets: Spelling<'_>, weights: Option<&[F]>, loss: &Loss, training: &Training,
     ) -> Result<Lost<F>> {
+        keep_freed();
         let (lesson, flat) = (self.lesson(inputs, targets, loss)?, self.flat());
         let seed = training.seed.unwrap_or_else(|| self.encoder.draw());
         let training = Training { seed: Some(seed), ..*training };

@@ -1,7 +1,7 @@
 //! The model: scores of a batch, their loss and the gradient of every parameter.
 
 use super::config::{Inputs, ModelConfig, Numbers, Parts};
-use crate::buffer::zeros;
+use crate::buffer::{keep_freed, zeros};
 use crate::dropout::Mask;
 use crate::error::{Error, Result};
 use crate::nn::crf::Crf;
@@ -236,6 +236,7 @@ impl<F: Dispatch> Model<F> {
     pub fn loss_and_grad(
         &self, inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>, loss: &Loss, training: &Training,
     ) -> Result<Lost<F>> {
+        keep_freed();
         loss.check(Some(self.config.outputs))?;
         inputs.check(self.config.vocabulary, self.config.rnn.input)?;
         let mut record = self.forward(inputs, training)?;
