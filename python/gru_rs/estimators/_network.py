@@ -1,5 +1,5 @@
-"""What all estimators share: the network's parameters and its training. Subclasses say what sequences and
-targets are; this must not know text, classes or time.
+"""What all estimators share: the network's parameters and its training, with targets or without.
+Subclasses say what sequences and targets are; this must not know text, classes or time.
 
 The estimators are dataclasses only for their constructors, which scikit-learn reads: a parameter is written
 once.
@@ -79,25 +79,6 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
     def _outputs(self) -> int:
         """Scores of the model."""
 
-    @abstractmethod
-    def _loss(self, targets: Any) -> Loss:
-        """What is lost."""
-
-    def _batch_targets(self, targets: Any, rows: Array) -> Array:
-        """Those of some rows."""
-        found: Array = targets[rows]
-        return found
-
-    @abstractmethod
-    def _split(self, targets: Any, count: int, seed: int) -> tuple[Array, Array]:
-        """Rows to train on and rows to validate on."""
-
-    @abstractmethod
-    def _validation_score(
-        self, sequences: Sequences, targets: Any, rows: Array, weights: Array | None
-    ) -> float:
-        """How good the model is on rows that it does not learn from: higher is better."""
-
     # Training
 
     def _check(self) -> None:
@@ -150,20 +131,6 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
 
     def _fresh_optimizer(self) -> AdamW:
         return AdamW(self.learning_rate_init, weight_decay=self.weight_decay)
-
-    def _train(
-        self, sequences: Sequences, targets: Any, weights: Array | None, *, epochs: int, stop: bool
-    ) -> None:
-        """Some epochs; with `stop` they may end early, by the parameters."""
-        count = len(sequences.lengths)
-        train, held = np.arange(count), None
-        if stop and self.early_stopping:
-            train, held = self._split(targets, count, int(self._rng.integers(2**31)))
-        examples = Labelled(sequences, lambda rows: self._batch_targets(targets, rows), weights, train)
-        validate = None
-        if held is not None:
-            validate = partial(self._validation_score, sequences, targets, held, weights)
-        self._learn(examples, self._loss(targets), validate, epochs=epochs, stop=stop)
 
     def _learn(
         self, examples: Examples, loss: Loss, validate: Callable[[], float] | None, *, epochs: int, stop: bool
@@ -245,6 +212,47 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
         self._progress = Progress(
             list(self.loss_curve_), list(self.validation_scores_ or []), self.best_validation_score_
         )
+
+
+class SupervisedEstimator(NetworkEstimator):
+    """Sequences with targets."""
+
+    # What subclasses say
+
+    @abstractmethod
+    def _loss(self, targets: Any) -> Loss:
+        """What is lost."""
+
+    def _batch_targets(self, targets: Any, rows: Array) -> Array:
+        """Those of some rows."""
+        found: Array = targets[rows]
+        return found
+
+    @abstractmethod
+    def _split(self, targets: Any, count: int, seed: int) -> tuple[Array, Array]:
+        """Rows to train on and rows to validate on."""
+
+    @abstractmethod
+    def _validation_score(
+        self, sequences: Sequences, targets: Any, rows: Array, weights: Array | None
+    ) -> float:
+        """How good the model is on rows that it does not learn from: higher is better."""
+
+    # Training
+
+    def _train(
+        self, sequences: Sequences, targets: Any, weights: Array | None, *, epochs: int, stop: bool
+    ) -> None:
+        """Some epochs; with `stop` they may end early, by the parameters."""
+        count = len(sequences.lengths)
+        train, held = np.arange(count), None
+        if stop and self.early_stopping:
+            train, held = self._split(targets, count, int(self._rng.integers(2**31)))
+        examples = Labelled(sequences, lambda rows: self._batch_targets(targets, rows), weights, train)
+        validate = None
+        if held is not None:
+            validate = partial(self._validation_score, sequences, targets, held, weights)
+        self._learn(examples, self._loss(targets), validate, epochs=epochs, stop=stop)
 
     # Prediction
 

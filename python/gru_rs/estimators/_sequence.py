@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_size
 
-from ._network import NetworkEstimator
+from ._network import SupervisedEstimator
 from ._reading import analyzer_of, as_list, as_numeric, as_tokens, is_text, is_tokens
 from ._sequences import UNKNOWN, Numeric, Token, Tokens, encode, spelling, vocabulary_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceEstimator(NetworkEstimator):
+class SequenceEstimator(SupervisedEstimator):
     """How sequences are read."""
 
     scale: bool = True

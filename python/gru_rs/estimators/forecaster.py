@@ -15,7 +15,7 @@ from gru_rs._checks import as_choice, as_flag, as_int, as_size
 from gru_rs._losses import AbsoluteError, Loss, QuantileError, SquaredError
 
 from ._doc import document
-from ._network import NetworkEstimator
+from ._network import SupervisedEstimator
 from ._sequences import Numeric
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Backtest:
 
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class Forecaster(NetworkEstimator):
+class Forecaster(SupervisedEstimator):
     """The next values of a series, by a GRU or LSTM over its last ones.
 
     Parameters
