@@ -123,7 +123,7 @@ bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside its peers (25 min
 	PYTHONPATH=python $(PEERS)/bin/python benches/peers.py --record benches/record --docs docs
 
 bench-models: $(DEVELOPED) $(PEERS_READY) ## time the training of models beside PyTorch (10 minutes), into benches/record
-	$(PEERS)/bin/python -m pip install --quiet rapidfuzz scikit-learn safetensors
+	$(PEERS)/bin/python -m pip install --quiet python_speech_features rapidfuzz scikit-learn safetensors
 	PYTHONPATH=python $(PEERS)/bin/python benches/models.py --record benches/record
 bench-language: $(DEVELOPED) $(PEERS_READY) ## time CTC, language models and generation beside PyTorch (5 minutes), into benches/record
 	$(PEERS)/bin/python -m pip install --quiet rapidfuzz scikit-learn safetensors

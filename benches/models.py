@@ -2,11 +2,11 @@
 
     make bench-models        in the environment of the peers; prints a table and writes it to benches/record
 
-The nets are those of examples/sentiment.py and examples/digits.py (the latter on random frames of the
-recordings' lengths, so that no data are needed): the same sequences in the same batches, cross-entropy,
-AdamW, clipping, epochs. PyTorch runs over packed sequences, which is its way to let the reverse direction
-begin at a row's end. Each measurement is a process of its own, with one thread or two; the two engines take
-turns, and the best of some rounds counts.
+The nets and the data are those of examples/sentiment.py (2,400 reviews of products) and examples/digits.py
+(2,700 recordings): the same sequences in the same batches, dropout, cross-entropy, AdamW, clipping, epochs.
+PyTorch runs over packed sequences, which is its way to let the reverse direction begin at a row's end. Each
+measurement is a process of its own, with one thread or two; the two engines take turns, and the best of some
+rounds counts. `fsdd.npz` is looked for as by examples/digits.py.
 """
 
 from __future__ import annotations
@@ -20,97 +20,130 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 EPOCHS, ROUNDS, BATCH = 1, 3, 32
-NETS = {"sentiment": {"vocabulary": 4000, "pooling": "max"}, "digits": {"features": 26, "pooling": "mean"}}
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 
-def sequences(net: str, count: int):
-    """Random sequences as long as the real ones: snippets of 5 to 40 words, recordings of 20 to 80 frames."""
-    from gru_rs.estimators._sequences import Numeric, Tokens
+@dataclass
+class Net:
+    """A net of the examples, and what it learns from."""
 
-    rng = np.random.default_rng(0)
-    if net == "sentiment":
-        lengths = rng.integers(5, 41, count)
-        flat = rng.integers(0, NETS[net]["vocabulary"], (lengths.sum(), 1)).astype(np.uint32)
-        return Tokens(flat, lengths), rng.integers(0, 2, count)
-    lengths = rng.integers(20, 81, count)
-    values = [rng.normal(size=(length, 26)).astype(np.float32) for length in lengths]
-    return Numeric(values, lengths, 26, np.dtype(np.float32)), rng.integers(0, 10, count)
+    sequences: Any
+    targets: np.ndarray
+    inputs: int
+    vocabulary: int | None
+    pooling: str
+    input_dropout: float
+    output_dropout: float
 
 
-def ours(net: str, hidden: int, classes: int, cell: str = "gru"):
+def net_of(name: str, quick: bool) -> Net:
+    """The training rows of an example, as its classifier reads them."""
+    import gru_rs
+
+    if name == "sentiment":
+        import sentiment as example
+
+        texts, labels = example.reviews("amazon")
+        rows = example.split(len(texts), example.TRAIN["amazon"])[0]
+        X, labels = example.pick(rows, texts, labels)
+    else:
+        import digits as example
+
+        data = example.digits()
+        bounds = np.stack([data["offsets"][:-1], data["offsets"][1:]], axis=1)[data["index"] >= 5]
+        labels = data["digit"][data["index"] >= 5]
+        X = [
+            example.features(data["pcm"][first:last].astype(float))
+            for first, last in bounds[: 96 if quick else None]
+        ]
+    options = example.OPTIONS
+    reader = gru_rs.SequenceClassifier(**options)
+    count = 96 if quick else len(X)
+    sequences = reader._read(X[:count], None, first=True, most=None)
+    vocabulary = len(reader.vocabulary_) + 1 if name == "sentiment" else None
+    return Net(
+        sequences,
+        np.unique(labels[:count], return_inverse=True)[1],
+        reader.embedding_size if vocabulary else sequences.features,
+        vocabulary,
+        options["pooling"],
+        options.get("input_dropout", 0.0),
+        options.get("output_dropout", 0.0),
+    )
+
+
+def ours(net: Net, hidden: int, cell: str = "gru"):
     """An epoch of gru_rs, by the estimators' own loop."""
     import gru_rs
     from gru_rs.estimators._training import Labelled, Plan, Progress, Rates, Trainer
 
-    options = NETS[net]
     model = gru_rs.Model(
-        64 if "vocabulary" in options else options["features"],
+        net.inputs,
         hidden,
-        classes,
-        vocabulary_size=options.get("vocabulary"),
+        int(net.targets.max()) + 1,
+        vocabulary_size=net.vocabulary,
         cell=cell,
         bidirectional=True,
-        pooling=options["pooling"],
+        pooling=net.pooling,
+        input_dropout=net.input_dropout,
+        output_dropout=net.output_dropout,
         seed=0,
     )
     rates = Rates(1e-3, "constant", 1, 0.0)
     trainer = Trainer(model, gru_rs.AdamW(1e-3), rates, gru_rs.CrossEntropy(), np.random.default_rng(0))
+    examples = Labelled(net.sequences, lambda rows: net.targets[rows], None, np.arange(len(net.targets)))
 
-    def run(data, targets):
-        examples = Labelled(data, lambda rows: targets[rows], None, np.arange(len(targets)))
+    def run():
         plan = Plan(EPOCHS, BATCH, True, 1.0, -np.inf, 100, False, (), None)
         trainer.run(examples, plan, Progress(), None)
 
     return run, trainer
 
 
-def torchs(net: str, hidden: int, classes: int):
+def torchs(net: Net, hidden: int):
     """The same epoch of PyTorch."""
     import torch
     from gru_rs.estimators._sequences import batches
 
-    options = NETS[net]
-
-    class Net(torch.nn.Module):
+    class Module(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            tokens = "vocabulary" in options
-            self.embedding = torch.nn.Embedding(options["vocabulary"], 64) if tokens else None
-            self.gru = torch.nn.GRU(
-                64 if tokens else options["features"], hidden, batch_first=True, bidirectional=True
-            )
-            self.head = torch.nn.Linear(2 * hidden, classes)
+            self.embedding = torch.nn.Embedding(net.vocabulary, net.inputs) if net.vocabulary else None
+            self.before, self.behind = (torch.nn.Dropout(p) for p in (net.input_dropout, net.output_dropout))
+            self.gru = torch.nn.GRU(net.inputs, hidden, batch_first=True, bidirectional=True)
+            self.head = torch.nn.Linear(2 * hidden, int(net.targets.max()) + 1)
 
         def forward(self, x, lengths):
-            x = x if self.embedding is None else self.embedding(x)
+            x = self.before(x if self.embedding is None else self.embedding(x))
             packed = torch.nn.utils.rnn.pack_padded_sequence(
                 x, lengths, batch_first=True, enforce_sorted=False
             )
             y, _ = torch.nn.utils.rnn.pad_packed_sequence(self.gru(packed)[0], batch_first=True)
             valid = (torch.arange(y.shape[1]) < lengths[:, None])[:, :, None]
-            if options["pooling"] == "max":
-                return self.head(y.masked_fill(~valid, -torch.inf).amax(1))
-            return self.head((y * valid).sum(1) / lengths[:, None])
+            if net.pooling == "max":
+                return self.head(self.behind(y.masked_fill(~valid, -torch.inf).amax(1)))
+            return self.head(self.behind((y * valid).sum(1) / lengths[:, None]))
 
     torch.manual_seed(0)
-    module = Net()
+    module = Module()
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3, weight_decay=0.01)
     loss, rng = torch.nn.CrossEntropyLoss(), np.random.default_rng(0)
 
-    def run(data, targets):
-        for rows in batches(data.lengths, BATCH, rng):
-            x, lengths = data.batch(rows)
-            x = x[:, :, 0].astype(np.int64) if net == "sentiment" else x
+    def run():
+        for rows in batches(net.sequences.lengths, BATCH, rng):
+            x, lengths = net.sequences.batch(rows)
+            x = x[:, :, 0].astype(np.int64) if net.vocabulary else x
             optimizer.zero_grad()
-            lost = loss(
-                module(torch.from_numpy(x), torch.from_numpy(lengths)), torch.from_numpy(targets[rows])
-            )
+            scores = module(torch.from_numpy(x), torch.from_numpy(lengths))
+            lost = loss(scores, torch.from_numpy(net.targets[rows]))
             lost.backward()
             torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
             optimizer.step()
@@ -118,31 +151,26 @@ def torchs(net: str, hidden: int, classes: int):
     return run
 
 
-def measure(net: str, hidden: int, threads: int, count: int) -> dict[str, float]:
+def measure(name: str, hidden: int, threads: int, quick: int) -> dict[str, float]:
     """Seconds of an epoch of both, in turns; and the share of Python's loop in ours."""
     import gru_rs
     import torch
 
     gru_rs.set_num_threads(threads)
     torch.set_num_threads(threads)
-    data, targets = sequences(net, count)
-    classes = int(targets.max()) + 1
-    mine, trainer = ours(net, hidden, classes)
-    runs = {
-        "gru_rs": mine,
-        "pytorch": torchs(net, hidden, classes),
-        "lstm": ours(net, hidden, classes, "lstm")[0],
-    }
+    net = net_of(name, bool(quick))
+    mine, trainer = ours(net, hidden)
+    runs = {"gru_rs": mine, "pytorch": torchs(net, hidden), "lstm": ours(net, hidden, "lstm")[0]}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(ROUNDS):
         for name, run in runs.items():
             begin = time.perf_counter()
-            run(data, targets)
+            run()
             seconds[name].append(time.perf_counter() - begin)
     inside = [0.0]
     watch(trainer, inside)
     begin = time.perf_counter()
-    mine(data, targets)
+    mine()
     whole = time.perf_counter() - begin
     found = {name: min(all_rounds) for name, all_rounds in seconds.items()}
     return found | {"loop": 1 - inside[0] / whole}
@@ -195,19 +223,18 @@ def main() -> None:
     parser.add_argument("--record", type=Path, help="a folder for the table")
     given = parser.parse_args()
     if given.child is not None:
-        net, *numbers = given.child
-        print(json.dumps(memory() if net == "memory" else measure(net, *map(int, numbers))))
+        name, *numbers = given.child
+        print(json.dumps(memory() if name == "memory" else measure(name, *map(int, numbers))))
         return
-    count = 96 if given.quick else 2400
     lines = [
         "| net | hidden | threads | gru_rs, s an epoch | PyTorch | × | own GRU / LSTM | Python's loop |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for net, hidden, threads in itertools.product(NETS, (32, 64, 256), (1, 2)):
-        one = child(net, hidden, threads, count)
+    for name, hidden, threads in itertools.product(("sentiment", "digits"), (32, 64, 256), (1, 2)):
+        one = child(name, hidden, threads, int(given.quick))
         seconds = f"{one['gru_rs']:.2f} | {one['pytorch']:.2f} | {one['pytorch'] / one['gru_rs']:.2f}"
         cells = one["gru_rs"] / one["lstm"]
-        lines.append(f"| {net} | {hidden} | {threads} | {seconds} | {cells:.2f} | {one['loop']:.1%} |")
+        lines.append(f"| {name} | {hidden} | {threads} | {seconds} | {cells:.2f} | {one['loop']:.1%} |")
         print(lines[-1], flush=True)
     if not given.quick:
         lines += ["", f"100,000 sequences of 100 steps: training adds {child('memory'):.0f} MB to the data."]
