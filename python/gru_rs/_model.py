@@ -338,6 +338,7 @@ class Model(Network):
 
         Examples
         --------
+        >>> import gru_rs
         >>> model = gru_rs.Model(2, 8, 4, pooling="each", seed=1)
         >>> [[(labels, log_p)]] = model.spell(np.ones((1, 5, 2), np.float32), beam_width=1)
         >>> len(labels) <= 5 and log_p < 0
