@@ -300,6 +300,8 @@ fn mistakes_are_named() {
     assert_eq!(error(Loss::cross_entropy(), numbers, None), "targets: expected classes for cross-entropy, got numbers");
     assert_eq!(error(Loss::Squared, classes, None), "targets: expected numbers for this loss, got classes");
     assert!(error(Loss::Squared, numbers, Some(&[1.0])).starts_with("sample_weight: expected 2 numbers"));
+    assert_eq!(error(Loss::Squared, numbers, Some(&[1.0, -2.0])), "sample_weight: expected finite numbers ≥ 0, got -2");
+    assert!(error(Loss::cross_entropy(), Targets::Classes(&[0, 1]), Some(&[f64::NAN, 1.0])).contains("got NaN"));
     assert!(Loss::quantile(vec![0.5, 1.0]).is_err() && Loss::quantile(vec![]).is_err());
     assert!(Loss::quantile(vec![0.2, 0.8]).unwrap().check(Some(3)).is_err());
     let smoothed = Loss::CrossEntropy { label_smoothing: 1.0, class_weights: vec![] };
@@ -420,6 +422,10 @@ fn labels_that_cannot_be() {
     assert!(lose(2, &[3], &[1]).unwrap_err().contains("labels below 3"));
     assert!(lose(2, &[1], &[2]).unwrap_err().contains("targets"));
     assert_eq!(lose(0, &[], &[0]).unwrap(), (0.0, vec![]));
+    let other = Ctc { blank: 3, ..ctc };
+    for refused in [other.greedy(&[0.0; 6], &[2]).map(|_| ()), other.beam(&[0.0; 6], &[2], 3).map(|_| ())] {
+        assert_eq!(refused.unwrap_err().to_string(), "blank: expected a class below 3, got 3");
+    }
     let lost = |weights: &[f32]| {
         ctc.loss(
             &[f32::NAN, 0.0, 0.0, 1.0, 2.0, 3.0],
@@ -429,5 +435,6 @@ fn labels_that_cannot_be() {
         )
     };
     let (loss, gradient) = lost(&[1.0, 1.0]).unwrap();
+    assert!(lost(&[1.0, -1.0]).unwrap_err().to_string().contains("sample_weight: expected finite numbers ≥ 0, got -1"));
     assert!(loss.is_nan() && gradient[..3].iter().all(|d| d.is_nan()) && gradient[3..].iter().all(|d| d.is_finite()));
 }

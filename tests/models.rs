@@ -317,6 +317,39 @@ fn generators_go_on_as_scores_do() {
     }
 }
 
+/// Whatever the numbers are, what is forbidden is never drawn.
+#[test]
+fn generators_bear_extremes() {
+    let stack = Config { seed: 5, ..Config::gru(4, 6) };
+    let config = ModelConfig { vocabulary: Some(5), pooling: Pooling::Each, ..ModelConfig::new(stack, 5) };
+    let model = Model::<f64>::new(config).unwrap();
+    let free = Sampling::default();
+    let best = Sampling { temperature: 0.0, ..free };
+    let tokens = |sampling: Sampling| -> Vec<u32> {
+        let mut generator = Generator::new(&model, sampling, 1).unwrap();
+        generator.begin(1).unwrap();
+        generator.forbid(0).unwrap();
+        (0..30).map(|_| generator.next().unwrap()).collect()
+    };
+    assert_eq!(tokens(Sampling { temperature: 1e-310, ..free }), tokens(best));
+    for penalty in [1e-320, 1e300] {
+        for sampling in [free, best, Sampling { top_k: 2, ..free }] {
+            assert!(!tokens(Sampling { repetition_penalty: penalty, ..sampling }).contains(&0));
+        }
+    }
+    // The beginning is no repetition: with a penalty that forbids what was there, 1 may still come first.
+    let mut flat = model.flat().to_vec();
+    let end = flat.len();
+    flat[end - 5..].copy_from_slice(&[0.0, 50.0, 40.0, 30.0, 20.0]);
+    model.set_flat(&flat).unwrap();
+    assert_eq!(tokens(Sampling { repetition_penalty: 1e6, ..best })[..4], [1, 2, 3, 4]);
+    flat[end - 3] = f64::NAN;
+    model.set_flat(&flat).unwrap();
+    let mut generator = Generator::new(&model, free, 1).unwrap();
+    generator.read(1).unwrap();
+    assert!(generator.next().unwrap_err().to_string().contains("model: expected one that gives scores, got NaN"));
+}
+
 /// Tokens come as often as they should.
 #[test]
 fn generators_draw_by_probability() {
@@ -372,8 +405,12 @@ impl Pair {
         let read = if self.config.vocabulary.is_some() { Numbers::Tokens(&tokens) } else { Numbers::Floats(&floats) };
         let inputs = Inputs { numbers: read, batch, seq, lengths: Some(&self.lengths), states: &[] };
         let outputs = self.config.outputs as u64;
-        let labels: Vec<u32> =
-            (0..self.targets.iter().sum::<usize>() as u64).map(|i| ((i * 3 + self.seed) % outputs) as u32).collect();
+        // 1 ends and 2 begins.
+        let label = |i| match ((i * 3 + self.seed) % outputs) as u32 {
+            1 | 2 => 0,
+            label => label,
+        };
+        let labels: Vec<u32> = (0..self.targets.iter().sum::<usize>() as u64).map(label).collect();
         work(&inputs, Spelling { labels: &labels, lengths: &self.targets })
     }
 
@@ -471,15 +508,15 @@ fn a_wide_beam_finds_the_best() {
         let config = EncoderDecoderConfig {
             vocabulary: Some(5),
             attention: Some(Attention::Dot),
-            ..EncoderDecoderConfig::new(Config { seed, ..Config::gru(3, 6) }, 4)
+            ..EncoderDecoderConfig::new(Config { seed, ..Config::gru(3, 6) }, 5)
         };
         let model = EncoderDecoder::<f64>::new(config).unwrap();
         let inputs = Inputs { numbers: Numbers::Tokens(&[0, 3, 2]), batch: 1, seq: 3, lengths: None, states: &[] };
-        // All targets of at most three tokens and the end: of 0, 2, 3, as 1 ends.
+        // All targets of at most three tokens and the end: of 2, 3, 4, as 0 begins and 1 ends.
         let mut all: Vec<Vec<u32>> = vec![vec![]];
         for length in 0..3 {
             let longest: Vec<Vec<u32>> = all.iter().filter(|labels| labels.len() == length).cloned().collect();
-            all.extend(longest.iter().flat_map(|labels| [0, 2, 3].map(|token| [&labels[..], &[token]].concat())));
+            all.extend(longest.iter().flat_map(|labels| [2, 3, 4].map(|token| [&labels[..], &[token]].concat())));
         }
         let probability = |labels: &Vec<u32>| {
             let targets = Spelling { labels, lengths: &[labels.len()] };
@@ -490,6 +527,12 @@ fn a_wide_beam_finds_the_best() {
         let ended = found[0].iter().find(|one| one.ended).unwrap();
         assert_eq!(&ended.labels, best.1);
         assert!((ended.log_p - best.0).abs() < 1e-12);
+        assert!(found[0].iter().all(|one| !one.labels.contains(&0)));
+        for mark in [0, 1] {
+            let targets = Spelling { labels: &[2, mark], lengths: &[2] };
+            let refused = model.loss(&inputs, targets, None, &Loss::cross_entropy()).unwrap_err();
+            assert!(refused.to_string().contains("targets: expected tokens without begin"), "{refused}");
+        }
         let greedy = &model.decode(&inputs, 1, 4, 0.0).unwrap()[0];
         assert!(greedy.len() == 1 && greedy[0].log_p <= found[0][0].log_p + 1e-12);
     }

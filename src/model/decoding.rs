@@ -7,6 +7,7 @@ use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::kernels::exponential::{Exp, Softmax, ln};
 use crate::nn::linear::PackedLinear;
+use crate::parallel;
 use crate::rnn::stack::Batch;
 use crate::shape;
 use crate::simd::{Dispatch, Isa};
@@ -115,13 +116,18 @@ impl<F: Dispatch> EncoderDecoder<F> {
             Search { model: self, flat: &flat, source, head, nodes: vec![begin], states, norms, width: beam };
         let first = |row| Path { row, node: 0, place: Some(row), log_p: 0.0, length: 0 };
         let mut paths: Vec<Path> = (0..inputs.batch).map(first).collect();
-        for _ in 0..most {
-            if paths.iter().all(|path| path.place.is_none()) {
-                break;
+        // One task, which asks for Ctrl-C; what a step shares out it shares out itself.
+        parallel::for_each(1, vec![(&mut search, &mut paths)], |(search, paths), turn| {
+            for _ in 0..most {
+                if paths.iter().all(|path| path.place.is_none()) {
+                    break;
+                }
+                turn.go_on()?;
+                search.norms.grow();
+                *paths = search.step(std::mem::take(paths))?;
             }
-            search.norms.grow();
-            paths = search.step(paths)?;
-        }
+            Ok(())
+        })?;
         let mut found: Vec<Vec<Hypothesis<F>>> = (0..inputs.batch).map(|_| Vec::new()).collect();
         for path in &paths {
             found[path.row].push(search.hypothesis(path));
@@ -205,10 +211,15 @@ impl<F: Dispatch> Search<'_, F> {
         Ok(next)
     }
 
-    /// The highest scores' tokens, as many as a beam can use; of equal ones the lower first.
+    /// The highest scores' tokens, as many as a beam can use; of equal ones the lower first. Never the beginning, which no
+    /// target has.
     fn best(&self, scores: &[F]) -> Vec<u32> {
+        let (begin, end) = (self.model.config.begin, self.model.config.end);
         let mut best: Vec<u32> = Vec::with_capacity(self.width.min(scores.len()) + 1);
         for (token, score) in scores.iter().enumerate() {
+            if token == begin as usize && begin != end {
+                continue;
+            }
             let full = best.len() == self.width;
             if full && best.last().is_some_and(|&last| *score <= scores[last as usize]) {
                 continue;

@@ -249,6 +249,11 @@ impl<F: Dispatch> EncoderDecoder<F> {
         let lengths: Vec<usize> = targets.lengths.iter().map(|length| length + 1).collect();
         let seq = lengths.iter().copied().max().unwrap_or(0);
         let mut tokens = zeros(shape::product("targets", &[inputs.batch, seq])?, "targets")?;
+        let marks = [config.begin, config.end];
+        if let Some(mark) = targets.labels.iter().find(|label| marks.contains(label)) {
+            let expected = format!("tokens without begin ({}) and end ({}), which are added", config.begin, config.end);
+            return Err(Error::value("targets", expected, mark));
+        }
         let (mut wanted, mut rest) = (Vec::with_capacity(lengths.iter().sum()), targets.labels);
         for (tokens, &length) in tokens.chunks_exact_mut(seq.max(1)).zip(targets.lengths) {
             let (own, others) = rest.split_at(length);

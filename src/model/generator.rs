@@ -141,8 +141,14 @@ impl<F: Dispatch> Generator<F> {
 
     /// Goes on by a token that is given.
     pub fn read(&mut self, token: u32) -> Result<()> {
-        self.expect(token)?;
+        self.begin(token)?;
         self.seen[token as usize] = true;
+        Ok(())
+    }
+
+    /// Goes on by a token that says where a text begins. It does not count as one that was there.
+    pub fn begin(&mut self, token: u32) -> Result<()> {
+        self.expect(token)?;
         self.any = true;
         let width = self.model.config().rnn.input;
         let flat = self.model.flat();
@@ -159,6 +165,9 @@ impl<F: Dispatch> Generator<F> {
             self.head = self.model.packed_head()?;
         }
         self.head.1.forward(&self.y, &mut self.scores, &mut self.scratch);
+        if let Some(score) = self.scores.iter().find(|score| score.to_f64().is_nan()) {
+            return Err(Error::value("model", "one that gives scores", score));
+        }
         let token = self.draw();
         self.read(token)?;
         Ok(token)
@@ -171,6 +180,8 @@ impl<F: Dispatch> Generator<F> {
             if seen && repetition_penalty != 1.0 {
                 *x = if *x > 0.0 { *x / repetition_penalty } else { *x * repetition_penalty };
             }
+            // What is forbidden is below all others, however small.
+            *x = x.clamp(f64::MIN, f64::MAX);
         }
         let forbidden = self.drawn.iter_mut().zip(&self.forbidden).filter(|(_, forbidden)| **forbidden);
         forbidden.for_each(|(x, _)| *x = f64::NEG_INFINITY);
@@ -178,7 +189,9 @@ impl<F: Dispatch> Generator<F> {
             let best = (1..self.drawn.len()).fold(0, |a, b| if self.drawn[b] > self.drawn[a] { b } else { a });
             return best as u32;
         }
-        self.drawn.iter_mut().for_each(|x| *x /= temperature);
+        // From the best one down: a quotient may be infinite, but never two of different signs.
+        let best = self.drawn.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        self.drawn.iter_mut().for_each(|x| *x = (*x - best) / temperature);
         let (columns, mut log_sums) = (self.drawn.len(), [0.0]);
         let softmax = Softmax { rows: &mut self.drawn, columns, log_sums: &mut log_sums };
         f64::dispatch(self.model.isa(), softmax);
@@ -205,7 +218,7 @@ impl<F: Dispatch> Generator<F> {
                 return token;
             }
         }
-        // By rounding nothing was reached, or the scores are no numbers.
+        // By rounding nothing was reached.
         kept.iter().copied().rev().find(|&token| p[token as usize] > 0.0).unwrap_or(kept[0])
     }
 }

@@ -7,6 +7,7 @@
 //! takes the exponential of a vector less its largest number, and a product with e^trans, made once.
 //! Lafferty, McCallum and Pereira, "Conditional Random Fields", 2001.
 
+use super::loss::check_weights;
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::kernels::exponential::{Exp, ln};
@@ -75,9 +76,7 @@ impl Crf {
         let steps: usize = lengths.iter().sum();
         shape::expect_len("scores", scores.len(), &[steps, labels])?;
         shape::expect_len("targets", targets.len(), &[steps])?;
-        if let Some(weights) = weights {
-            shape::expect_len("sample_weight", weights.len(), &[lengths.len()])?;
-        }
+        check_weights(weights, lengths.len())?;
         if let Some((step, label)) = targets.iter().enumerate().find(|&(_, &label)| label as usize >= labels) {
             let got = format!("{label} at step {step}");
             return Err(Error::value("targets", format!("labels below {labels}"), got));

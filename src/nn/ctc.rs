@@ -13,6 +13,7 @@
 //! Decoding: the best label of each step, or a beam of prefixes, whose probability is that of all their paths (Hannun
 //! et al., "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs", 2014).
 
+use super::loss::check_weights;
 use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
 use crate::kernels::exponential::{Softmax, ln};
@@ -78,9 +79,7 @@ impl Ctc {
         &self, scores: &[F], lengths: &[usize], targets: Spelling<'_>, weights: Option<&[F]>,
     ) -> Result<(f64, Vec<F>)> {
         self.check(scores.len(), lengths, targets)?;
-        if let Some(weights) = weights {
-            shape::expect_len("sample_weight", weights.len(), &[lengths.len()])?;
-        }
+        check_weights(weights, lengths.len())?;
         let weight = |row: usize| weights.map_or(1.0, |weights| weights[row].to_f64());
         let all: f64 = (0..lengths.len()).map(weight).sum();
         let scale = if all > 0.0 { 1.0 / all } else { 0.0 };
@@ -102,11 +101,7 @@ impl Ctc {
 
     /// Sizes; labels that there are; steps enough for them.
     fn check(&self, scores: usize, lengths: &[usize], targets: Spelling<'_>) -> Result<()> {
-        let steps: usize = lengths.iter().sum();
-        shape::expect_len("scores", scores, &[steps, self.classes])?;
-        if self.blank as usize >= self.classes {
-            return Err(Error::value("blank", format!("a class below {}", self.classes), self.blank));
-        }
+        self.check_scores(scores, lengths)?;
         shape::expect_len("target_lengths", targets.lengths.len(), &[lengths.len()])?;
         shape::expect_len("targets", targets.labels.len(), &[targets.lengths.iter().sum()])?;
         let mut labels = targets.labels;
@@ -209,7 +204,11 @@ impl Ctc {
 
     fn check_scores(&self, scores: usize, lengths: &[usize]) -> Result<()> {
         let steps: usize = lengths.iter().sum();
-        shape::expect_len("scores", scores, &[steps, self.classes])
+        shape::expect_len("scores", scores, &[steps, self.classes])?;
+        if (self.blank as usize) < self.classes {
+            return Ok(());
+        }
+        Err(Error::value("blank", format!("a class below {}", self.classes), self.blank))
     }
 
     /// Each row's most probable labels, best first, at most `width`, with ln p of the paths that the beam kept.

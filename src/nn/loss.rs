@@ -13,6 +13,7 @@
 use super::ctc::Spelling;
 use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
+use crate::float::Float;
 use crate::kernels::exponential::Softmax;
 use crate::parallel;
 use crate::shape;
@@ -79,6 +80,14 @@ fn level(tau: &f64) -> bool {
     *tau > 0.0 && *tau < 1.0
 }
 
+/// How much each row counts: finite, and not negative.
+pub(crate) fn check_weights<F: Float>(weights: Option<&[F]>, rows: usize) -> Result<()> {
+    let Some(weights) = weights else { return Ok(()) };
+    shape::expect_len("sample_weight", weights.len(), &[rows])?;
+    let wrong = weights.iter().map(|weight| weight.to_f64()).find(|weight| !(weight.is_finite() && *weight >= 0.0));
+    wrong.map_or(Ok(()), |weight| Err(Error::value("sample_weight", "finite numbers ≥ 0", weight)))
+}
+
 impl Loss {
     /// Cross-entropy of classes that all count alike.
     pub fn cross_entropy() -> Self {
@@ -132,9 +141,7 @@ impl Loss {
         &self, isa: Isa, scores: &[F], columns: usize, targets: Targets<'_, F>, weights: Option<&[F]>,
     ) -> Result<(f64, Vec<F>)> {
         let rows = scores.len() / columns.max(1);
-        if let Some(weights) = weights {
-            shape::expect_len("sample_weight", weights.len(), &[rows])?;
-        }
+        check_weights(weights, rows)?;
         let weight = |row: usize| weights.map_or(1.0, |weights| weights[row].to_f64());
         match (self, targets) {
             (Self::CrossEntropy { label_smoothing, class_weights }, Targets::Classes(targets)) => {

@@ -245,6 +245,9 @@ impl Model {
     }
 }
 
+/// Tokens that are read before Ctrl-C is asked for.
+const TOKENS: usize = 1024;
+
 /// A model's state between tokens, and its dice.
 #[pyclass(frozen, module = "gru_rs._core")]
 pub(crate) struct Generator(Either<Mutex<crate::Generator<f32>>, Mutex<crate::Generator<f64>>>);
@@ -260,8 +263,17 @@ impl Generator {
         each!(&self.0, generator => {
             let mut guard = generator.try_lock().map_err(busy)?;
             let generator = &mut *guard;
-            Ok(py.detach(|| tokens.into_iter().try_for_each(|token| generator.read(token)))?)
+            for some in tokens.chunks(TOKENS) {
+                py.detach(|| some.iter().try_for_each(|&token| generator.read(token)))?;
+                py.check_signals()?;
+            }
+            Ok(())
         })
+    }
+
+    /// Goes on by the token that says where a text begins.
+    fn begin(&self, token: u32) -> PyResult<()> {
+        each!(&self.0, generator => Ok(generator.try_lock().map_err(busy)?.begin(token)?))
     }
 
     /// A token that is never drawn.
