@@ -71,7 +71,7 @@ def known(pairs: list[tuple[str, str]], text: str) -> set[str]:
 def answer(bot: gru_rs.Seq2Seq, text: str) -> str:
     """What the bot says, and whether it is sure."""
     (best, *_), *_ = bot.predict_beam([text], beam_width=OPTIONS["beam_width"])
-    sure = np.exp(best.log_p / max(len(best.tokens), 1)) >= SURE
+    sure = np.exp(best.log_p / (len(best.tokens) + 1)) >= SURE
     return best.target if sure else f"{best.target} (a guess)"
 
 

@@ -149,6 +149,15 @@ def as_integers(name: str, value: ArrayLike, end: int) -> Array:
     return np.require(array, np.uint32, ["C", "A"])
 
 
+def as_weights(value: ArrayLike | None, dtype: np.dtype[Any]) -> Array | None:
+    """How much each row counts, if it is told."""
+    if value is None:
+        return None
+    array = as_array("sample_weight", value, dtype)
+    expect_shape("sample_weight", array, ("B",))
+    return array
+
+
 def as_spelling(targets: Any, end: int) -> tuple[Array, list[int]]:
     """The labels below `end` of all rows, one behind the other, and how many each row has."""
     if isinstance(targets, str) or not hasattr(targets, "__iter__"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from . import _core
-from ._arrays import as_array, as_lengths, as_spelling
+from ._arrays import as_lengths, as_spelling, as_weights
 from ._checks import as_choice, as_count, as_flag, as_real, as_seed, as_size
 from ._losses import CrossEntropy, Loss
 from ._model import Network, _Argument
@@ -298,6 +298,6 @@ class EncoderDecoder(Network):
         if not isinstance(loss, CrossEntropy):
             msg = f"loss: expected CrossEntropy, got {loss!r}"
             raise TypeError(msg)
-        weights = None if sample_weight is None else as_array("sample_weight", sample_weight, self._dtype)
+        weights = as_weights(sample_weight, self._dtype)
         wanted = (*as_spelling(targets, self.output_size), weights)
         return self._given(x, lengths), wanted, loss._core

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import _core
-from ._arrays import as_array, as_float_dtype, as_lengths, as_spelling, expect_shape
+from ._arrays import as_array, as_float_dtype, as_lengths, as_spelling, as_weights, expect_shape
 from ._checks import as_count, as_real
 
 if TYPE_CHECKING:
@@ -163,7 +163,8 @@ def ctc_loss(
     Parameters
     ----------
     scores : ndarray, (B, T, C)
-        float32 or float64, before any softmax.
+        float32 or float64, before any softmax. A class whose ln p at a step is below −10¹² counts as one of
+        −10¹²: the loss stays finite.
     targets : sequence of sequences of int
         Each row's labels, without blanks.
     lengths : array_like of int, (B,), optional
@@ -194,13 +195,12 @@ def ctc_loss(
     if not isinstance(scores, np.ndarray):
         msg = f"scores: expected an array, got {type(scores).__name__}"
         raise TypeError(msg)
-    dtype = as_float_dtype(scores.dtype, "scores")
+    dtype = as_float_dtype(scores.dtype.newbyteorder("="), "scores")
     array = as_array("scores", scores, dtype)
     expect_shape("scores", array, ("B", "T", "C"))
     batch, seq, classes = array.shape
     steps = [seq] * batch if lengths is None else as_lengths(lengths, batch, seq)
-    weights = None if sample_weight is None else as_array("sample_weight", sample_weight, dtype)
-    wanted = (*as_spelling(targets, classes), weights)
+    wanted = (*as_spelling(targets, classes), as_weights(sample_weight, dtype))
     counts = np.arange(seq) < np.array(steps, np.intp)[:, np.newaxis]
     flat = np.ascontiguousarray(array[counts]).reshape(-1)
     loss, found = _core.ctc_loss(flat, classes, steps, wanted, as_count("blank", blank, 2**32))

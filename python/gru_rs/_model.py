@@ -18,6 +18,7 @@ from ._arrays import (
     as_lengths,
     as_pair,
     as_spelling,
+    as_weights,
     check_out,
     expect_shape,
 )
@@ -442,7 +443,7 @@ class Model(Network):
             kinds = "CrossEntropy, CTC, SquaredError, AbsoluteError or QuantileError"
             msg = f"loss: expected {kinds}, got {loss!r}"
             raise TypeError(msg)
-        weights = None if sample_weight is None else as_array("sample_weight", sample_weight, self._dtype)
+        weights = as_weights(sample_weight, self._dtype)
         if isinstance(loss, CTC):
             return *as_spelling(targets, self.output_size), weights
         if loss._of_classes:

@@ -244,8 +244,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
         let config = &self.config;
         loss.check(Some(config.outputs))?;
         self.check(inputs)?;
-        shape::expect_len("target_lengths", targets.lengths.len(), &[inputs.batch])?;
-        shape::expect_len("targets", targets.labels.len(), &[targets.lengths.iter().sum()])?;
+        targets.check(inputs.batch)?;
         let lengths: Vec<usize> = targets.lengths.iter().map(|length| length + 1).collect();
         let seq = lengths.iter().copied().max().unwrap_or(0);
         let mut tokens = zeros(shape::product("targets", &[inputs.batch, seq])?, "targets")?;

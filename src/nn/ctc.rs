@@ -59,6 +59,16 @@ pub struct Spelling<'a> {
     pub lengths: &'a [usize],
 }
 
+impl Spelling<'_> {
+    /// Whether they are of so many rows.
+    pub(crate) fn check(&self, rows: usize) -> Result<()> {
+        if self.lengths.len() == rows {
+            return shape::expect_len("targets", self.labels.len(), &[self.lengths.iter().sum()]);
+        }
+        Err(Error::value("targets", format!("a sequence for each of {rows} rows"), self.lengths.len()))
+    }
+}
+
 /// Labels and the logarithm of their probability.
 pub type Guess = (Vec<u32>, f64);
 
@@ -102,8 +112,7 @@ impl Ctc {
     /// Sizes; labels that there are; steps enough for them.
     fn check(&self, scores: usize, lengths: &[usize], targets: Spelling<'_>) -> Result<()> {
         self.check_scores(scores, lengths)?;
-        shape::expect_len("target_lengths", targets.lengths.len(), &[lengths.len()])?;
-        shape::expect_len("targets", targets.labels.len(), &[targets.lengths.iter().sum()])?;
+        targets.check(lengths.len())?;
         let mut labels = targets.labels;
         for (row, (&steps, &count)) in lengths.iter().zip(targets.lengths).enumerate() {
             let (own, rest) = labels.split_at(count);

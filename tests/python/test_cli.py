@@ -112,6 +112,7 @@ def test_evaluate(folder):
 
 def test_language(folder):
     options = ["--prompt", "the ", "--max-length", "30", "--seed", "1", "--count", "2"]
+    (folder / "plain.txt").write_text("the cat\n")
     texts = json.loads(gru_rs("generate", folder / "lm", *options, "--json"))
     assert len(texts) == 2
     assert all(text.startswith("the ") for text in texts)
@@ -120,6 +121,18 @@ def test_language(folder):
     assert found["texts"] == 24
     assert found["bits a character"] < 4
     assert "see gru-rs generate" in gru_rs("predict", folder / "lm", folder / "lines.txt", code=1)
+    assert "no --label for a language model" in gru_rs(
+        "evaluate", folder / "lm", folder / "lines.txt", "--label", "x", code=1
+    )
+    assert "no --text" in gru_rs("evaluate", folder / "lm", folder / "lines.txt", "--text", "x", code=1)
+    assert "--task" in gru_rs("compare", folder / "words.csv", "--task", "lm", code=2)
+    # What a Windows editor puts before a text is none of it.
+    (folder / "marked.txt").write_text("the cat\n", encoding="utf-8-sig")
+    marked, plain = (
+        json.loads(gru_rs("evaluate", folder / "lm", folder / name, "--json"))
+        for name in ("marked.txt", "plain.txt")
+    )
+    assert marked == plain
     assert "expected a LanguageModel" in gru_rs("generate", folder / "text", code=1)
     assert "temperature" in gru_rs("generate", folder / "lm", "--temperature", "-1", code=1)
 

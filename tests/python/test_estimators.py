@@ -373,6 +373,8 @@ def test_what_a_file_cannot_hold(tmp_path):
     own.save(tmp_path / "own")
     with pytest.raises(ValueError, match="analyzer: expected the function"):
         gru_rs.load(tmp_path / "own")
+    with pytest.raises(ValueError, match="token_features: expected none, as it was no function"):
+        gru_rs.load(tmp_path / "own", analyzer=str.split, token_features=str)
     again = gru_rs.load(tmp_path / "own", analyzer=str.split)
     np.testing.assert_array_equal(again.predict_proba(TEXTS), own.predict_proba(TEXTS))
     drawn = SequenceClassifier(random_state=np.random.RandomState(0), max_iter=1).fit(TEXTS, OPINIONS)

@@ -1,6 +1,8 @@
 """LanguageModel, Transcriber and Seq2Seq: what they learn, write, score, save and refuse."""
 
+import copy
 import math
+import pickle
 from itertools import pairwise
 
 import gru_rs
@@ -188,7 +190,7 @@ def test_a_seq2seq_learns(cell, attention, tmp_path):
     (best, *others), *_ = model.predict_beam([word], beam_width=4)
     assert best.target == word[::-1]
     assert all(best.log_p >= other.log_p for other in others)
-    assert best.tokens == [*word[::-1], None]
+    assert best.tokens == [*word[::-1]]
     if attention is None:
         assert best.attention is None
     else:
@@ -206,8 +208,15 @@ def test_widths_and_lengths_beyond_all():
     assert every[0] == every[1] > 4
     best = model.decode(x, max_length=2)[0][0]
     assert len(best.labels) <= 2
-    speller = gru_rs.Model(2, 3, 4, pooling="each", seed=1)
-    assert len(speller.spell(x, beam_width=2**62)[0]) == len(speller.spell(x, beam_width=1000)[0])
+    assert len(speller().spell(x, beam_width=2**62)[0]) == len(speller().spell(x, beam_width=1000)[0])
+
+
+def test_any_byte_order():
+    x = np.random.default_rng(1).normal(size=(2, 5, 3)).astype(np.float32)
+    for found, expected in zip(
+        gru_rs.ctc_loss(x.astype(">f4"), [[1], [2]]), gru_rs.ctc_loss(x, [[1], [2]]), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_sequences_of_numbers_to_tokens():
@@ -219,8 +228,148 @@ def test_sequences_of_numbers_to_tokens():
     assert len(model.loss_curve_) == 3
 
 
+def test_copies(speaker):
+    for again in (copy.deepcopy(speaker), pickle.loads(pickle.dumps(speaker))):
+        assert again.generate("the", seed=3) == speaker.generate("the", seed=3)
+        again.partial_fit(TEXTS[:8])
+        assert len(again.loss_curve_) == len(speaker.loss_curve_) + 1
+
+
+def test_texts_that_are_lists_of_tokens():
+    texts = [text.split() for text in TEXTS]
+    model = language_model().fit(texts)
+    assert model.generate(["the", "cat"], temperature=0) in TEXTS
+    assert model.generate("", temperature=0) in TEXTS
+    with pytest.raises(TypeError, match="prompt: expected a list of tokens, as the texts of training were"):
+        model.generate("the")
+    upper = [[token.upper() for token in text] for text in texts]
+    assert set(language_model(lowercase=True, max_iter=1).fit(upper).vocabulary_) == {
+        "the",
+        "a",
+        "cat",
+        "dog",
+        "sat",
+        "ran",
+    }
+    assert (
+        language_model(max_iter=1)
+        .fit([[3, 5, 7]] * 9)
+        .generate([3, 5], max_length=1, temperature=0)
+        .startswith("3 5")
+    )
+
+
+def test_a_prompt_may_end_with_the_joiner():
+    model = language_model(analyzer="word").fit(TEXTS)
+    assert model.generate("the ", temperature=0) == model.generate("the", temperature=0)
+
+
+def test_the_beginning_is_no_repetition(speaker):
+    """The same token is the end, which a penalty on what was there must not put off."""
+    model = copy.deepcopy(speaker)
+    params = {name: np.zeros_like(value) for name, value in model.model_.params.items()}
+    params["head.bias"] -= 1
+    params["head.bias"][[model.vocabulary_["t"], 1]] = 2, 1
+    model.model_.load_state_dict(params)
+    assert model.generate("t", temperature=0, max_length=3) == "tttt"
+    assert model.generate("t", temperature=0, max_length=3, repetition_penalty=10.0) == "t"
+
+
+def test_weights_that_are_no_numbers(speaker):
+    broken = copy.deepcopy(speaker)
+    broken.model_.set_flat(np.full_like(broken.model_.flat, np.nan))
+    with pytest.raises(ValueError, match="model: expected one that gives scores, got NaN"):
+        broken.generate("the")
+
+
+def test_targets_may_become_longer():
+    short, long = ["ab", "ba"] * 6, ["abcdefgh", "hgfedcba"] * 6
+    model = Seq2Seq(analyzer="char", target_analyzer="char", max_iter=1, random_state=1).fit(
+        [*short, *long], short * 2
+    )
+    (untrained,) = model.predict(["ab"])
+    assert len(untrained) <= 5
+    model.partial_fit([*short, *long], [*short, *long])
+    assert model._longest == 8
+    model.partial_fit(short, short)
+    assert model._longest == 8
+
+
+def test_functions_are_given_again(tmp_path):
+    model = Seq2Seq(target_analyzer=str.split, token_features=list, max_iter=1, random_state=1)
+    model.fit(["ab cd"] * 4, ["x y"] * 4).save(tmp_path / "m")
+    functions = {"target_analyzer": str.split, "token_features": list}
+    assert gru_rs.load(tmp_path / "m", **functions).predict(["ab"]) == model.predict(["ab"])
+    for name in functions:
+        with pytest.raises(ValueError, match=rf"{name}: expected the function (str.split|list), got None"):
+            Seq2Seq.load(tmp_path / "m", **{other: functions[other] for other in functions if other != name})
+
+
+def test_small_letters_of_targets():
+    model = Seq2Seq(target_lowercase=True, max_iter=1, random_state=1)
+    assert set(model.fit(X, [list(y.upper()) for y in Y]).target_vocabulary_) == {"a", "b"}
+    assert set(model.fit(X, [y.upper() for y in Y]).target_vocabulary_) == {"ab", "ba"}
+
+
+def test_kinds_of_labels():
+    x = [np.ones((4, 1))] * 4
+    model = Transcriber(hidden_size=4, max_iter=1, random_state=1)
+    model.fit(x, [np.array([1, 2], np.uint8), [1, 300], (), np.array([-1])])
+    assert model.classes_.tolist() == [-1, 1, 2, 300]
+    assert isinstance(model.predict(x)[0], list)
+    assert model.score(x, [[1], [2], [300], [9]]) <= 1
+    for labels, got in [
+        ([1, "a"], "got strings and numbers"),
+        ([None], "got None in row 2"),
+        ([1.5], "got 1.5 in row 2"),
+    ]:
+        with pytest.raises(TypeError, match=got):
+            model.fit(x, [[1], [1], labels, [1]])
+    with pytest.raises(ValueError, match=r"y: expected labels .* got 7 in row 0"):
+        model.partial_fit(x, [[7]] * 4)
+
+
+def test_weights_count_where_losses_are_averaged():
+    """A row that counts nothing may be anything; an epoch's loss is that over all tokens."""
+    X, y = words(40), [word[::-1] for word in words(40)]
+    options = {
+        "analyzer": "char",
+        "target_analyzer": "char",
+        "hidden_size": 8,
+        "random_state": 1,
+        "shuffle": False,
+    }
+    whole = Seq2Seq(max_iter=1, batch_size=40, learning_rate_init=1e-30, **options).fit(X, y)
+    parts = Seq2Seq(max_iter=1, batch_size=7, learning_rate_init=1e-30, **options).fit(X, y)
+    assert parts.loss_curve_[0] == pytest.approx(whole.loss_curve_[0], rel=1e-5)
+    assert error_rate(["ab", "cd"], ["ab", "xy"], np.array([1.0, 0.0])) == 0
+    assert error_rate(["ab", "cd"], ["ab", "xy"], np.array([1.0, 3.0])) == 0.75
+
+
+def speller():
+    return gru_rs.Model(2, 3, 4, pooling="each", seed=1)
+
+
 X, Y = ["ab", "ba"] * 4, ["ba", "ab"] * 4
+x = [np.ones((2, 1))] * 2
 MISTAKES = [
+    (lambda: LanguageModel().fit(None), TypeError, "X: expected a list of texts or of sequences, got None"),
+    (lambda: Seq2Seq().fit(X, None), TypeError, "y: expected a value for each sequence of X, got None"),
+    (lambda: Seq2Seq().fit(X, 5), TypeError, "y: expected a value for each sequence of X, got 5"),
+    (lambda: Seq2Seq().fit(X, ["a", 1] * 4), TypeError, "y: expected a string in row 1"),
+    (lambda: Seq2Seq().fit(X, [["a"], 1] * 4), TypeError, "y: expected a list of tokens in row 1"),
+    (lambda: Seq2Seq().score(X, Y), Exception, "not fitted"),
+    (lambda: Seq2Seq(max_iter=1).fit(X, Y).score(X, Y[:3]), ValueError, "y: expected 8 values"),
+    (lambda: Seq2Seq(length_penalty=math.nan).fit(X, Y), ValueError, "length_penalty: expected a finite"),
+    (lambda: Seq2Seq(length_penalty=math.inf).fit(X, Y), ValueError, "length_penalty: expected a finite"),
+    (
+        lambda: Seq2Seq(early_stopping=True).fit(X[:1], Y[:1]),
+        ValueError,
+        "early_stopping: expected at least 2",
+    ),
+    (lambda: Transcriber().fit(x, "ab"), TypeError, "y: expected a value for each sequence of X, got 'ab'"),
+    (lambda: Transcriber().fit(x, 5), TypeError, "y: expected a value for each sequence of X, got 5"),
+    (lambda: Transcriber(max_iter=1).fit(x, ["a"] * 2).score(x, ["a"]), ValueError, "y: expected 2 values"),
     (lambda: LanguageModel(bidirectional=True).fit(X), ValueError, "bidirectional: expected False"),
     (lambda: LanguageModel(chunk_length=0).fit(X), ValueError, "chunk_length: expected"),
     (lambda: LanguageModel(analyzer="words").fit(X), ValueError, "analyzer: expected"),
@@ -231,11 +380,11 @@ MISTAKES = [
     (lambda: LanguageModel().fit([1.5]), TypeError, "X: expected a list of tokens in row 0"),
     (lambda: next(LanguageModel().stream()), Exception, "not fitted"),
     (lambda: Transcriber().fit([np.ones((2, 1))], ["aa"]), ValueError, "y: expected labels that fit"),
-    (lambda: Transcriber().fit([np.ones((2, 1))], [[[1]]]), ValueError, "y: expected a string or a sequence"),
+    (lambda: Transcriber().fit([np.ones((2, 1))], [[[1]]]), TypeError, "y: expected tokens that are strings"),
     (lambda: Transcriber().fit([np.ones((2, 1))], [""]), ValueError, "y: expected at least one label"),
     (lambda: Transcriber(beam_width=0).fit([np.ones((2, 1))], ["a"]), ValueError, "beam_width: expected"),
     (lambda: Seq2Seq(attention="cosine").fit(X, Y), ValueError, "attention: expected"),
-    (lambda: Seq2Seq(length_penalty=-1.0, max_iter=1).fit(X, Y).predict(X), ValueError, "length_penalty"),
+    (lambda: Seq2Seq(length_penalty=-1.0).fit(X, Y), ValueError, "length_penalty"),
     (lambda: Seq2Seq().fit(X, Y[:3]), ValueError, "y: expected 8 values"),
     (lambda: Seq2Seq(variational=True).fit(X, Y), ValueError, "variational: expected False"),
     (lambda: gru_rs.EncoderDecoder(2, 3, 4, end=4), ValueError, "end: expected a token below 4"),
@@ -246,14 +395,47 @@ MISTAKES = [
         "targets: expected integers from 0 to 3",
     ),
     (
-        lambda: gru_rs.EncoderDecoder(2, 3, 4).loss(np.ones((1, 2, 2), "f4"), [[1], [1]]),
+        lambda: gru_rs.EncoderDecoder(2, 3, 4).loss(np.ones((1, 2, 2), "f4"), [[3], [3]]),
         ValueError,
-        "target_lengths: expected 1",
+        "targets: expected a sequence for each of 1 rows, got 2",
     ),
     (
         lambda: gru_rs.EncoderDecoder(2, 3, 4).loss(np.ones((1, 2, 2), "f4"), [[1]], loss=gru_rs.CTC()),
         TypeError,
         "loss: expected CrossEntropy",
+    ),
+    (
+        lambda: gru_rs.EncoderDecoder(2, 3, 4).loss(np.ones((1, 2, 2), "f4"), [[2, 1]]),
+        ValueError,
+        r"targets: expected tokens without begin \(0\) and end \(1\), which are added, got 1",
+    ),
+    (
+        lambda: gru_rs.EncoderDecoder(2, 3, 4).loss(np.ones((1, 2, 2), "f4"), [[2]], sample_weight=[-1.0]),
+        ValueError,
+        "sample_weight: expected finite numbers ≥ 0, got -1",
+    ),
+    (
+        lambda: gru_rs.ctc_loss(np.ones((1, 2, 2), "f4"), [[1]], sample_weight=[[1.0]]),
+        ValueError,
+        r"sample_weight: expected shape \(B,\), got \(1, 1\)",
+    ),
+    (
+        lambda: gru_rs.ctc_loss(np.ones((1, 2, 2), "f4"), [[1]], sample_weight=[np.nan]),
+        ValueError,
+        "sample_weight: expected finite numbers ≥ 0, got NaN",
+    ),
+    (
+        lambda: gru_rs.ctc_loss(np.ones((1, 2, 2), int), [[1]]),
+        TypeError,
+        "scores: expected float32 or float64",
+    ),
+    *(
+        (
+            lambda width=width: speller().spell(np.ones((1, 2, 2), "f4"), blank=4, beam_width=width),
+            ValueError,
+            "blank: expected a class below 4, got 4",
+        )
+        for width in (None, 3)
     ),
 ]
 
@@ -276,7 +458,11 @@ def test_mistakes_of_generation(speaker):
     ]:
         with pytest.raises(ValueError, match=message):
             speaker.generate("the", **options)
-    with pytest.raises(TypeError, match="stop: expected"):
-        speaker.generate("the", stop="")
+    for stop in ("", None, 5, [""], [1]):
+        with pytest.raises(TypeError, match="stop: expected"):
+            speaker.generate("the", stop=stop)
+    for prompt in (None, 5, [None]):
+        with pytest.raises(TypeError, match="prompt: expected"):
+            speaker.generate(prompt)
     with pytest.raises(TypeError, match="X: expected strings"):
         speaker.bits_per_character([["a"]])

@@ -303,6 +303,29 @@ def test_ctrl_c_ends_a_long_call(call, threads):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT goes to a whole console there")
+def test_ctrl_c_ends_a_decoder():
+    code = """
+        import os, signal, threading, time, numpy as np, gru_rs
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        model = gru_rs.EncoderDecoder(8, 64, 10, seed=0)
+        never = model.params | {"head.bias": np.where(np.arange(10) == model.end, -1e6, 0).astype("f4")}
+        model.load_state_dict(never)
+        def seconds(length):
+            began = time.perf_counter()
+            try:
+                model.decode(np.ones((4, 3, 8), np.float32), max_length=length)
+            except KeyboardInterrupt:
+                pass
+            return time.perf_counter() - began
+        steps = int(100 * 2 / seconds(100))
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        assert seconds(steps) < 1
+    """
+    done = child(code)
+    assert done.returncode == 0, done.stderr
+
+
 def test_many_python_threads_share_the_pool():
     """64 threads at once, all with one layer and each with its own."""
     gru_rs.set_num_threads(2)

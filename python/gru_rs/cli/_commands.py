@@ -55,6 +55,15 @@ class Task(str, Enum):
     ctc = "ctc"
 
 
+class Compared(str, Enum):
+    """What can be compared."""
+
+    classify = "classify"
+    regress = "regress"
+    tag = "tag"
+    forecast = "forecast"
+
+
 class Cell(str, Enum):
     """Kind of layer."""
 
@@ -83,7 +92,7 @@ File = Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl or .conll file.
 Model = Annotated[Path, typer.Argument(help="A model that train has written.")]
 TaskOption = Annotated[Task, typer.Option(help="What is to be learnt.")]
 Text = Annotated[str | None, typer.Option(help="The column of texts; in JSON also of lists.")]
-Label = Annotated[str, typer.Option(help="The column of labels or numbers.")]
+Label = Annotated[str | None, typer.Option(help="The column of labels or numbers; else label.")]
 SequenceOption = Annotated[
     str | None, typer.Option(help="The column that is the same for all steps of a sequence.")
 ]
@@ -99,7 +108,7 @@ def run() -> None:
     try:
         app()
     except (DataError, ValueError, TypeError, OSError, MemoryError) as error:
-        err.print(f"gru-rs: {error}", style="red", markup=False, highlight=False)
+        err.print(f"gru-rs: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -150,7 +159,7 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes.")],
     task: TaskOption = Task.classify,
     text: Text = None,
-    label: Label = "label",
+    label: Label = None,
     sequence: SequenceOption = None,
     features: Features = "",
     value: Value = "value",
@@ -236,7 +245,7 @@ def evaluate(
     model: Model,
     file: File,
     text: Text = None,
-    label: Label = "label",
+    label: Label = None,
     sequence: SequenceOption = None,
     features: Features = "",
     value: Value = "value",
@@ -302,9 +311,12 @@ def generate(
         msg = f"{model}: expected a LanguageModel, got a {type(loaded).__name__}"
         raise DataError(msg)
     texts = []
+    # Of a model of tokens that were no text, the tokens with spaces between them.
+    known = {str(token): token for token in loaded.vocabulary_}
+    begin = prompt if loaded.of_text_ else [known.get(word, word) for word in prompt.split()]
     for number in range(count):
         pieces = loaded.stream(
-            prompt,
+            begin,
             max_length=max_length,
             temperature=temperature,
             top_k=top_k,
@@ -327,9 +339,9 @@ def generate(
 @app.command()
 def compare(
     file: File,
-    task: TaskOption = Task.classify,
+    task: Annotated[Compared, typer.Option(help="What is to be learnt.")] = Compared.classify,
     text: Text = None,
-    label: Label = "label",
+    label: Label = None,
     sequence: SequenceOption = None,
     features: Features = "",
     value: Value = "value",
@@ -342,7 +354,7 @@ def compare(
 ) -> None:
     """Cross-validate simple baselines, a GRU and an LSTM, and say which is worth it."""
     X: Any
-    if task is Task.forecast:
+    if task is Compared.forecast:
         X, y = read_series(file, value, _names(exog))
     else:
         data = read(file, Columns(text, label, sequence, _names(features)), task=task.value, labelled=True)

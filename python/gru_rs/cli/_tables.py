@@ -41,10 +41,16 @@ class Data:
 def read(path: Path, columns: Columns, *, task: str, labelled: bool) -> Data:
     """The sequences of a file; its ending says which kind it is."""
     kind = path.suffix.lower()
+    if task == "lm" and columns.label is not None:
+        msg = f"{path}: expected no --label for a language model, got {columns.label!r}"
+        raise DataError(msg)
     try:
         if kind in (".conll", ".iob", ".tags") or (task == "tag" and kind in (".txt", ".tsv")):
             return _conll(path, labelled=labelled)
         if task == "lm" and kind == ".txt":
+            if columns != Columns():
+                msg = f"{path}: expected no --text, --sequence or --features for a file of lines"
+                raise DataError(msg)
             return _lines(path)
         if kind in (".jsonl", ".ndjson"):
             return _texts(path, _json_lines(path), columns, task=task, labelled=labelled)
@@ -97,7 +103,7 @@ def _csv(path: Path, delimiter: str) -> Rows:
 
 
 def _json_lines(path: Path) -> Rows:
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for line, text in enumerate(file, 1):
             if not text.strip():
                 continue
@@ -165,7 +171,7 @@ def _texts(path: Path, rows: Rows, columns: Columns, *, task: str, labelled: boo
 
 def _lines(path: Path) -> Data:
     """A text a line."""
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         lines = [(line, text.rstrip("\n")) for line, text in enumerate(file, 1) if text.strip()]
     return _not_empty(path, Data([text for _, text in lines], None, [line for line, _ in lines]))
 
@@ -207,7 +213,7 @@ def _conll(path: Path, *, labelled: bool) -> Data:
         labels.clear()
 
     line = 0
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         for line, text in enumerate(file, 1):
             if not text.strip():
                 close(line)

@@ -389,7 +389,7 @@ def _baselines(task: str, X: Any) -> dict[str, Any]:
 
 def _words(sequence: Any) -> list[str]:
     """Words and pairs of them; or tokens and theirs."""
-    (tokens,) = as_tokens([sequence], _ANALYZE)
+    (tokens,) = as_tokens("X", [sequence], _ANALYZE)
     words = [str(token) for token in tokens]
     return words + [" ".join(pair) for pair in pairwise(words)]
 

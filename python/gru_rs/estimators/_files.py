@@ -53,17 +53,15 @@ def save(estimator: NetworkEstimator, path: str | os.PathLike[str]) -> None:
         raise
 
 
-def load(
-    path: str | os.PathLike[str], *, analyzer: Callable[[str], list[str]] | None = None
-) -> NetworkEstimator:
+def load(path: str | os.PathLike[str], **functions: Callable[..., Any]) -> NetworkEstimator:
     """Read an estimator that `save` has written.
 
     Parameters
     ----------
     path : path-like
         A file of format version 1.
-    analyzer : callable, optional
-        The function that was the estimator's analyzer: functions are not saved.
+    **functions : callable
+        The parameters that were functions, which are not saved, by name: ``analyzer=str.split``.
 
     Returns
     -------
@@ -76,7 +74,7 @@ def load(
     OSError
         The file cannot be read.
     ValueError
-        It is not a whole file of this kind, or of a later version.
+        It is not a whole file of this kind, or of a later version; a function is missing, or was none.
 
     Examples
     --------
@@ -91,7 +89,7 @@ def load(
     path = Path(path)
     tensors, header = _read(path)
     try:
-        return _restore(tensors, header, analyzer)
+        return _restore(tensors, header, functions)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         msg = f"{path}: expected a model of gru_rs, got one that cannot be used: {reason}"
@@ -127,7 +125,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _restore(
-    tensors: dict[str, Any], header: dict[str, Any], analyzer: Callable[[str], list[str]] | None
+    tensors: dict[str, Any], header: dict[str, Any], functions: dict[str, Callable[..., Any]]
 ) -> NetworkEstimator:
     import gru_rs.estimators as rooms
 
@@ -137,13 +135,15 @@ def _restore(
     if header["estimator"] not in kinds:
         msg = f"estimator: expected one of {sorted(kinds)}, got {header['estimator']!r}"
         raise ValueError(msg)
-    parameters = {name: _from_json(value) for name, value in header["parameters"].items()}
-    if "analyzer" in parameters and parameters["analyzer"] is None:
-        if analyzer is None:
-            msg = "analyzer: expected the function that was the estimator's, got None"
-            raise ValueError(msg)
-        parameters["analyzer"] = analyzer
-    estimator: NetworkEstimator = kinds[header["estimator"]](**parameters)
+    saved = header["parameters"]
+    missing = {name for name, value in saved.items() if isinstance(value, dict) and "function" in value}
+    if missing != set(functions):
+        other = min(missing ^ set(functions))
+        of = f"the function {saved[other]['function']}" if other in missing else "none, as it was no function"
+        msg = f"{other}: expected {of}, got {functions.get(other)!r}"
+        raise ValueError(msg)
+    parameters = {name: _from_json(value) for name, value in saved.items() if name not in functions}
+    estimator: NetworkEstimator = kinds[header["estimator"]](**parameters, **functions)
     estimator._check()
     options = header["model"]
     # Before anything is allocated: the sizes are those of the weights that the file really has.
@@ -183,10 +183,10 @@ def _parameter(name: str, value: Any) -> Any:
     """A constructor's argument; functions are left to `load`'s caller."""
     if name == "callbacks":
         return _to_json(())
-    if name == "analyzer" and callable(value):
-        return None
     if name == "dtype":
         return np.dtype(value).name
+    if callable(value):
+        return {"function": getattr(value, "__qualname__", type(value).__qualname__)}
     try:
         return _to_json(value)
     except TypeError as error:

@@ -7,6 +7,7 @@ once.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
@@ -178,14 +180,12 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
         _files.save(self, path)
 
     @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], *, analyzer: Callable[[str], list[str]] | None = None
-    ) -> Self:
+    def load(cls, path: str | os.PathLike[str], **functions: Callable[..., Any]) -> Self:
         """Read an estimator of this class; see `gru_rs.load`.
 
         Parameters
         ----------
-        path, analyzer
+        path, functions
             As for `gru_rs.load`.
 
         Returns
@@ -197,7 +197,7 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
         OSError, ValueError
             As for `gru_rs.load`; a file of another class.
         """
-        estimator = _files.load(path, analyzer=analyzer)
+        estimator = _files.load(path, **functions)
         if not isinstance(estimator, cls):
             msg = f"{path}: expected a {cls.__name__}, got a {type(estimator).__name__}"
             raise ValueError(msg)
@@ -212,6 +212,17 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
         self._progress = Progress(
             list(self.loss_curve_), list(self.validation_scores_ or []), self.best_validation_score_
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the optimizer's moments, which training would begin anew."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        state.pop("_optimizer", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "model_" in state:
+            self._optimizer = self._fresh_optimizer()
 
 
 class SupervisedEstimator(NetworkEstimator):
@@ -228,9 +239,15 @@ class SupervisedEstimator(NetworkEstimator):
         found: Array = targets[rows]
         return found
 
-    @abstractmethod
-    def _split(self, targets: Any, count: int, seed: int) -> tuple[Array, Array]:
-        """Rows to train on and rows to validate on."""
+    def _split(self, targets: Any, count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
+        """Rows to train on and rows to validate on; of two at least."""
+        held = min(math.ceil(count * self.validation_fraction), count - 1)
+        train, validation = train_test_split(np.arange(count), test_size=held, random_state=seed)
+        return train, validation
+
+    def _units(self, sequences: Sequences, targets: Any) -> Array | None:  # noqa: ARG002
+        """Over how many numbers of each row the loss is a mean; None: over one."""
+        return None
 
     @abstractmethod
     def _validation_score(
@@ -247,8 +264,15 @@ class SupervisedEstimator(NetworkEstimator):
         count = len(sequences.lengths)
         train, held = np.arange(count), None
         if stop and self.early_stopping:
+            if count < 2:
+                msg = "early_stopping: expected at least 2 sequences, of which one is held out, got 1"
+                raise ValueError(msg)
             train, held = self._split(targets, count, int(self._rng.integers(2**31)))
-        examples = Labelled(sequences, lambda rows: self._batch_targets(targets, rows), weights, train)
+        units = self._units(sequences, targets)
+        counts = weights if units is None else units if weights is None else units * weights
+        examples = Labelled(
+            sequences, lambda rows: self._batch_targets(targets, rows), weights, train, counts
+        )
         validate = None
         if held is not None:
             validate = partial(self._validation_score, sequences, targets, held, weights)
@@ -281,17 +305,6 @@ class SupervisedEstimator(NetworkEstimator):
         """The scores of some sequences, one row each."""
         found = self._predict_rows(sequences, rows, lambda x, lengths: self.model_.scores(x, lengths=lengths))
         return np.concatenate(found) if found else np.empty((0, self._outputs()), self.model_.dtype)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the optimizer's moments, which training would begin anew."""
-        state: dict[str, Any] = dict(super().__getstate__())
-        state.pop("_optimizer", None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "model_" in state:
-            self._optimizer = self._fresh_optimizer()
 
 
 def _expect_share(name: str, value: Any, *, least: float) -> None:

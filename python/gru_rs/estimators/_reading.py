@@ -65,32 +65,41 @@ def as_list(given: Any) -> Any:
     return list(given) if isinstance(given, tuple) else given
 
 
-def as_tokens(given: Any, analyze: Callable[[str], Sequence[Token]]) -> list[Sequence[Token]]:
-    """Sequences of tokens from texts or from sequences."""
+def as_tokens(
+    name: str, given: Any, analyze: Callable[[str], Sequence[Token]], *, lowercase: bool = False
+) -> list[Sequence[Token]]:
+    """Sequences of tokens: `analyze` makes those of texts, others may be put in small letters."""
     if isinstance(given, np.ndarray) and given.ndim != 2:
-        msg = f"X: expected token sequences, (n, T) or a list, got an array of shape {given.shape}"
+        msg = f"{name}: expected token sequences, (n, T) or a list, got an array of shape {given.shape}"
         raise ValueError(msg)
+    if not isinstance(given, (np.ndarray, list)):
+        msg = f"{name}: expected a list of texts or of sequences, got {given!r} ({type(given).__name__})"
+        raise TypeError(msg)
     if is_text(given):
-        return [analyze(_expect_text(row, text)) for row, text in enumerate(given)]
-    return [_as_sequence(row, sequence) for row, sequence in enumerate(given)]
+        return [analyze(_expect_text(name, row, text)) for row, text in enumerate(given)]
+    sequences = [as_sequence(name, row, sequence) for row, sequence in enumerate(given)]
+    if lowercase:
+        return [[token.lower() if isinstance(token, str) else token for token in row] for row in sequences]
+    return sequences
 
 
-def _expect_text(row: int, text: Any) -> str:
+def _expect_text(name: str, row: int, text: Any) -> str:
     if not isinstance(text, str):
-        msg = f"X: expected a string in row {row} as in row 0, got {text!r} ({type(text).__name__})"
+        msg = f"{name}: expected a string in row {row} as in row 0, got {text!r} ({type(text).__name__})"
         raise TypeError(msg)
     return text
 
 
-def _as_sequence(row: int, sequence: Any) -> Sequence[Token]:
-    if isinstance(sequence, np.ndarray):
+def as_sequence(name: str, row: int, sequence: Any) -> Sequence[Token]:
+    """The tokens or labels of a row: strings or integers."""
+    if hasattr(sequence, "tolist"):
         sequence = sequence.tolist()
     if not isinstance(sequence, (list, tuple)):
-        msg = f"X: expected a list of tokens in row {row}, got {sequence!r} ({type(sequence).__name__})"
+        msg = f"{name}: expected a list of tokens in row {row}, got {sequence!r} ({type(sequence).__name__})"
         raise TypeError(msg)
     for token in sequence:
         if not isinstance(token, (str, numbers.Integral)):
-            msg = f"X: expected tokens that are strings or integers, got {token!r} in row {row}"
+            msg = f"{name}: expected tokens that are strings or integers, got {token!r} in row {row}"
             raise TypeError(msg)
     return sequence
 
@@ -168,6 +177,9 @@ def _ragged(estimator: Any, given: list[Any], lengths: Any, dtype: np.dtype[Any]
 
 def expect_rows(name: str, values: Any, lengths: Array) -> None:
     """One value for each sequence."""
+    if isinstance(values, str) or not hasattr(values, "__len__") or getattr(values, "ndim", 1) == 0:
+        msg = f"{name}: expected a value for each sequence of X, got {values!r} ({type(values).__name__})"
+        raise TypeError(msg)
     if len(values) != len(lengths):
         msg = f"{name}: expected {len(lengths)} values, one for each sequence of X, got {len(values)}"
         raise ValueError(msg)

@@ -76,11 +76,8 @@ class SequenceEstimator(SupervisedEstimator):
         if lengths is not None:
             msg = "lengths: expected None for token sequences, which have their own"
             raise ValueError(msg)
-        sequences = as_tokens(given, analyzer_of(self.analyzer, self.lowercase))
-        if self.lowercase and not is_text(given):
-            sequences = [
-                [token.lower() if isinstance(token, str) else token for token in row] for row in sequences
-            ]
+        analyze = analyzer_of(self.analyzer, self.lowercase)
+        sequences = as_tokens("X", given, analyze, lowercase=self.lowercase)
         if not sequences:
             msg = "X: expected at least one sequence, got none"
             raise ValueError(msg)

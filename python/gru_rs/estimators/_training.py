@@ -74,6 +74,8 @@ class Labelled:
     weights: Array | None
     rows: Array
     """Those that are learnt from."""
+    counts: Array | None
+    """How much each row counts in a mean over all; all alike when there are none."""
 
     def batches(self, size: int, rng: np.random.Generator | None) -> list[Array]:
         """Rows of about the same length."""
@@ -87,7 +89,7 @@ class Labelled:
         lost, gradients = model.loss_and_grad(
             x, self.targets(batch), lengths=lengths, loss=loss, sample_weight=weights
         )
-        return lost, gradients, len(batch) if weights is None else float(weights.sum())
+        return lost, gradients, len(batch) if self.counts is None else float(self.counts[batch].sum())
 
 
 @dataclass

@@ -83,12 +83,13 @@ class LanguageModel(NetworkEstimator):
     ----------
     {network}
     analyzer : {"char", "word"} or callable, default "char"
-        How a text becomes tokens: characters, words and single marks, or a function from str to a list.
+        How a text becomes tokens: characters, words and single marks, or a function from str to a list. Texts
+        that are lists of tokens already are taken as they are.
     lowercase : bool, default False
         Take all letters as small ones; not before an analyzer of your own.
     joiner : str, optional
-        What stands between tokens of generated text. None: nothing between characters, a space between
-        others.
+        What stands between tokens of generated text. None: nothing between characters of texts, a space
+        between others.
     min_frequency : int, default 1
         Tokens that come less often in training count as unknown; the unknown token is never generated.
     max_vocabulary : int, optional
@@ -103,6 +104,8 @@ class LanguageModel(NetworkEstimator):
     ----------
     vocabulary_ : dict of token to int
         0 is the unknown token, 1 the end of a text.
+    of_text_ : bool
+        Whether the texts of training were strings, and no lists of tokens.
     {fitted}
 
     Examples
@@ -145,14 +148,11 @@ class LanguageModel(NetworkEstimator):
     def _outputs(self) -> int:
         return len(self.vocabulary_) + 2
 
-    def _read(self, X: Any) -> list[Sequence[Token]]:
+    def _read(self, name: str, given: Any) -> list[Sequence[Token]]:
         """The tokens of each text."""
-        given = as_list(X)
-        if isinstance(given, str):
-            given = [given]
-        texts = as_tokens(given, analyzer_of(self.analyzer, self.lowercase))
+        texts = as_tokens(name, given, analyzer_of(self.analyzer, self.lowercase), lowercase=self.lowercase)
         if not texts:
-            msg = "X: expected at least one text, got none"
+            msg = f"{name}: expected at least one text, got none"
             raise ValueError(msg)
         return texts
 
@@ -208,8 +208,10 @@ class LanguageModel(NetworkEstimator):
 
     def _fit(self, X: Any, *, first: bool, epochs: int, stop: bool) -> Self:
         self._check()
-        texts = self._read(X)
+        given = _as_texts(X)
+        texts = self._read("X", given)
         if first:
+            self.of_text_ = is_text(given)
             most = None if self.max_vocabulary is None else self.max_vocabulary - 1
             found = vocabulary_of(texts, self.min_frequency, most)
             self.vocabulary_ = {token: number + 1 for token, number in found.items()}
@@ -266,7 +268,7 @@ class LanguageModel(NetworkEstimator):
 
     def _fitted_numbers(self, X: Any) -> list[Array]:
         check_is_fitted(self, "model_")
-        return self._encode(self._read(X))
+        return self._encode(self._read("X", _as_texts(X)))
 
     def log_likelihood(self, X: Any) -> Array:
         """The natural logarithm of each text's probability, its end included.
@@ -332,7 +334,7 @@ class LanguageModel(NetworkEstimator):
         TypeError
             Lists of tokens.
         """
-        given = [X] if isinstance(X, str) else as_list(X)
+        given = _as_texts(X)
         if not is_text(given):
             msg = f"X: expected strings, whose characters can be counted, got {type(X).__name__}"
             raise TypeError(msg)
@@ -357,7 +359,8 @@ class LanguageModel(NetworkEstimator):
         Parameters
         ----------
         prompt : str or list of tokens
-            How the text begins; empty for a text from its beginning.
+            How the text begins; empty for a text from its beginning. A list if the texts of training were
+            lists.
         max_length : int or None, default 200
             Most tokens that are drawn; None draws until the text ends.
         temperature : float, default 1.0
@@ -369,7 +372,7 @@ class LanguageModel(NetworkEstimator):
         repetition_penalty : float, default 1.0
             Divides the positive scores of tokens that were there, and multiplies the negative ones (Keskar et
             al., 2019).
-        stop : str or sequence of str
+        stop : str or sequence of str, default ()
             The text ends before the first of these that comes.
         seed : int, optional
             The same gives the same text on every machine; from the system when missing.
@@ -392,11 +395,11 @@ class LanguageModel(NetworkEstimator):
         True
         """
         pieces = self._pieces(prompt, max_length, temperature, top_k, top_p, repetition_penalty, seed)
-        endings = (stop,) if isinstance(stop, str) else tuple(stop)
-        if not all(isinstance(ending, str) and ending for ending in endings):
+        endings = (stop,) if isinstance(stop, str) else stop
+        if not isinstance(endings, (list, tuple)) or not all(isinstance(one, str) and one for one in endings):
             msg = f"stop: expected a string or strings, none of them empty, got {stop!r}"
             raise TypeError(msg)
-        return _until(pieces, endings) if endings else pieces
+        return _until(pieces, tuple(endings)) if endings else pieces
 
     def _pieces(
         self,
@@ -409,7 +412,10 @@ class LanguageModel(NetworkEstimator):
         seed: int | None,
     ) -> Iterator[str]:
         check_is_fitted(self, "model_")
-        (given,) = self._read([prompt])
+        if isinstance(prompt, str) and prompt and not self.of_text_:
+            msg = f"prompt: expected a list of tokens, as the texts of training were, got {prompt!r}"
+            raise TypeError(msg)
+        (given,) = self._read("prompt", [prompt])
         most = None if max_length is None else as_count("max_length", max_length)
         sampling = (
             as_real("temperature", temperature),
@@ -420,18 +426,30 @@ class LanguageModel(NetworkEstimator):
         drawn = fresh_seed(None if seed is None else as_seed(seed))
         generator = self.model_._model.generator(sampling, drawn)
         generator.forbid(UNKNOWN)
-        generator.read([END, *(self.vocabulary_.get(token, UNKNOWN) for token in given)])
+        generator.begin(END)
+        generator.read([self.vocabulary_.get(token, UNKNOWN) for token in given])
         tokens = {number: token for token, number in self.vocabulary_.items()}
-        between = ("" if self.analyzer == "char" else " ") if self.joiner is None else self.joiner
+        between = self._between()
+        begun = self._written(prompt)
+        joined = not begun or begun.endswith(between)
 
         def pieces() -> Iterator[str]:
             numbers = iter(generator.next, END) if most is None else (generator.next() for _ in range(most))
-            first = len(given) == 0
+            before = "" if joined else between
             for number in takewhile(lambda number: number != END, numbers):
-                yield str(tokens[number]) if first else f"{between}{tokens[number]}"
-                first = False
+                yield f"{before}{tokens[number]}"
+                before = between
 
         return pieces()
+
+    def _between(self) -> str:
+        """What stands between tokens."""
+        if self.joiner is not None:
+            return self.joiner
+        return "" if self.of_text_ and self.analyzer == "char" else " "
+
+    def _written(self, prompt: Any) -> str:
+        return prompt if isinstance(prompt, str) else self._between().join(map(str, prompt))
 
     def generate(
         self,
@@ -472,9 +490,12 @@ class LanguageModel(NetworkEstimator):
             stop=stop,
             seed=seed,
         )
-        between = ("" if self.analyzer == "char" else " ") if self.joiner is None else self.joiner
-        begin = prompt if isinstance(prompt, str) else between.join(map(str, prompt))
-        return begin + "".join(pieces)
+        return self._written(prompt) + "".join(pieces)
+
+
+def _as_texts(X: Any) -> Any:
+    """A text as a list of one."""
+    return [X] if isinstance(X, str) else as_list(X)
 
 
 def _until(pieces: Iterator[str], endings: tuple[str, ...]) -> Iterator[str]:

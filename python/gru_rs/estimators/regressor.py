@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_array, column_or_1d
 
 from gru_rs._arrays import as_float_dtype
@@ -113,12 +112,6 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         if self.loss == "quantile":
             return QuantileError([self.quantile])
         return SquaredError() if self.loss == "squared" else AbsoluteError()
-
-    def _split(self, targets: Array, count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
-        train, held = train_test_split(
-            np.arange(count), test_size=self.validation_fraction, random_state=seed
-        )
-        return train, held
 
     def _validation_score(self, sequences: Any, targets: Array, rows: Array, weights: Array | None) -> float:
         weight = None if weights is None else weights[rows]

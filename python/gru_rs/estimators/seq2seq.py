@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from gru_rs._checks import as_choice, as_real, as_size
 from gru_rs._encoder_decoder import EncoderDecoder
@@ -41,9 +40,10 @@ class Guess(NamedTuple):
     log_p : float
         The logarithm of its probability.
     tokens : list
-        What was written, token by token, None for the end.
+        What was written, token by token; None where it was the unknown one.
     attention : ndarray, (tokens, steps), or None
-        For each token how much each step of the source counted: to be plotted.
+        For each token, and then for the end if that was written, how much each step of the source counted:
+        to be plotted.
     """
 
     target: Any
@@ -120,9 +120,11 @@ class Seq2Seq(SequenceEstimator):
             as_choice("target_analyzer", self.target_analyzer, ("word", "char"))
         as_size("target_min_frequency", self.target_min_frequency)
         as_size("beam_width", self.beam_width)
-        as_real("length_penalty", self.length_penalty)
         if self.max_target_length is not None:
             as_size("max_target_length", self.max_target_length)
+        if not 0 <= as_real("length_penalty", self.length_penalty) < np.inf:
+            msg = f"length_penalty: expected a finite number from 0, got {self.length_penalty}"
+            raise ValueError(msg)
         if self.joiner is not None and not isinstance(self.joiner, str):
             msg = f"joiner: expected a string or None, got {self.joiner!r}"
             raise TypeError(msg)
@@ -154,21 +156,30 @@ class Seq2Seq(SequenceEstimator):
         )
 
     def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> list[Array]:
-        given = as_list(y)
-        expect_rows("y", given, lengths)
-        targets = as_tokens(given, analyzer_of(self.target_analyzer, self.target_lowercase))
+        targets = self._target_tokens(y, lengths)
         if first:
-            self._of_text = is_text(given)
+            self._of_text = is_text(as_list(y))
             found = vocabulary_of(targets, self.target_min_frequency, None)
             self.target_vocabulary_ = {token: number + UNKNOWN_TARGET for token, number in found.items()}
-            self._longest = max(map(len, targets))
+            self._longest = 0
+        self._longest = max(self._longest, *map(len, targets))
         known = self.target_vocabulary_
         return [
             np.array([known.get(token, UNKNOWN_TARGET) for token in target], np.uint32) for target in targets
         ]
 
+    def _target_tokens(self, y: Any, lengths: Array) -> list[Sequence[Token]]:
+        given = as_list(y)
+        expect_rows("y", given, lengths)
+        analyze = analyzer_of(self.target_analyzer, self.target_lowercase)
+        return as_tokens("y", given, analyze, lowercase=self.target_lowercase)
+
     def _outputs(self) -> int:
         return len(self.target_vocabulary_) + 3
+
+    def _units(self, sequences: Any, targets: list[Array]) -> Array:  # noqa: ARG002
+        # Each token, and the end.
+        return np.array([len(target) + 1 for target in targets])
 
     def _loss(self, targets: list[Array]) -> CrossEntropy:  # noqa: ARG002
         return CrossEntropy(label_smoothing=self.label_smoothing)
@@ -176,21 +187,12 @@ class Seq2Seq(SequenceEstimator):
     def _batch_targets(self, targets: list[Array], rows: Array) -> Any:
         return [targets[row] for row in rows]
 
-    def _split(self, targets: list[Array], count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
-        train, held = train_test_split(
-            np.arange(count), test_size=self.validation_fraction, random_state=seed
-        )
-        return train, held
-
     def _validation_score(
-        self,
-        sequences: Any,
-        targets: list[Array],
-        rows: Array,
-        weights: Array | None,  # noqa: ARG002
+        self, sequences: Any, targets: list[Array], rows: Array, weights: Array | None
     ) -> float:
-        found = self._hypotheses(sequences, rows, 1)
-        return 1 - error_rate([targets[row].tolist() for row in rows], [one[0].labels for one in found])
+        found = [one[0].labels for one in self._hypotheses(sequences, rows, 1)]
+        counted = None if weights is None else weights[rows]
+        return 1 - error_rate([targets[row].tolist() for row in rows], found, counted)
 
     def _hypotheses(self, sequences: Any, rows: Array, width: int) -> list[list[Hypothesis]]:
         most = self.max_target_length or 2 * self._longest + 1
@@ -287,7 +289,7 @@ class Seq2Seq(SequenceEstimator):
                 Guess(
                     self._written(one.labels, tokens),
                     one.log_p,
-                    [tokens.get(label) for label in one.labels] + [None] * one.ended,
+                    [tokens.get(label) for label in one.labels],
                     one.attention,
                 )
                 for one in guesses
@@ -310,10 +312,8 @@ class Seq2Seq(SequenceEstimator):
         float
             At most 1; below 0 if more is wrong than there are tokens.
         """
-        analyze = analyzer_of(self.target_analyzer, self.target_lowercase)
-        truth = as_tokens(as_list(y), analyze)
-        tokens = self._tokens()
         sequences = self._read_fitted(X, lengths)
+        truth, tokens = self._target_tokens(y, sequences.lengths), self._tokens()
         found = self._hypotheses(sequences, np.arange(len(sequences.lengths)), self.beam_width)
         guesses = [[tokens[label] for label in one[0].labels if label in tokens] for one in found]
         return 1 - error_rate(truth, guesses)

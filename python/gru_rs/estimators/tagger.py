@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._losses import CrossEntropy
@@ -108,22 +107,17 @@ class SequenceTagger(SequenceEstimator):
     def _batch_targets(self, targets: _Labels, rows: Array) -> Array:
         return targets.of(rows)
 
-    def _split(self, targets: _Labels, count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
-        train, held = train_test_split(
-            np.arange(count), test_size=self.validation_fraction, random_state=seed
-        )
-        return train, held
+    def _units(self, sequences: Any, targets: _Labels) -> Array:  # noqa: ARG002
+        lengths: Array = sequences.lengths
+        return lengths
 
     def _validation_score(
-        self,
-        sequences: Any,
-        targets: _Labels,
-        rows: Array,
-        weights: Array | None,  # noqa: ARG002
+        self, sequences: Any, targets: _Labels, rows: Array, weights: Array | None
     ) -> float:
         return labels_score(
             [self.classes_[targets.of(rows[i : i + 1])] for i in range(len(rows))],
             [self.classes_[path] for path in self._paths(sequences, rows)],
+            None if weights is None else weights[rows],
         )
 
     def _paths(self, sequences: Any, rows: Array) -> list[Array]:
@@ -182,19 +176,29 @@ class SequenceTagger(SequenceEstimator):
         -------
         float
         """
-        return labels_score([np.asarray(labels) for labels in y], self.predict(X, lengths))
+        predicted = self.predict(X, lengths)
+        expect_rows("y", y, np.array([len(path) for path in predicted]))
+        truth = [np.asarray(labels) for labels in y]
+        for row, (labels, path) in enumerate(zip(truth, predicted, strict=True)):
+            if labels.shape != path.shape:
+                expected = f"{len(path)} labels in row {row}, one for each step"
+                msg = f"y: expected {expected}, got shape {labels.shape}"
+                raise ValueError(msg)
+        return labels_score(truth, predicted)
 
 
-def labels_score(truth: Sequence[Array], predicted: Sequence[Array]) -> float:
+def labels_score(truth: Sequence[Array], predicted: Sequence[Array], weights: Array | None = None) -> float:
+    rows = np.ones(len(truth)) if weights is None else weights
     labels = {str(label) for row in truth for label in row}
     if not labels or not all(label == "O" or label[:2] in ("B-", "I-") for label in labels):
-        right = sum(int((a == b).sum()) for a, b in zip(truth, predicted, strict=True))
-        return right / max(sum(len(row) for row in truth), 1)
+        right = rows @ [int((a == b).sum()) for a, b in zip(truth, predicted, strict=True)]
+        total = rows @ [len(row) for row in truth]
+        return float(right / total) if total else 0.0
     found = [entities(row) for row in predicted]
     real = [entities(row) for row in truth]
-    right = sum(len(a & b) for a, b in zip(found, real, strict=True))
-    total = sum(map(len, found)) + sum(map(len, real))
-    return 2 * right / total if total else 1.0
+    right = rows @ [len(a & b) for a, b in zip(found, real, strict=True)]
+    total = rows @ [len(a) + len(b) for a, b in zip(found, real, strict=True)]
+    return float(2 * right / total) if total else 1.0
 
 
 def entities(labels: Sequence[Any] | Array) -> set[tuple[str, int, int]]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
-from sklearn.model_selection import train_test_split
 
 from gru_rs._checks import as_size
 from gru_rs._losses import CTC
 
 from ._doc import document
-from ._reading import expect_rows
+from ._reading import as_list, as_sequence, expect_rows
 from ._sequence import SequenceEstimator
 
 if TYPE_CHECKING:
@@ -69,31 +69,23 @@ class Transcriber(SequenceEstimator):
         return "each"
 
     def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> list[Array]:
-        expect_rows("y", y, lengths)
-        rows = [_labels(row, labels) for row, labels in enumerate(y)]
+        rows = _labels(y, lengths)
         if first:
-            self.classes_ = _classes([labels for labels in rows if len(labels)])
+            self.classes_ = _classes(rows)
             self._of_text = all(isinstance(labels, str) for labels in y)
+        numbers = {label: number for number, label in enumerate(self.classes_.tolist(), 1)}
         found = []
         for row, (labels, steps) in enumerate(zip(rows, lengths, strict=True)):
-            if not len(labels):
-                found.append(np.empty(0, np.uint32))
-                continue
-            if labels.dtype.kind != self.classes_.dtype.kind:
-                msg = f"y: expected labels like {self.classes_[0]!r}, got {labels[0]!r} in row {row}"
-                raise TypeError(msg)
-            places = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
-            unknown = self.classes_[places] != labels
-            if unknown.any():
-                known = self.classes_.tolist()
-                msg = f"y: expected labels {known}, got {labels[unknown][0]!r} in row {row}"
+            unknown = next((label for label in labels if label not in numbers), None)
+            if unknown is not None:
+                msg = f"y: expected labels {list(numbers)}, got {unknown!r} in row {row}"
                 raise ValueError(msg)
-            needed = len(labels) + int((labels[1:] == labels[:-1]).sum())
+            needed = len(labels) + sum(a == b for a, b in pairwise(labels))
             if needed > steps:
                 msg = f"y: expected labels that fit into the {steps} steps of row {row}, got {needed} with"
                 msg += " the blanks between equal ones"
                 raise ValueError(msg)
-            found.append((places + 1).astype(np.uint32))
+            found.append(np.array([numbers[label] for label in labels], np.uint32))
         return found
 
     def _outputs(self) -> int:
@@ -105,21 +97,12 @@ class Transcriber(SequenceEstimator):
     def _batch_targets(self, targets: list[Array], rows: Array) -> Any:
         return [targets[row] for row in rows]
 
-    def _split(self, targets: list[Array], count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
-        train, held = train_test_split(
-            np.arange(count), test_size=self.validation_fraction, random_state=seed
-        )
-        return train, held
-
     def _validation_score(
-        self,
-        sequences: Any,
-        targets: list[Array],
-        rows: Array,
-        weights: Array | None,  # noqa: ARG002
+        self, sequences: Any, targets: list[Array], rows: Array, weights: Array | None
     ) -> float:
         guesses = [guess[0][0] for guess in self._guesses(sequences, rows, self.beam_width)]
-        return 1 - error_rate([(targets[row]).tolist() for row in rows], guesses)
+        counted = None if weights is None else weights[rows]
+        return 1 - error_rate([targets[row].tolist() for row in rows], guesses, counted)
 
     def _guesses(self, sequences: Any, rows: Array, width: int | None) -> list[list[tuple[list[int], float]]]:
         def spell(x: Array, lengths: Array) -> list[list[tuple[list[int], float]]]:
@@ -216,32 +199,37 @@ class Transcriber(SequenceEstimator):
         float
             At most 1; below 0 if more is wrong than there are labels.
         """
-        return 1 - error_rate(list(y), self.predict(X, lengths))
+        sequences = self._read_fitted(X, lengths)
+        rows = np.arange(len(sequences.lengths))
+        found = [self._spelled(guess[0][0]) for guess in self._guesses(sequences, rows, self.beam_width)]
+        return 1 - error_rate(_labels(y, sequences.lengths), found)
 
 
-def _labels(row: int, labels: Any) -> Array:
-    found = np.asarray(list(labels) if isinstance(labels, str) else labels)
-    if found.size == 0:
-        return np.empty(0, str)
-    if found.ndim != 1:
-        msg = f"y: expected a string or a sequence of labels in row {row}, got shape {found.shape}"
-        raise ValueError(msg)
-    return found
+def _labels(y: Any, lengths: Array) -> list[Sequence[Any]]:
+    """Those of each row."""
+    given = as_list(y)
+    expect_rows("y", given, lengths)
+    return [
+        list(labels) if isinstance(labels, str) else as_sequence("y", row, labels)
+        for row, labels in enumerate(given)
+    ]
 
 
-def _classes(rows: list[Array]) -> Array:
+def _classes(rows: list[Sequence[Any]]) -> Array:
     """All labels, sorted."""
-    if not rows:
+    labels = {label for row in rows for label in row}
+    if not labels:
         msg = "y: expected at least one label, got none"
         raise ValueError(msg)
-    if len({labels.dtype.kind for labels in rows}) > 1:
+    if len({isinstance(label, str) for label in labels}) > 1:
         msg = "y: expected labels of one kind, got strings and numbers"
         raise TypeError(msg)
-    found: Array = np.unique(np.concatenate(rows))
-    return found
+    return np.array(sorted(labels))
 
 
-def error_rate(truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]]) -> float:
+def error_rate(
+    truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]], weights: Array | None = None
+) -> float:
     """Edit distance over the number of labels that there should be, all sequences together.
 
     Examples
@@ -249,5 +237,7 @@ def error_rate(truth: Sequence[Sequence[Any]], predicted: Sequence[Sequence[Any]
     >>> error_rate(["kitten"], ["sitting"])
     0.5
     """
-    wrong = sum(Levenshtein.distance(list(a), list(b)) for a, b in zip(truth, predicted, strict=True))
-    return wrong / max(sum(map(len, truth)), 1)
+    rows = np.ones(len(truth)) if weights is None else weights
+    wrong = rows @ [Levenshtein.distance(list(a), list(b)) for a, b in zip(truth, predicted, strict=True)]
+    there = rows @ [len(labels) for labels in truth]
+    return float(wrong / (there or 1))
