@@ -317,6 +317,34 @@ fn generators_go_on_as_scores_do() {
     }
 }
 
+/// What was read before does not keep old weights alive.
+#[test]
+fn generators_take_the_newest_weights() {
+    let stack = Config { seed: 7, ..Config::gru(5, 9) };
+    let config = ModelConfig { vocabulary: Some(11), pooling: Pooling::Each, ..ModelConfig::new(stack, 11) };
+    let model = Model::<f32>::new(config).unwrap();
+    let best = Sampling { temperature: 0.0, ..Sampling::default() };
+    let mut warm = Generator::new(&model, best, 0).unwrap();
+    for seed in 0..3 {
+        let mut flat: Vec<f32> = numbers(model.flat().len(), seed).iter().map(|&w| w as f32).collect();
+        // Without a memory: no recurrence, and z = 0.
+        for (name, range, _) in model.config().names() {
+            match &name[..] {
+                "rnn.weight_hh_l0" => flat[range].fill(0.0),
+                "rnn.bias_ih_l0" => flat[range][9..18].fill(-1e3),
+                _ => {}
+            }
+        }
+        model.set_flat(&flat).unwrap();
+        for token in 0..11 {
+            let mut fresh = Generator::new(&model, best, 0).unwrap();
+            fresh.read(token).unwrap();
+            warm.read(token).unwrap();
+            assert_eq!(warm.next().unwrap(), fresh.next().unwrap());
+        }
+    }
+}
+
 /// Whatever the numbers are, what is forbidden is never drawn.
 #[test]
 fn generators_bear_extremes() {

@@ -10,6 +10,9 @@ use crate::rng::Rng;
 use crate::rnn::stream::Stream;
 use crate::simd::Dispatch;
 
+/// Bytes that what the first layer makes of all tokens may take; it is kept if it takes no more.
+const KNOWN: usize = 16 << 20;
+
 /// How the next token is drawn from the scores, in this order:
 ///
 /// ```text
@@ -77,6 +80,8 @@ pub struct Generator<F> {
     sampling: Sampling,
     rng: Rng,
     stream: Stream<F>,
+    /// What the first layer makes of the tokens that were read, at a version of the weights.
+    projected: (u64, Vec<Vec<F>>),
     /// The head at a version of the weights.
     head: (u64, PackedLinear<F>),
     /// The stack's newest output.
@@ -108,6 +113,7 @@ impl<F: Dispatch> Generator<F> {
             sampling,
             rng: Rng::new(seed),
             stream: model.stream()?,
+            projected: (model.version(), vec![vec![]; tokens]),
             scratch: head.1.scratch(1)?,
             head,
             y: zeros(hidden, "generator")?,
@@ -150,9 +156,21 @@ impl<F: Dispatch> Generator<F> {
     pub fn begin(&mut self, token: u32) -> Result<()> {
         self.expect(token)?;
         self.any = true;
-        let width = self.model.config().rnn.input;
-        let flat = self.model.flat();
-        self.stream.step(&flat[token as usize * width..][..width], &mut self.y)
+        let (version, width) = (self.model.version(), self.model.config().rnn.input);
+        let (of, known) = &mut self.projected;
+        if *of != version {
+            *of = version;
+            known.iter_mut().for_each(Vec::clear);
+        }
+        let mut projected = std::mem::take(&mut known[token as usize]);
+        if projected.is_empty() {
+            projected = self.stream.project(&self.model.flat()[token as usize * width..][..width])?;
+        }
+        self.stream.step_projected(&projected, &mut self.y)?;
+        if known.len().saturating_mul(size_of_val(&projected[..])) <= KNOWN {
+            known[token as usize] = projected;
+        }
+        Ok(())
     }
 
     /// Draws the next token, and reads it.

@@ -9,7 +9,7 @@ use super::cell::{Cell, Operand, Phase};
 use super::kept::Keep;
 use super::params::PhasePack;
 use super::sequence::{Array, GROUP, Out, Walk};
-use crate::buffer::{Aligned, Spare};
+use crate::buffer::{Aligned, Spare, copied};
 use crate::error::Result;
 use crate::kernels::gates::Gates;
 use crate::kernels::pack::Packed;
@@ -151,6 +151,20 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             step += chunk;
         }
         Ok(())
+    }
+
+    /// What a single row's inputs of a single step come to, before the recurrence.
+    pub fn projected(mut self) -> Result<Vec<F>> {
+        let rows = self.gather(0..1);
+        self.project(rows);
+        copied(&self.work.pre, "stream")
+    }
+
+    /// The step of a single row from there.
+    pub fn step_projected(mut self, projected: &[F]) {
+        self.work.pre.copy_from_slice(projected);
+        self.recur(0, 0, 1, 1);
+        self.end_step(0, 1);
     }
 
     /// Copies the inputs of some steps to where products read them best; gives back the number of rows.

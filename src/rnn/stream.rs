@@ -36,6 +36,13 @@ pub struct Stream<F> {
     work: Vec<Vec<Workspace<F>>>,
 }
 
+/// What a step begins with.
+#[derive(Clone, Copy)]
+enum Given<'a, F> {
+    Inputs(&'a [F]),
+    Projected(&'a [F]),
+}
+
 impl<F: Dispatch> Stream<F> {
     pub(super) fn new(shared: Arc<Shared<F>>, batch: usize) -> Result<Self> {
         let config = &shared.config;
@@ -69,8 +76,30 @@ impl<F: Dispatch> Stream<F> {
 
     /// One step: x `(batch, input)` to y `(batch, hidden)`. Takes the layer's newest weights.
     pub fn step(&mut self, x: &[F], y: &mut [F]) -> Result<()> {
+        shape::expect_len("x_t", x.len(), &[self.cut.batch(), self.shared.config.input])?;
+        self.go(Given::Inputs(x), y)
+    }
+
+    /// Of a single sequence what the first layer makes of x before its recurrence, with the newest weights.
+    pub(crate) fn project(&mut self, x: &[F]) -> Result<Vec<F>> {
+        if self.weights.version != self.shared.version() {
+            self.weights = self.shared.weights();
+        }
+        let (scan, packs) = (self.shared.scan(0, 0), self.weights.forward(&self.shared.config, self.shared.isa)?);
+        let walk = self.cut.walks(0, false).next().expect("a row");
+        let x_array = Array::new(false, 1, 1, scan.input);
+        let mut io = Io { batch: 1, x, x_array, initial: &[], y: None, finals: Vec::new() };
+        let work = &mut self.work[0][0];
+        Forward { scan, packs: &packs[0], walk, io: &mut io, work, keep: Keep::Nothing }.projected()
+    }
+
+    /// One step from what [`Self::project`] gave: the same bits.
+    pub(crate) fn step_projected(&mut self, projected: &[F], y: &mut [F]) -> Result<()> {
+        self.go(Given::Projected(projected), y)
+    }
+
+    fn go(&mut self, given: Given<'_, F>, y: &mut [F]) -> Result<()> {
         let (config, batch) = (&self.shared.config, self.cut.batch());
-        shape::expect_len("x_t", x.len(), &[batch, config.input])?;
         shape::expect_len("out", y.len(), &[batch, config.hidden])?;
         if self.weights.version != self.shared.version() {
             self.weights = self.shared.weights();
@@ -82,7 +111,10 @@ impl<F: Dispatch> Stream<F> {
             let (first, last) = (layer == 0, layer + 1 == config.layers);
             let mut io = Io {
                 batch,
-                x: if first { x } else { from },
+                x: match given {
+                    Given::Inputs(x) if first => x,
+                    _ => from,
+                },
                 x_array: Array::new(false, batch, 1, scan.input),
                 initial: &[],
                 y: Some(Out::Whole(
@@ -95,7 +127,10 @@ impl<F: Dispatch> Stream<F> {
             for (walk, work) in self.cut.walks(0, false).zip(groups) {
                 let packs = &packs[layer];
                 let forward = Forward { scan, packs, walk, io: &mut io, work, keep: Keep::Nothing };
-                forward.steps(0..1, &Turn::undisturbed())?;
+                match given {
+                    Given::Projected(projected) if first => forward.step_projected(projected),
+                    _ => forward.steps(0..1, &Turn::undisturbed())?,
+                }
             }
             std::mem::swap(from, to);
         }
