@@ -99,7 +99,7 @@ def ours(net: Net, hidden: int, cell: str = "gru"):
     )
     rates = Rates(1e-3, "constant", 1, 0.0)
     trainer = Trainer(model, gru_rs.AdamW(1e-3), rates, gru_rs.CrossEntropy(), np.random.default_rng(0))
-    examples = Labelled(net.sequences, lambda rows: net.targets[rows], None, np.arange(len(net.targets)), None)
+    examples = Labelled(net.sequences, lambda rows: net.targets[rows], None, np.arange(len(net.targets)))
 
     def run():
         plan = Plan(EPOCHS, BATCH, True, 1.0, -np.inf, 100, False, (), None)

@@ -1,6 +1,6 @@
 """How is it said? A GRU that writes the sounds of English words.
 
-    python examples/pronunciation.py            # GRU, about half an hour on two cores
+    python examples/pronunciation.py            # GRU, about twenty minutes on two cores
     python examples/pronunciation.py --quick    # what CI runs
 
 126,052 words of the CMU dictionary, the first way to say each, sounds without stress; 90 % to train with, 5 %

@@ -74,7 +74,7 @@ class Labelled:
     weights: Array | None
     rows: Array
     """Those that are learnt from."""
-    counts: Array | None
+    counts: Array | None = None
     """How much each row counts in a mean over all; all alike when there are none."""
 
     def batches(self, size: int, rng: np.random.Generator | None) -> list[Array]:
