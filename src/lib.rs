@@ -3,7 +3,7 @@
 //! The rooms, each of which may use those below it only:
 //!
 //! ```text
-//! py ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, shape, rng, buffer, parallel)
+//! py ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, function, shape, rng, buffer, parallel)
 //!         └────▶ nn ───────────▶ kernels
 //! reference ─▶ base
 //! ```
@@ -32,6 +32,7 @@ mod buffer;
 mod dropout;
 mod error;
 mod float;
+mod function;
 #[doc(hidden)]
 pub mod kernels;
 mod model;
@@ -50,6 +51,7 @@ pub mod simd;
 
 pub use error::{Error, Result};
 pub use float::Float;
+pub use function::{Function, Functions};
 pub use model::{
     EncoderDecoder, EncoderDecoderConfig, Generator, Hypothesis, Inputs, Lost, Model, ModelConfig, Numbers, Sampling,
 };

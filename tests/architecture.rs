@@ -19,13 +19,15 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// Files at the top of src that are the base.
-const BASE: [&str; 7] = ["buffer", "dropout", "error", "float", "parallel", "rng", "shape"];
+const BASE: [&str; 8] = ["buffer", "dropout", "error", "float", "function", "parallel", "rng", "shape"];
 
 /// What `crate::Name` means when it is no room but re-exported in lib.rs.
-const REEXPORTED: [(&str, &str); 10] = [
+const REEXPORTED: [(&str, &str); 12] = [
     ("Error", "base"),
     ("Result", "base"),
     ("Float", "base"),
+    ("Function", "base"),
+    ("Functions", "base"),
     ("Isa", "simd"),
     ("Dispatch", "simd"),
     ("Rnn", "rnn"),

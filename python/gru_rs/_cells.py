@@ -154,7 +154,7 @@ class GRUCell(_Cell):
 
     Parameters
     ----------
-    input_size, hidden_size, bias, reset_after, dtype, seed
+    input_size, hidden_size, bias, reset_after, recurrent_activation, activation, clip, dtype, seed
         As for `GRU`.
 
     Examples
@@ -166,6 +166,8 @@ class GRUCell(_Cell):
     (2, 8)
     """
 
+    _own = ("bias", "reset_after")
+
     def __init__(
         self,
         input_size: int,
@@ -173,18 +175,28 @@ class GRUCell(_Cell):
         *,
         bias: bool = True,
         reset_after: bool = True,
+        recurrent_activation: str = "sigmoid",
+        activation: str = "tanh",
+        clip: float | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias=bias, reset_after=reset_after, dtype=dtype, seed=seed)
+        super().__init__(
+            input_size,
+            hidden_size,
+            bias=bias,
+            reset_after=reset_after,
+            recurrent_activation=recurrent_activation,
+            activation=activation,
+            clip=clip,
+            dtype=dtype,
+            seed=seed,
+        )
 
     @property
     def reset_after(self) -> bool:
         """Where the reset gate acts."""
         return self._reset_after
-
-    def _arguments(self) -> list[str]:
-        return ["input_size", "hidden_size", "bias", "reset_after", "dtype", "seed"]
 
 
 class LSTMCell(_Cell):
@@ -192,7 +204,7 @@ class LSTMCell(_Cell):
 
     Parameters
     ----------
-    input_size, hidden_size, bias, dtype, seed
+    input_size, hidden_size, bias, recurrent_activation, activation, clip, dtype, seed
         As for `LSTM`.
 
     Examples
@@ -211,10 +223,22 @@ class LSTMCell(_Cell):
         hidden_size: int,
         *,
         bias: bool = True,
+        recurrent_activation: str = "sigmoid",
+        activation: str = "tanh",
+        clip: float | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias=bias, dtype=dtype, seed=seed)
+        super().__init__(
+            input_size,
+            hidden_size,
+            bias=bias,
+            recurrent_activation=recurrent_activation,
+            activation=activation,
+            clip=clip,
+            dtype=dtype,
+            seed=seed,
+        )
 
     def _states(self, name: str, value: Any) -> list[Any]:
         return [] if value is None else list(as_pair(name, value))

@@ -54,6 +54,9 @@ class Rnn:
         dropout: float,
         bidirectional: bool,
         seed: int,
+        recurrent_activation: str,
+        activation: str,
+        clip: float | None,
     ) -> Rnn: ...
     def run(
         self,

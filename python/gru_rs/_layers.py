@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 class _Layer(Recurrent):
     """A stack of recurrent layers, GRU or LSTM."""
 
+    _own: tuple[str, ...] = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
+
     def __init__(
         self,
         input_size: int,
@@ -69,10 +71,6 @@ class _Layer(Recurrent):
     def bidirectional(self) -> bool:
         """Whether there is a second direction."""
         return self._bidirectional
-
-    def _arguments(self) -> list[str]:
-        names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"]
-        return [*names, "dtype", "seed"]
 
     def _states(self, names: Sequence[str], value: Any) -> list[Any]:  # noqa: ARG002
         """The states in `value`, none for None."""
@@ -326,6 +324,13 @@ class GRU(_Layer):
         A second direction from the end to the beginning, its outputs beside the first's.
     reset_after : bool, default True
         Where the reset gate acts; the two variants' weights are not interchangeable.
+    recurrent_activation : {"sigmoid", "tanh", "relu", "hard_sigmoid", "hard_sigmoid_0.2"}, default "sigmoid"
+        In place of σ. ``hard_sigmoid`` is x/6 + 1/2 within [0, 1], as of PyTorch and Keras 3;
+        ``hard_sigmoid_0.2`` is 0.2 x + 1/2 within [0, 1], as of Keras 1 and 2 and, by default, of ONNX.
+    activation : str, default "tanh"
+        In place of tanh, one of the same.
+    clip : float, optional
+        Bounds the arguments of all of them to ±clip, as ONNX's nodes may; their gradient is 0 there.
     dtype : dtype, default float32
         float32 or float64.
     seed : int, optional
@@ -339,6 +344,8 @@ class GRU(_Layer):
     ((5, 2, 8), (1, 2, 8))
     """
 
+    _own = (*_Layer._own, "reset_after")
+
     def __init__(
         self,
         input_size: int,
@@ -350,6 +357,9 @@ class GRU(_Layer):
         dropout: float = 0.0,
         bidirectional: bool = False,
         reset_after: bool = True,
+        recurrent_activation: str = "sigmoid",
+        activation: str = "tanh",
+        clip: float | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -362,6 +372,9 @@ class GRU(_Layer):
             dropout=dropout,
             bidirectional=bidirectional,
             reset_after=reset_after,
+            recurrent_activation=recurrent_activation,
+            activation=activation,
+            clip=clip,
             dtype=dtype,
             seed=seed,
         )
@@ -370,9 +383,6 @@ class GRU(_Layer):
     def reset_after(self) -> bool:
         """Where the reset gate acts."""
         return self._reset_after
-
-    def _arguments(self) -> list[str]:
-        return [*super()._arguments()[:-2], "reset_after", "dtype", "seed"]
 
 
 class LSTM(_Layer):
@@ -387,8 +397,10 @@ class LSTM(_Layer):
 
     Parameters
     ----------
-    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype, seed
+    input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
         As for `GRU`.
+    recurrent_activation, activation, clip, dtype, seed
+        As for `GRU`; `activation` is that of g and of c'.
 
     Examples
     --------
@@ -410,6 +422,9 @@ class LSTM(_Layer):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        recurrent_activation: str = "sigmoid",
+        activation: str = "tanh",
+        clip: float | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -421,6 +436,9 @@ class LSTM(_Layer):
             batch_first=batch_first,
             dropout=dropout,
             bidirectional=bidirectional,
+            recurrent_activation=recurrent_activation,
+            activation=activation,
+            clip=clip,
             dtype=dtype,
             seed=seed,
         )

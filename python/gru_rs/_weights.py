@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_array, as_float_dtype, expect_shape
-from ._checks import as_flag, as_seed, as_size
+from ._checks import as_choice, as_flag, as_real, as_seed, as_size
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Self = TypeVar("Self", bound="Weighted")
 Names = list[tuple[str, int, int, tuple[int, ...]]]
+
+FUNCTIONS = ("sigmoid", "tanh", "relu", "hard_sigmoid", "hard_sigmoid_0.2")
+"""What a gate or a candidate may be."""
 
 
 class Weighted(ABC):
@@ -146,6 +149,7 @@ class Recurrent(Weighted):
     """The sizes and weights of a layer or cell."""
 
     _cell = "gru"
+    _own: tuple[str, ...] = ("bias",)
 
     def __init__(
         self,
@@ -158,6 +162,9 @@ class Recurrent(Weighted):
         dropout: float = 0.0,
         bidirectional: bool = False,
         reset_after: bool = True,
+        recurrent_activation: str = "sigmoid",
+        activation: str = "tanh",
+        clip: float | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -165,6 +172,9 @@ class Recurrent(Weighted):
         self._hidden_size = as_size("hidden_size", hidden_size)
         self._bias = as_flag("bias", bias)
         self._reset_after = as_flag("reset_after", reset_after)
+        self._recurrent_activation = as_choice("recurrent_activation", recurrent_activation, FUNCTIONS)
+        self._activation = as_choice("activation", activation, FUNCTIONS)
+        self._clip = None if clip is None else as_real("clip", clip)
         self._dtype = as_float_dtype(dtype)
         self._seed = None if seed is None else as_seed(seed)
         self._core = _core.Rnn(
@@ -178,6 +188,9 @@ class Recurrent(Weighted):
             dropout,
             bidirectional,
             fresh_seed(self._seed),
+            self._recurrent_activation,
+            self._activation,
+            self._clip,
         )
         self._names = self._named()
 
@@ -199,15 +212,34 @@ class Recurrent(Weighted):
         """Whether there are biases."""
         return self._bias
 
+    @property
+    def recurrent_activation(self) -> str:
+        """The function of the gates."""
+        return self._recurrent_activation
+
+    @property
+    def activation(self) -> str:
+        """The function of the candidate."""
+        return self._activation
+
+    @property
+    def clip(self) -> float | None:
+        """The bound of the functions' arguments."""
+        return self._clip
+
     def _arguments(self) -> list[str]:
         """The constructor's arguments, each also an attribute."""
-        return ["input_size", "hidden_size", "bias", "dtype", "seed"]
+        functions = ["recurrent_activation", "activation", "clip"]
+        return ["input_size", "hidden_size", *self._own, *functions, "dtype", "seed"]
 
     def __repr__(self) -> str:
         sizes = f"{self.input_size}, {self.hidden_size}"
         defaults: dict[str, Any] = {
             "num_layers": 1,
             "dropout": 0.0,
+            "recurrent_activation": "sigmoid",
+            "activation": "tanh",
+            "clip": None,
             "seed": None,
             "dtype": np.dtype(np.float32),
         }

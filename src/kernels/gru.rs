@@ -16,8 +16,8 @@
 //! ```
 //! Cho et al., "Learning Phrase Representations using RNN Encoder–Decoder", 2014 (reset before).
 
-use super::activation::{divide, divide_both, sigmoid, tanh};
 use super::gates::{Gates, GatesBackward, unless_faded};
+use super::squash::Squash;
 use crate::float::Float;
 use crate::simd::{Kernel, Simd};
 
@@ -28,25 +28,25 @@ fn blend<F: Float, S: Simd<F>>(s: S, z: S::V, n: S::V, h: S::V) -> S::V {
 }
 
 /// Reset after: slots (x part of n, r, z, h part of n); keeps r, z, n and the h part of n.
-pub struct After<'a, F>(pub Gates<'a, F>);
+pub struct After<'a, F, Q>(pub Gates<'a, F>, pub Q);
 
-impl<F: Float> Kernel<F> for After<'_, F> {
+impl<F: Float, Q: Squash<F>> Kernel<F> for After<'_, F, Q> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd<F>>(self, s: S) {
-        let mut g = self.0;
+        let Self(mut g, f) = self;
         for panel in g.panels.clone() {
             for row in 0..g.rows {
                 let [_, r, z, _] = g.pre(s, panel, row);
-                let (r, z) = divide_both(s, sigmoid(s, r), sigmoid(s, z));
+                let (r, z) = f.gates(s, r, z);
                 g.put(s, panel, row, 1, 4, [r, z]);
             }
         }
         for panel in g.panels.clone() {
             for row in 0..g.rows {
                 let [n_x, r, z, n_h] = g.pre(s, panel, row);
-                let n = divide(s, tanh(s, s.mul_add(r, n_h, n_x)));
+                let n = f.candidate(s, s.mul_add(r, n_h, n_x));
                 let at = g.at::<S>(0, panel, row);
                 let h = s.load(&g.states[at..]);
                 s.store(blend(s, z, n, h), &mut g.next[at..]);
@@ -57,18 +57,18 @@ impl<F: Float> Kernel<F> for After<'_, F> {
 }
 
 /// Reset before, first phase: slots (r, z); spares r ⊙ h and z, keeps r and z.
-pub struct BeforeReset<'a, F>(pub Gates<'a, F>);
+pub struct BeforeReset<'a, F, Q>(pub Gates<'a, F>, pub Q);
 
-impl<F: Float> Kernel<F> for BeforeReset<'_, F> {
+impl<F: Float, Q: Squash<F>> Kernel<F> for BeforeReset<'_, F, Q> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd<F>>(self, s: S) {
-        let mut g = self.0;
+        let Self(mut g, f) = self;
         for panel in g.panels.clone() {
             for row in 0..g.rows {
                 let [r, z] = g.pre(s, panel, row);
-                let (r, z) = divide_both(s, sigmoid(s, r), sigmoid(s, z));
+                let (r, z) = f.gates(s, r, z);
                 let h = s.load(&g.states[g.at::<S>(0, panel, row)..]);
                 let (reset, update) = (g.at::<S>(0, panel, row), g.at::<S>(1, panel, row));
                 s.store(unless_faded(s, s.mul(r, h)), &mut g.spare[reset..]);
@@ -80,18 +80,18 @@ impl<F: Float> Kernel<F> for BeforeReset<'_, F> {
 }
 
 /// Reset before, second phase: slot n; keeps n.
-pub struct BeforeUpdate<'a, F>(pub Gates<'a, F>);
+pub struct BeforeUpdate<'a, F, Q>(pub Gates<'a, F>, pub Q);
 
-impl<F: Float> Kernel<F> for BeforeUpdate<'_, F> {
+impl<F: Float, Q: Squash<F>> Kernel<F> for BeforeUpdate<'_, F, Q> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd<F>>(self, s: S) {
-        let mut g = self.0;
+        let Self(mut g, f) = self;
         for panel in g.panels.clone() {
             for row in 0..g.rows {
                 let [n] = g.pre(s, panel, row);
-                let n = divide(s, tanh(s, n));
+                let n = f.candidate(s, n);
                 let z = s.load(&g.spare[g.at::<S>(1, panel, row)..]);
                 let at = g.at::<S>(0, panel, row);
                 let h = s.load(&g.states[at..]);
@@ -102,42 +102,30 @@ impl<F: Float> Kernel<F> for BeforeUpdate<'_, F> {
     }
 }
 
-/// v (1 − v): the derivative of the sigmoid whose value is v.
-#[inline(always)]
-pub(super) fn d_sigmoid<F: Float, S: Simd<F>>(s: S, v: S::V) -> S::V {
-    s.neg_mul_add(v, v, v)
-}
-
-/// 1 − v²: the derivative of the tanh whose value is v.
-#[inline(always)]
-pub(super) fn d_tanh<F: Float, S: Simd<F>>(s: S, v: S::V) -> S::V {
-    s.neg_mul_add(v, v, s.splat(F::ONE))
-}
-
 /// (d pre-z, d pre-n) from d = d h'.
 #[inline(always)]
-fn d_blend<F: Float, S: Simd<F>>(s: S, d: S::V, z: S::V, n: S::V, h: S::V) -> (S::V, S::V) {
-    let d_z = s.mul(s.mul(d, s.sub(h, n)), d_sigmoid(s, z));
-    let d_n = s.mul(s.neg_mul_add(d, z, d), d_tanh(s, n));
+fn d_blend<F: Float, Q: Squash<F>, S: Simd<F>>(s: S, f: Q, d: S::V, z: S::V, n: S::V, h: S::V) -> (S::V, S::V) {
+    let d_z = s.mul(s.mul(d, s.sub(h, n)), f.d_gate(s, z));
+    let d_n = s.mul(s.neg_mul_add(d, z, d), f.d_candidate(s, n));
     (d_z, d_n)
 }
 
 /// Backward of [`After`].
-pub struct AfterBackward<'a, F>(pub GatesBackward<'a, F>);
+pub struct AfterBackward<'a, F, Q>(pub GatesBackward<'a, F>, pub Q);
 
-impl<F: Float> Kernel<F> for AfterBackward<'_, F> {
+impl<F: Float, Q: Squash<F>> Kernel<F> for AfterBackward<'_, F, Q> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd<F>>(self, s: S) {
-        let mut g = self.0;
+        let Self(mut g, f) = self;
         for row in 0..g.rows {
             for panel in 0..g.panels::<S>() {
                 let [r, z, n, n_h] = g.kept(s, panel, row);
                 let d = g.d_h(s, panel, row);
-                let (d_z, d_n) = d_blend(s, d, z, n, g.state(s, panel, row));
+                let (d_z, d_n) = d_blend(s, f, d, z, n, g.state(s, panel, row));
                 g.store(s, panel, row, 0, d_n);
-                g.store(s, panel, row, 1, s.mul(s.mul(d_n, n_h), d_sigmoid(s, r)));
+                g.store(s, panel, row, 1, s.mul(s.mul(d_n, n_h), f.d_gate(s, r)));
                 g.store(s, panel, row, 2, d_z);
                 g.store(s, panel, row, 3, s.mul(d_n, r));
                 s.store(unless_faded(s, s.mul(d, z)), &mut g.carry[row * g.carry_row + panel * S::LANES..]);
@@ -147,20 +135,20 @@ impl<F: Float> Kernel<F> for AfterBackward<'_, F> {
 }
 
 /// Backward of [`BeforeUpdate`]; clears the gradient of r ⊙ h for the product to come.
-pub struct BeforeUpdateBackward<'a, F>(pub GatesBackward<'a, F>);
+pub struct BeforeUpdateBackward<'a, F, Q>(pub GatesBackward<'a, F>, pub Q);
 
-impl<F: Float> Kernel<F> for BeforeUpdateBackward<'_, F> {
+impl<F: Float, Q: Squash<F>> Kernel<F> for BeforeUpdateBackward<'_, F, Q> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd<F>>(self, s: S) {
-        let mut g = self.0;
+        let Self(mut g, f) = self;
         for row in 0..g.rows {
             for panel in 0..g.panels::<S>() {
                 let [r, z, n] = g.kept(s, panel, row);
                 let h = g.state(s, panel, row);
                 let d = g.d_h(s, panel, row);
-                let (d_z, d_n) = d_blend(s, d, z, n, h);
+                let (d_z, d_n) = d_blend(s, f, d, z, n, h);
                 g.store(s, panel, row, 1, d_z);
                 g.store(s, panel, row, 2, d_n);
                 let at = row * g.carry_row + panel * S::LANES;
@@ -173,20 +161,20 @@ impl<F: Float> Kernel<F> for BeforeUpdateBackward<'_, F> {
 }
 
 /// Backward of [`BeforeReset`].
-pub struct BeforeResetBackward<'a, F>(pub GatesBackward<'a, F>);
+pub struct BeforeResetBackward<'a, F, Q>(pub GatesBackward<'a, F>, pub Q);
 
-impl<F: Float> Kernel<F> for BeforeResetBackward<'_, F> {
+impl<F: Float, Q: Squash<F>> Kernel<F> for BeforeResetBackward<'_, F, Q> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd<F>>(self, s: S) {
-        let mut g = self.0;
+        let Self(mut g, f) = self;
         for row in 0..g.rows {
             for panel in 0..g.panels::<S>() {
                 let [r, _, _] = g.kept(s, panel, row);
                 let at = row * g.carry_row + panel * S::LANES;
                 let d_reset = s.load(&g.spare[at..]);
-                let d_r = s.mul(s.mul(d_reset, g.state(s, panel, row)), d_sigmoid(s, r));
+                let d_r = s.mul(s.mul(d_reset, g.state(s, panel, row)), f.d_gate(s, r));
                 g.store(s, panel, row, 0, d_r);
                 let carry = s.load(&g.carry[at..]);
                 s.store(s.mul_add(d_reset, r, carry), &mut g.carry[at..]);

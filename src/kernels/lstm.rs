@@ -12,9 +12,8 @@
 //! ```
 //! Gers, Schmidhuber and Cummins, "Learning to Forget: Continual Prediction with LSTM", 2000.
 
-use super::activation::{divide, divide_both, sigmoid, tanh};
 use super::gates::{Gates, GatesBackward, unless_faded};
-use super::gru::{d_sigmoid, d_tanh};
+use super::squash::Squash;
 use crate::float::Float;
 use crate::simd::{Kernel, Simd};
 
@@ -25,19 +24,19 @@ fn cell<F: Float, S: Simd<F>>(s: S, i: S::V, f: S::V, g: S::V, c: S::V) -> S::V 
 }
 
 /// Slots (i, f, g, o); keeps them and c.
-pub struct Step<'a, F>(pub Gates<'a, F>);
+pub struct Step<'a, F, Q>(pub Gates<'a, F>, pub Q);
 
-impl<F: Float> Kernel<F> for Step<'_, F> {
+impl<F: Float, Q: Squash<F>> Kernel<F> for Step<'_, F, Q> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd<F>>(self, s: S) {
-        let mut gates = self.0;
+        let Self(mut gates, squash) = self;
         for panel in gates.panels.clone() {
             for row in 0..gates.rows {
                 let [i, f, g, o] = gates.pre(s, panel, row);
-                let (i, f) = divide_both(s, sigmoid(s, i), sigmoid(s, f));
-                let (g, o) = divide_both(s, tanh(s, g), sigmoid(s, o));
+                let (i, f) = squash.gates(s, i, f);
+                let (g, o) = squash.candidate_and_gate(s, g, o);
                 gates.put(s, panel, row, 0, 4, [i, f, g, o]);
             }
         }
@@ -48,7 +47,7 @@ impl<F: Float> Kernel<F> for Step<'_, F> {
                 let c = s.load(&gates.states[at_c..]);
                 let next = cell(s, i, f, g, c);
                 s.store(next, &mut gates.next[at_c..]);
-                s.store(unless_faded(s, s.mul(o, divide(s, tanh(s, next)))), &mut gates.next[at_h..]);
+                s.store(unless_faded(s, s.mul(o, squash.candidate(s, next))), &mut gates.next[at_h..]);
                 gates.keep(s, panel, row, 0, 5, [i, f, g, o, c]);
             }
         }
@@ -56,27 +55,27 @@ impl<F: Float> Kernel<F> for Step<'_, F> {
 }
 
 /// Backward of [`Step`]. tanh(c') is computed again, with the same bits: cheaper than keeping it.
-pub struct StepBackward<'a, F>(pub GatesBackward<'a, F>);
+pub struct StepBackward<'a, F, Q>(pub GatesBackward<'a, F>, pub Q);
 
-impl<F: Float> Kernel<F> for StepBackward<'_, F> {
+impl<F: Float, Q: Squash<F>> Kernel<F> for StepBackward<'_, F, Q> {
     type Out = ();
 
     #[inline(always)]
     fn run<S: Simd<F>>(self, s: S) {
-        let mut gates = self.0;
+        let Self(mut gates, squash) = self;
         for row in 0..gates.rows {
             for panel in 0..gates.panels::<S>() {
                 let [i, f, g, o, c] = gates.kept(s, panel, row);
-                let t = divide(s, tanh(s, cell(s, i, f, g, c)));
+                let t = squash.candidate(s, cell(s, i, f, g, c));
                 let d = gates.d_h(s, panel, row);
                 let at_h = row * gates.carry_row + panel * S::LANES;
                 let at_c = gates.carry_state + at_h;
                 let e = s.load(&gates.carry[at_c..]);
-                let e = s.mul_add(s.mul(d, o), d_tanh(s, t), e);
-                gates.store(s, panel, row, 0, s.mul(s.mul(e, g), d_sigmoid(s, i)));
-                gates.store(s, panel, row, 1, s.mul(s.mul(e, c), d_sigmoid(s, f)));
-                gates.store(s, panel, row, 2, s.mul(s.mul(e, i), d_tanh(s, g)));
-                gates.store(s, panel, row, 3, s.mul(s.mul(d, t), d_sigmoid(s, o)));
+                let e = s.mul_add(s.mul(d, o), squash.d_candidate(s, t), e);
+                gates.store(s, panel, row, 0, s.mul(s.mul(e, g), squash.d_gate(s, i)));
+                gates.store(s, panel, row, 1, s.mul(s.mul(e, c), squash.d_gate(s, f)));
+                gates.store(s, panel, row, 2, s.mul(s.mul(e, i), squash.d_candidate(s, g)));
+                gates.store(s, panel, row, 3, s.mul(s.mul(d, t), squash.d_gate(s, o)));
                 s.store(unless_faded(s, s.mul(e, f)), &mut gates.carry[at_c..]);
                 s.store(s.splat(F::ZERO), &mut gates.carry[at_h..]);
             }

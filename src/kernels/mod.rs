@@ -11,5 +11,6 @@ pub mod pack;
 pub mod peak;
 pub mod product;
 pub mod scaled;
+pub mod squash;
 pub mod sums;
 pub mod update;

@@ -41,7 +41,16 @@ impl Options {
             "additive" => Attention::Additive,
             _ => Attention::Dot,
         });
-        let encoder = Config { cell, input, hidden, layers, bias, bidirectional, dropout, batch_first: true, seed };
+        let encoder = Config {
+            cell,
+            layers,
+            bias,
+            bidirectional,
+            dropout,
+            batch_first: true,
+            seed,
+            ..Config::gru(input, hidden)
+        };
         EncoderDecoderConfig {
             vocabulary: self.vocabulary_size,
             encoder,

@@ -4,7 +4,7 @@ use super::arrays::{Number, borrow, borrow_all, give, give_all, slices};
 use super::stream::{Stepper, Stream};
 use super::{Either, each};
 use crate::rnn;
-use crate::{Batch, Cell, Config, Reset, TapeMemory, Training};
+use crate::{Batch, Cell, Config, Function, Functions, Reset, TapeMemory, Training};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -19,19 +19,26 @@ pub(crate) struct Rnn(pub(super) Either<crate::Rnn<f32>, crate::Rnn<f64>>);
 #[pymethods]
 impl Rnn {
     #[new]
-    #[pyo3(signature = (cell, dtype, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, seed))]
+    #[pyo3(signature = (cell, dtype, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, seed, recurrent_activation,
+        activation, clip))]
     #[expect(clippy::too_many_arguments, reason = "the layer's own")]
     fn new(
         py: Python<'_>, cell: &str, dtype: &str, input_size: usize, hidden_size: usize, num_layers: usize, bias: bool,
-        batch_first: bool, dropout: f64, bidirectional: bool, seed: u64,
+        batch_first: bool, dropout: f64, bidirectional: bool, seed: u64, recurrent_activation: &str, activation: &str,
+        clip: Option<f64>,
     ) -> PyResult<Self> {
         let cell = match cell {
             "lstm" => Cell::Lstm,
             "gru_reset_before" => Cell::Gru(Reset::Before),
             _ => Cell::Gru(Reset::After),
         };
+        let functions = Functions {
+            gate: Function::named("recurrent_activation", recurrent_activation)?,
+            candidate: Function::named("activation", activation)?,
+            clip,
+        };
         let (input, hidden, layers) = (input_size, hidden_size, num_layers);
-        let config = Config { cell, input, hidden, layers, bias, bidirectional, dropout, batch_first, seed };
+        let config = Config { cell, functions, input, hidden, layers, bias, bidirectional, dropout, batch_first, seed };
         let make = || match dtype {
             "float64" => crate::Rnn::new(config).map(Either::F64),
             _ => crate::Rnn::new(config).map(Either::F32),

@@ -48,7 +48,16 @@ impl Options {
         };
         let Self { input_size: input, hidden_size: hidden, num_layers: layers, bias, bidirectional, .. } = *self;
         let (dropout, seed) = (self.dropout, self.seed);
-        let rnn = Config { cell, input, hidden, layers, bias, bidirectional, dropout, batch_first: true, seed };
+        let rnn = Config {
+            cell,
+            layers,
+            bias,
+            bidirectional,
+            dropout,
+            batch_first: true,
+            seed,
+            ..Config::gru(input, hidden)
+        };
         ModelConfig {
             vocabulary: self.vocabulary_size,
             rnn,

@@ -1,6 +1,6 @@
 //! The GRU's step and its gradient, both reset variants.
 
-use super::{Gradients, Kind, Run, Weights, affine, affine_backward, sigmoid};
+use super::{Gradients, Kind, Run, Weights, affine, affine_backward};
 
 const R: usize = 0;
 const Z: usize = 1;
@@ -14,7 +14,7 @@ pub(super) fn step(w: &Weights<'_>, x: &[f64], h: &[f64]) -> (Vec<f64>, Vec<f64>
         (affine(w.w_ih, w.b_ih, row, x), affine(w.w_hh, w.b_hh, row, h))
     };
     let squashed = |which: usize| -> Vec<f64> {
-        let sum = |(a, b)| sigmoid(a + b);
+        let sum = |(a, b)| w.gate(a + b);
         (0..units).map(|u| sum(gate(which, u, h))).collect()
     };
     let (r, z) = (squashed(R), squashed(Z));
@@ -26,7 +26,7 @@ pub(super) fn step(w: &Weights<'_>, x: &[f64], h: &[f64]) -> (Vec<f64>, Vec<f64>
             _ => gate(N, u, h),
         };
         let of_h_reset = if w.kind == Kind::GruResetBefore { of_h } else { r[u] * of_h };
-        n.push((of_x + of_h_reset).tanh());
+        n.push(w.candidate(of_x + of_h_reset));
         n_h.push(of_h);
         next.push((1.0 - z[u]) * n[u] + z[u] * h[u]);
     }
@@ -41,7 +41,7 @@ pub(super) fn step_backward(w: &Weights<'_>, run: &Run, t: usize, g: &mut Gradie
     let d = g.h.clone();
     let mut d_h: Vec<f64> = (0..units).map(|u| d[u] * z[u]).collect();
     let mut d_r = vec![0.0; units];
-    let d_n: Vec<f64> = (0..units).map(|u| d[u] * (1.0 - z[u]) * (1.0 - n[u] * n[u])).collect();
+    let d_n: Vec<f64> = (0..units).map(|u| d[u] * (1.0 - z[u]) * w.d_candidate(n[u])).collect();
     if w.kind == Kind::GruResetBefore {
         let reset: Vec<f64> = r.iter().zip(h).map(|(r, h)| r * h).collect();
         let mut d_reset = vec![0.0; units];
@@ -61,8 +61,8 @@ pub(super) fn step_backward(w: &Weights<'_>, run: &Run, t: usize, g: &mut Gradie
     }
     for u in 0..units {
         affine_backward(w.w_ih, N * units + u, x, d_n[u], &mut g.w_ih, &mut g.b_ih, &mut g.x[t]);
-        let d_z = d[u] * (h[u] - n[u]) * z[u] * (1.0 - z[u]);
-        for (gate, d) in [(R, d_r[u] * r[u] * (1.0 - r[u])), (Z, d_z)] {
+        let d_z = d[u] * (h[u] - n[u]) * w.d_gate(z[u]);
+        for (gate, d) in [(R, d_r[u] * w.d_gate(r[u])), (Z, d_z)] {
             let row = gate * units + u;
             affine_backward(w.w_ih, row, x, d, &mut g.w_ih, &mut g.b_ih, &mut g.x[t]);
             affine_backward(w.w_hh, row, h, d, &mut g.w_hh, &mut g.b_hh, &mut d_h);

@@ -1,6 +1,6 @@
 //! The LSTM's step and its gradient.
 
-use super::{Gradients, Run, Weights, affine, affine_backward, sigmoid};
+use super::{Gradients, Run, Weights, affine, affine_backward};
 
 const G: usize = 2;
 
@@ -9,12 +9,12 @@ pub(super) fn step(w: &Weights<'_>, x: &[f64], h: &[f64], c: &[f64]) -> (Vec<f64
     let value = |gate: usize, u: usize| {
         let row = gate * w.hidden + u;
         let sum = affine(w.w_ih, w.b_ih, row, x) + affine(w.w_hh, w.b_hh, row, h);
-        if gate == G { sum.tanh() } else { sigmoid(sum) }
+        if gate == G { w.candidate(sum) } else { w.gate(sum) }
     };
     let gates: Vec<Vec<f64>> = (0..4).map(|gate| (0..w.hidden).map(|u| value(gate, u)).collect()).collect();
     let [i, f, g, o] = &gates[..] else { unreachable!("four gates") };
     let next: Vec<f64> = (0..w.hidden).map(|u| f[u] * c[u] + i[u] * g[u]).collect();
-    let h = (0..w.hidden).map(|u| o[u] * next[u].tanh()).collect();
+    let h = (0..w.hidden).map(|u| o[u] * w.candidate(next[u])).collect();
     (h, next, gates)
 }
 
@@ -25,13 +25,13 @@ pub(super) fn step_backward(w: &Weights<'_>, run: &Run, t: usize, grads: &mut Gr
     let d = grads.h.clone();
     let mut d_h = vec![0.0; w.hidden];
     for u in 0..w.hidden {
-        let tanh = run.c[t + 1][u].tanh();
-        let e = grads.c[u] + d[u] * o[u] * (1.0 - tanh * tanh);
+        let out = w.candidate(run.c[t + 1][u]);
+        let e = grads.c[u] + d[u] * o[u] * w.d_candidate(out);
         let pre = [
-            e * g[u] * i[u] * (1.0 - i[u]),
-            e * c[u] * f[u] * (1.0 - f[u]),
-            e * i[u] * (1.0 - g[u] * g[u]),
-            d[u] * tanh * o[u] * (1.0 - o[u]),
+            e * g[u] * w.d_gate(i[u]),
+            e * c[u] * w.d_gate(f[u]),
+            e * i[u] * w.d_candidate(g[u]),
+            d[u] * out * w.d_gate(o[u]),
         ];
         for (gate, d) in pre.into_iter().enumerate() {
             let row = gate * w.hidden + u;

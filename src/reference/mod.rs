@@ -2,9 +2,10 @@
 //! the pages to read first. Nothing else in the crate may use it.
 //!
 //! ```
-//! use gru_rs::reference::{Kind, Weights, backward, forward};
+//! use gru_rs::{Functions, reference::{Kind, Weights, backward, forward}};
 //! // One unit, one input: all weights 0.5, no biases.
-//! let w = Weights { kind: Kind::GruResetAfter, input: 1, hidden: 1, w_ih: &[0.5; 3], w_hh: &[0.5; 3], b_ih: &[], b_hh: &[] };
+//! let (kind, functions) = (Kind::GruResetAfter, Functions::default());
+//! let w = Weights { kind, functions, input: 1, hidden: 1, w_ih: &[0.5; 3], w_hh: &[0.5; 3], b_ih: &[], b_hh: &[] };
 //! let run = forward(&w, &[vec![1.0], vec![1.0]], &[0.0], &[]);
 //! assert!((run.y[0][0] - 0.174_468_0).abs() < 1e-6);
 //! let gradients = backward(&w, &run, &[vec![1.0], vec![1.0]], &[0.0], &[]);
@@ -14,6 +15,8 @@
 mod gru;
 mod lstm;
 pub mod stack;
+
+use crate::function::{Function, Functions};
 
 /// The three recurrences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +41,8 @@ impl Kind {
 pub struct Weights<'a> {
     /// Which recurrence.
     pub kind: Kind,
+    /// Of its gates.
+    pub functions: Functions,
     /// Numbers a step of x.
     pub input: usize,
     /// Units.
@@ -127,8 +132,50 @@ pub fn backward(w: &Weights<'_>, run: &Run, d_y: &[Vec<f64>], d_h: &[f64], d_c: 
     g
 }
 
-fn sigmoid(x: f64) -> f64 {
-    1.0 / (1.0 + (-x).exp())
+/// A function's value, of an argument within the bound.
+fn value(w: &Weights<'_>, function: Function, x: f64) -> f64 {
+    let bound = w.functions.clip.unwrap_or(f64::INFINITY);
+    let x = x.clamp(-bound, bound);
+    match function {
+        Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Function::Tanh => x.tanh(),
+        Function::Relu => x.max(0.0),
+        Function::HardSigmoid => (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        Function::HardSigmoidFifth => (0.2 * x + 0.5).clamp(0.0, 1.0),
+    }
+}
+
+/// Its derivative where its value is v: 0 where the argument is at a bound.
+fn slope(w: &Weights<'_>, function: Function, v: f64) -> f64 {
+    let bound = w.functions.clip.unwrap_or(f64::INFINITY);
+    if v <= value(w, function, -bound) || v >= value(w, function, bound) {
+        return 0.0;
+    }
+    match function {
+        Function::Sigmoid => v * (1.0 - v),
+        Function::Tanh => 1.0 - v * v,
+        Function::Relu => 1.0,
+        Function::HardSigmoid => 1.0 / 6.0,
+        Function::HardSigmoidFifth => 0.2,
+    }
+}
+
+impl Weights<'_> {
+    fn gate(&self, x: f64) -> f64 {
+        value(self, self.functions.gate, x)
+    }
+
+    fn d_gate(&self, v: f64) -> f64 {
+        slope(self, self.functions.gate, v)
+    }
+
+    fn candidate(&self, x: f64) -> f64 {
+        value(self, self.functions.candidate, x)
+    }
+
+    fn d_candidate(&self, v: f64) -> f64 {
+        slope(self, self.functions.candidate, v)
+    }
 }
 
 /// W v + b for one row.

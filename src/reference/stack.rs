@@ -2,12 +2,15 @@
 //! parameters in the order of PyTorch's state dict.
 
 use super::{Gradients, Kind, Run, Weights, backward, forward};
+use crate::function::Functions;
 
 /// The sizes of a stack.
 #[derive(Clone, Copy, Debug)]
 pub struct Stack {
     /// Which recurrence.
     pub kind: Kind,
+    /// Of its gates.
+    pub functions: Functions,
     /// Numbers a step of x.
     pub input: usize,
     /// Units of a layer and direction.
@@ -58,7 +61,19 @@ impl Stack {
                     (*part, rest) = rest.split_at(size);
                 }
                 let [w_ih, w_hh, b_ih, b_hh] = parts;
-                return (Weights { kind: self.kind, input, hidden: self.hidden, w_ih, w_hh, b_ih, b_hh }, begin);
+                return (
+                    Weights {
+                        kind: self.kind,
+                        functions: self.functions,
+                        input,
+                        hidden: self.hidden,
+                        w_ih,
+                        w_hh,
+                        b_ih,
+                        b_hh,
+                    },
+                    begin,
+                );
             }
             begin += sizes.iter().sum::<usize>();
         }

@@ -2,7 +2,9 @@
 //! kernels' slots, and which kernel computes them. The only room, with `io::layout`, that knows a
 //! gate's number. It must not know time or memory.
 
+use crate::function::Functions;
 use crate::kernels::gates::{Gates, GatesBackward};
+use crate::kernels::squash::{Chosen, Squash, Standard};
 use crate::kernels::{gru, lstm};
 use crate::simd::{Dispatch, Isa};
 
@@ -147,22 +149,40 @@ impl Cell {
     }
 
     /// The gates of a phase.
-    pub(crate) fn forward<F: Dispatch>(self, isa: Isa, phase: usize, gates: Gates<'_, F>) {
+    pub(crate) fn forward<F: Dispatch>(self, isa: Isa, functions: Functions, phase: usize, gates: Gates<'_, F>) {
+        if functions == Functions::default() {
+            self.forward_by(isa, phase, gates, Standard);
+        } else {
+            self.forward_by(isa, phase, gates, Chosen::new(functions));
+        }
+    }
+
+    fn forward_by<F: Dispatch, Q: Squash<F>>(self, isa: Isa, phase: usize, gates: Gates<'_, F>, squash: Q) {
         match (self, phase) {
-            (Cell::Gru(Reset::After), _) => F::dispatch(isa, gru::After(gates)),
-            (Cell::Gru(Reset::Before), 0) => F::dispatch(isa, gru::BeforeReset(gates)),
-            (Cell::Gru(Reset::Before), _) => F::dispatch(isa, gru::BeforeUpdate(gates)),
-            (Cell::Lstm, _) => F::dispatch(isa, lstm::Step(gates)),
+            (Cell::Gru(Reset::After), _) => F::dispatch(isa, gru::After(gates, squash)),
+            (Cell::Gru(Reset::Before), 0) => F::dispatch(isa, gru::BeforeReset(gates, squash)),
+            (Cell::Gru(Reset::Before), _) => F::dispatch(isa, gru::BeforeUpdate(gates, squash)),
+            (Cell::Lstm, _) => F::dispatch(isa, lstm::Step(gates, squash)),
         }
     }
 
     /// Their gradients.
-    pub(crate) fn backward<F: Dispatch>(self, isa: Isa, phase: usize, gates: GatesBackward<'_, F>) {
+    pub(crate) fn backward<F: Dispatch>(
+        self, isa: Isa, functions: Functions, phase: usize, gates: GatesBackward<'_, F>,
+    ) {
+        if functions == Functions::default() {
+            self.backward_by(isa, phase, gates, Standard);
+        } else {
+            self.backward_by(isa, phase, gates, Chosen::new(functions));
+        }
+    }
+
+    fn backward_by<F: Dispatch, Q: Squash<F>>(self, isa: Isa, phase: usize, gates: GatesBackward<'_, F>, squash: Q) {
         match (self, phase) {
-            (Cell::Gru(Reset::After), _) => F::dispatch(isa, gru::AfterBackward(gates)),
-            (Cell::Gru(Reset::Before), 0) => F::dispatch(isa, gru::BeforeResetBackward(gates)),
-            (Cell::Gru(Reset::Before), _) => F::dispatch(isa, gru::BeforeUpdateBackward(gates)),
-            (Cell::Lstm, _) => F::dispatch(isa, lstm::StepBackward(gates)),
+            (Cell::Gru(Reset::After), _) => F::dispatch(isa, gru::AfterBackward(gates, squash)),
+            (Cell::Gru(Reset::Before), 0) => F::dispatch(isa, gru::BeforeResetBackward(gates, squash)),
+            (Cell::Gru(Reset::Before), _) => F::dispatch(isa, gru::BeforeUpdateBackward(gates, squash)),
+            (Cell::Lstm, _) => F::dispatch(isa, lstm::StepBackward(gates, squash)),
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::cell::{Cell, Phase, Reset};
 use crate::buffer::{Aligned, copied, zeros};
 use crate::error::{Error, Result};
+use crate::function::Functions;
 use crate::kernels::pack::{self, Packed};
 use crate::rng::Rng;
 use crate::shape;
@@ -24,6 +25,8 @@ use std::sync::OnceLock;
 pub struct Config {
     /// GRU or LSTM.
     pub cell: Cell,
+    /// Of its gates.
+    pub functions: Functions,
     /// Numbers a step of the input.
     pub input: usize,
     /// Units of a layer and direction.
@@ -47,6 +50,7 @@ impl Config {
     pub fn gru(input: usize, hidden: usize) -> Self {
         Self {
             cell: Cell::Gru(Reset::After),
+            functions: Functions::default(),
             input,
             hidden,
             layers: 1,
@@ -89,6 +93,7 @@ impl Config {
         shape::positive("input_size", self.input)?;
         shape::positive("hidden_size", self.hidden)?;
         shape::positive("num_layers", self.layers)?;
+        self.functions.check()?;
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(Error::value("dropout", "a number of [0, 1)", self.dropout));
         }

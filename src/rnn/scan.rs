@@ -11,6 +11,7 @@ use super::params::PhasePack;
 use super::sequence::{Array, GROUP, Out, Walk};
 use crate::buffer::{Aligned, Spare, copied};
 use crate::error::Result;
+use crate::function::Functions;
 use crate::kernels::gates::Gates;
 use crate::kernels::pack::Packed;
 use crate::kernels::product::{At, Bias, Left, Outputs, Product, Rows, Sum, panels_at_once};
@@ -25,6 +26,7 @@ const FUSED_ROWS: usize = 12;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scan {
     pub cell: Cell,
+    pub functions: Functions,
     pub isa: Isa,
     pub input: usize,
     pub hidden: usize,
@@ -303,7 +305,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             kept: self.keep.gates(step),
             kept_row,
         };
-        self.scan.cell.forward(self.scan.isa, phase, gates);
+        self.scan.cell.forward(self.scan.isa, self.scan.functions, phase, gates);
     }
 
     /// Keeps, hands out and swaps the states.

@@ -213,7 +213,7 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
             d_gates: &mut collected.d_gates[first * collected.d_row..],
             d_row: collected.d_row,
         };
-        self.scan.cell.backward(self.scan.isa, phase, gates);
+        self.scan.cell.backward(self.scan.isa, self.scan.functions, phase, gates);
     }
 }
 

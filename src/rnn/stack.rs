@@ -74,9 +74,9 @@ impl<F: Dispatch> Shared<F> {
 
     /// The scans in the order of the parameters.
     pub fn scan(&self, layer: usize, direction: usize) -> Scan {
-        let Config { cell, hidden, .. } = self.config;
+        let Config { cell, functions, hidden, .. } = self.config;
         let index = layer * self.config.directions() + direction;
-        Scan { cell, isa: self.isa, input: self.config.inputs(layer), hidden, index }
+        Scan { cell, functions, isa: self.isa, input: self.config.inputs(layer), hidden, index }
     }
 }
 
