@@ -70,7 +70,7 @@ pub struct Functions {
     pub gate: Function,
     /// Of n, or of g and of the c that goes out.
     pub candidate: Function,
-    /// Bounds the arguments of all of them to ± this.
+    /// Bounds the pre-activations of gates and candidates to ± this: not the c that goes out.
     pub clip: Option<f64>,
 }
 

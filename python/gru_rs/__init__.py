@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from .estimators import Transcriber as Transcriber
     from .estimators import compare as compare
     from .estimators import load as load
+    from .io._onnx import OnnxLayer as OnnxLayer
+    from .io._onnx import from_onnx as from_onnx
+    from .io._onnx import to_onnx as to_onnx
 
 # What needs more than NumPy is imported when it is asked for: where it is, and the extra it needs.
 # It is not in __all__, so that a star does not ask for it.
@@ -54,6 +57,9 @@ _LAZY = {
     "Transcriber": ("estimators", "sklearn"),
     "compare": ("estimators", "sklearn"),
     "load": ("estimators", "sklearn"),
+    "OnnxLayer": ("io._onnx", "onnx"),
+    "from_onnx": ("io._onnx", "onnx"),
+    "to_onnx": ("io._onnx", "onnx"),
 }
 
 

@@ -400,7 +400,8 @@ class LSTM(_Layer):
     input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
         As for `GRU`.
     recurrent_activation, activation, clip, dtype, seed
-        As for `GRU`; `activation` is that of g and of c'.
+        As for `GRU`; `activation` is that of g and of c', and `clip` does not concern the latter, as in
+        ONNX Runtime.
 
     Examples
     --------

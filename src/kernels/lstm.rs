@@ -47,7 +47,7 @@ impl<F: Float, Q: Squash<F>> Kernel<F> for Step<'_, F, Q> {
                 let c = s.load(&gates.states[at_c..]);
                 let next = cell(s, i, f, g, c);
                 s.store(next, &mut gates.next[at_c..]);
-                s.store(unless_faded(s, s.mul(o, squash.candidate(s, next))), &mut gates.next[at_h..]);
+                s.store(unless_faded(s, s.mul(o, squash.out(s, next))), &mut gates.next[at_h..]);
                 gates.keep(s, panel, row, 0, 5, [i, f, g, o, c]);
             }
         }
@@ -66,12 +66,12 @@ impl<F: Float, Q: Squash<F>> Kernel<F> for StepBackward<'_, F, Q> {
         for row in 0..gates.rows {
             for panel in 0..gates.panels::<S>() {
                 let [i, f, g, o, c] = gates.kept(s, panel, row);
-                let t = squash.candidate(s, cell(s, i, f, g, c));
+                let t = squash.out(s, cell(s, i, f, g, c));
                 let d = gates.d_h(s, panel, row);
                 let at_h = row * gates.carry_row + panel * S::LANES;
                 let at_c = gates.carry_state + at_h;
                 let e = s.load(&gates.carry[at_c..]);
-                let e = s.mul_add(s.mul(d, o), squash.d_candidate(s, t), e);
+                let e = s.mul_add(s.mul(d, o), squash.d_out(s, t), e);
                 gates.store(s, panel, row, 0, s.mul(s.mul(e, g), squash.d_gate(s, i)));
                 gates.store(s, panel, row, 1, s.mul(s.mul(e, c), squash.d_gate(s, f)));
                 gates.store(s, panel, row, 2, s.mul(s.mul(e, i), squash.d_candidate(s, g)));

@@ -14,10 +14,14 @@ pub trait Squash<F: Float>: Copy {
     fn candidate<S: Simd<F>>(self, s: S, x: S::V) -> S::V;
     /// A candidate and a gate.
     fn candidate_and_gate<S: Simd<F>>(self, s: S, candidate: S::V, gate: S::V) -> (S::V, S::V);
+    /// What goes out of an LSTM's cell: the candidate's function without the bound, which is one of gates.
+    fn out<S: Simd<F>>(self, s: S, c: S::V) -> S::V;
     /// The derivative of a gate of value v.
     fn d_gate<S: Simd<F>>(self, s: S, v: S::V) -> S::V;
     /// The derivative of a candidate of value v.
     fn d_candidate<S: Simd<F>>(self, s: S, v: S::V) -> S::V;
+    /// The derivative of what goes out of value v.
+    fn d_out<S: Simd<F>>(self, s: S, v: S::V) -> S::V;
 }
 
 /// v (1 − v): the derivative of the sigmoid whose value is v.
@@ -53,12 +57,22 @@ impl<F: Float> Squash<F> for Standard {
     }
 
     #[inline(always)]
+    fn out<S: Simd<F>>(self, s: S, c: S::V) -> S::V {
+        divide(s, tanh(s, c))
+    }
+
+    #[inline(always)]
     fn d_gate<S: Simd<F>>(self, s: S, v: S::V) -> S::V {
         d_sigmoid(s, v)
     }
 
     #[inline(always)]
     fn d_candidate<S: Simd<F>>(self, s: S, v: S::V) -> S::V {
+        d_tanh(s, v)
+    }
+
+    #[inline(always)]
+    fn d_out<S: Simd<F>>(self, s: S, v: S::V) -> S::V {
         d_tanh(s, v)
     }
 }
@@ -76,6 +90,10 @@ impl<F: Float> Chosen<F> {
     pub fn new(functions: Functions) -> Self {
         let Functions { gate, candidate, clip } = functions;
         Self { gate, candidate, bound: F::from_f64(clip.unwrap_or(f64::INFINITY)) }
+    }
+
+    fn unbounded(self) -> Self {
+        Self { bound: F::from_f64(f64::INFINITY), ..self }
     }
 
     /// The function's value, of an argument within ± the bound.
@@ -132,6 +150,11 @@ impl<F: Float> Squash<F> for Chosen<F> {
     }
 
     #[inline(always)]
+    fn out<S: Simd<F>>(self, s: S, c: S::V) -> S::V {
+        self.unbounded().candidate(s, c)
+    }
+
+    #[inline(always)]
     fn d_gate<S: Simd<F>>(self, s: S, v: S::V) -> S::V {
         self.slope(s, self.gate, v)
     }
@@ -139,5 +162,10 @@ impl<F: Float> Squash<F> for Chosen<F> {
     #[inline(always)]
     fn d_candidate<S: Simd<F>>(self, s: S, v: S::V) -> S::V {
         self.slope(s, self.candidate, v)
+    }
+
+    #[inline(always)]
+    fn d_out<S: Simd<F>>(self, s: S, v: S::V) -> S::V {
+        self.unbounded().d_candidate(s, v)
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn step(w: &Weights<'_>, x: &[f64], h: &[f64], c: &[f64]) -> (Vec<f64
     let gates: Vec<Vec<f64>> = (0..4).map(|gate| (0..w.hidden).map(|u| value(gate, u)).collect()).collect();
     let [i, f, g, o] = &gates[..] else { unreachable!("four gates") };
     let next: Vec<f64> = (0..w.hidden).map(|u| f[u] * c[u] + i[u] * g[u]).collect();
-    let h = (0..w.hidden).map(|u| o[u] * w.candidate(next[u])).collect();
+    let h = (0..w.hidden).map(|u| o[u] * w.out(next[u])).collect();
     (h, next, gates)
 }
 
@@ -25,8 +25,8 @@ pub(super) fn step_backward(w: &Weights<'_>, run: &Run, t: usize, grads: &mut Gr
     let d = grads.h.clone();
     let mut d_h = vec![0.0; w.hidden];
     for u in 0..w.hidden {
-        let out = w.candidate(run.c[t + 1][u]);
-        let e = grads.c[u] + d[u] * o[u] * w.d_candidate(out);
+        let out = w.out(run.c[t + 1][u]);
+        let e = grads.c[u] + d[u] * o[u] * w.d_out(out);
         let pre = [
             e * g[u] * w.d_gate(i[u]),
             e * c[u] * w.d_gate(f[u]),

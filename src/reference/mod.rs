@@ -133,8 +133,7 @@ pub fn backward(w: &Weights<'_>, run: &Run, d_y: &[Vec<f64>], d_h: &[f64], d_c: 
 }
 
 /// A function's value, of an argument within the bound.
-fn value(w: &Weights<'_>, function: Function, x: f64) -> f64 {
-    let bound = w.functions.clip.unwrap_or(f64::INFINITY);
+fn value(bound: f64, function: Function, x: f64) -> f64 {
     let x = x.clamp(-bound, bound);
     match function {
         Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
@@ -146,9 +145,8 @@ fn value(w: &Weights<'_>, function: Function, x: f64) -> f64 {
 }
 
 /// Its derivative where its value is v: 0 where the argument is at a bound.
-fn slope(w: &Weights<'_>, function: Function, v: f64) -> f64 {
-    let bound = w.functions.clip.unwrap_or(f64::INFINITY);
-    if v <= value(w, function, -bound) || v >= value(w, function, bound) {
+fn slope(bound: f64, function: Function, v: f64) -> f64 {
+    if v <= value(bound, function, -bound) || v >= value(bound, function, bound) {
         return 0.0;
     }
     match function {
@@ -161,20 +159,33 @@ fn slope(w: &Weights<'_>, function: Function, v: f64) -> f64 {
 }
 
 impl Weights<'_> {
+    fn bound(&self) -> f64 {
+        self.functions.clip.unwrap_or(f64::INFINITY)
+    }
+
     fn gate(&self, x: f64) -> f64 {
-        value(self, self.functions.gate, x)
+        value(self.bound(), self.functions.gate, x)
     }
 
     fn d_gate(&self, v: f64) -> f64 {
-        slope(self, self.functions.gate, v)
+        slope(self.bound(), self.functions.gate, v)
     }
 
     fn candidate(&self, x: f64) -> f64 {
-        value(self, self.functions.candidate, x)
+        value(self.bound(), self.functions.candidate, x)
     }
 
     fn d_candidate(&self, v: f64) -> f64 {
-        slope(self, self.functions.candidate, v)
+        slope(self.bound(), self.functions.candidate, v)
+    }
+
+    /// What goes out of an LSTM's cell: no gate, so without the bound.
+    fn out(&self, c: f64) -> f64 {
+        value(f64::INFINITY, self.functions.candidate, c)
+    }
+
+    fn d_out(&self, v: f64) -> f64 {
+        slope(f64::INFINITY, self.functions.candidate, v)
     }
 }
 

@@ -42,7 +42,7 @@ def plain(layer, x, h, c):
         if c is not None:
             i, f, o = (gate(of_x[k] + of_h[k]) for k in (0, 1, 3))
             c = f * c + i * candidate(of_x[2] + of_h[2])
-            h = o * candidate(c)
+            h = o * PLAIN[layer.activation](c)  # which no gate's bound concerns
         else:
             r, z = (gate(of_x[k] + of_h[k]) for k in (0, 1))
             if layer.reset_after:

@@ -5,8 +5,6 @@ with the parameters, the vocabulary and what else was learnt. Nothing in a file 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +13,10 @@ import safetensors
 from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
+from ..io._files import write_whole
+
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from ._network import NetworkEstimator
@@ -38,19 +39,8 @@ def save(estimator: NetworkEstimator, path: str | os.PathLike[str]) -> None:
         "generators": {"model": model._core.rng_state, "shuffling": estimator._rng.bit_generator.state},
         "learnt": {name: _to_json(value) for name, value in state.items()},
     }
-    target = Path(path)
     data = to_bytes(dict(model.params), {_KEY: json.dumps(header, allow_nan=True)})
-    handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(part, 0o666 & ~_umask())  # noqa: PTH101 - mkstemp's own mode is for the owner alone
-        os.replace(part, target)  # noqa: PTH105
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
+    write_whole(path, data)
 
 
 def load(path: str | os.PathLike[str], **functions: Callable[..., Any]) -> NetworkEstimator:
@@ -226,9 +216,3 @@ def _from_json(value: Any) -> Any:
     if "tuple" in value:
         return tuple(_from_json(item) for item in value["tuple"])
     return {_from_json(key): _from_json(item) for key, item in value["dict"]}
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

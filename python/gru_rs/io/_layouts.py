@@ -1,0 +1,249 @@
+"""How each framework lays out the weights of a GRU and an LSTM: every permutation of gates and biases.
+
+The converters take and give weights through these layouts, and `table` writes `docs/layouts.md` from them, so
+that what is documented is what runs. It must not know files or frameworks' own objects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from .._cells import GRUCell, LSTMCell
+from .._layers import GRU, LSTM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .._arrays import Array
+
+PYTORCH_GATES = {"gru": "rzn", "lstm": "ifgo"}
+"""The order of the gates here and in PyTorch."""
+
+
+class Weights(NamedTuple):
+    """One direction of one layer in PyTorch's shapes and order; without biases both are None."""
+
+    w_ih: Array
+    w_hh: Array
+    b_ih: Array | None
+    b_hh: Array | None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one framework lays out one direction of one layer.
+
+    Attributes
+    ----------
+    framework, cell : str
+        Whose it is, and "gru" or "lstm".
+    gates : str
+        The gates in their order, in PyTorch's letters.
+    transposed : bool
+        Whether inputs are rows, (I, G·H), rather than gates, (G·H, I).
+    biases : int
+        2 for one of inputs and one of states, 1 for their sum.
+    swapped : bool
+        h' = (1 − z) ⊙ h + z ⊙ n, in place of z ⊙ h + (1 − z) ⊙ n.
+    reset : str
+        Where the reset gate acts, in words.
+    forget : float
+        What the framework adds to the argument of the forget gate by itself.
+    names : str
+        The arrays, with their shapes.
+    letters : str
+        The gates in the framework's own letters.
+    """
+
+    framework: str
+    cell: str
+    gates: str
+    letters: str
+    names: str
+    transposed: bool = False
+    biases: int = 2
+    swapped: bool = False
+    reset: str = ""
+    forget: float = 0.0
+
+    def take(self, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None) -> Weights:
+        """Weights of the framework as PyTorch's; of one bias `b_hh` becomes zeros."""
+        biases: list[Array | None] = [None, None]
+        if b_ih is not None:
+            first = self._take(b_ih, is_input_bias=True)
+            biases = [first, np.zeros_like(first) if b_hh is None else self._take(b_hh)]
+        kernels = [self._take(w.T if self.transposed else w) for w in (w_ih, w_hh)]
+        return Weights(kernels[0], kernels[1], *biases)
+
+    def _take(self, array: Array, is_input_bias: bool = False) -> Array:
+        blocks = dict(zip(self.gates, np.split(array, len(self.gates)), strict=True))
+        if self.swapped:  # 1 − σ(x) = σ(−x)
+            blocks["z"] = -blocks["z"]
+        if self.forget and is_input_bias:
+            blocks["f"] = blocks["f"] + np.asarray(self.forget, array.dtype)
+        return np.concatenate([blocks[gate] for gate in PYTORCH_GATES[self.cell]])
+
+    def give(self, weights: Weights) -> list[Array]:
+        """PyTorch's weights as the framework's: kernels of inputs and states, then its biases, if any."""
+        arrays = [self._give(w) for w in weights[:2]]
+        if self.transposed:
+            arrays = [np.ascontiguousarray(w.T) for w in arrays]
+        b_ih, b_hh = weights.b_ih, weights.b_hh
+        if b_ih is None or b_hh is None:
+            return arrays
+        biases = [b_ih, b_hh] if self.biases == 2 else [b_ih + b_hh]
+        return arrays + [self._give(b) for b in biases]
+
+    def _give(self, array: Array) -> Array:
+        blocks = dict(zip(PYTORCH_GATES[self.cell], np.split(array, len(self.gates)), strict=True))
+        return np.concatenate([blocks[gate] for gate in self.gates])
+
+
+AFTER = "after the product: n = tanh(… + r ⊙ (W h + b))"
+BEFORE = "before it: n = tanh(… + W (r ⊙ h) + b)"
+CHOICE = "linear_before_reset: 1 after, 0 (default) before"
+
+PYTORCH = {
+    "gru": Layout(
+        *("PyTorch", "gru", "rzn", "r, z, n", "weight_ih (3H, I), weight_hh (3H, H), bias_ih, bias_hh (3H)"),
+        reset=AFTER,
+    ),
+    "lstm": Layout(
+        *(
+            "PyTorch",
+            "lstm",
+            "ifgo",
+            "i, f, g, o",
+            "weight_ih (4H, I), weight_hh (4H, H), bias_ih, bias_hh (4H)",
+        )
+    ),
+}
+ONNX = {
+    "gru": Layout(*("ONNX", "gru", "zrn", "z, r, h", "W (D, 3H, I), R (D, 3H, H), B (D, 6H)"), reset=CHOICE),
+    "lstm": Layout(*("ONNX", "lstm", "iofg", "i, o, f, c", "W (D, 4H, I), R (D, 4H, H), B (D, 8H)")),
+}
+KERAS = {
+    "gru": Layout(
+        *("Keras, reset_after=True", "gru", "zrn", "z, r, h"),
+        "kernel (I, 3H), recurrent_kernel (H, 3H), bias (2, 3H)",
+        transposed=True,
+        reset=AFTER,
+    ),
+    "gru_reset_before": Layout(
+        *("Keras, reset_after=False", "gru", "zrn", "z, r, h"),
+        "kernel (I, 3H), recurrent_kernel (H, 3H), bias (3H)",
+        transposed=True,
+        biases=1,
+        reset=BEFORE,
+    ),
+    "lstm": Layout(
+        *("Keras", "lstm", "ifgo", "i, f, c, o", "kernel (I, 4H), recurrent_kernel (H, 4H), bias (4H)"),
+        transposed=True,
+        biases=1,
+    ),
+}
+PADDLE = {
+    swapped: Layout(
+        f"Paddle dynamic_gru, origin_mode={not swapped}",
+        *("gru", "zrn", "u, r, c", "fc (I, 3H), weight (H, 2H) then (H, H) in one (H, 3H), bias (3H)"),
+        transposed=True,
+        biases=1,
+        swapped=swapped,
+        reset=BEFORE,
+    )
+    for swapped in (True, False)
+}
+HAIKU = {
+    "gru": Layout(
+        *("Haiku", "gru", "zrn", "z, r, a", "w_i (I, 3H), w_h (H, 3H), b (3H)"),
+        transposed=True,
+        biases=1,
+        swapped=True,
+        reset=BEFORE,
+    ),
+    "lstm": Layout(
+        *("Haiku", "lstm", "igfo", "i, g, f, o", "linear: w (I + H, 4H), b (4H)"),
+        transposed=True,
+        biases=1,
+        forget=1.0,
+    ),
+}
+
+ALL = [*PYTORCH.values(), *KERAS.values(), *ONNX.values(), *PADDLE.values(), *HAIKU.values()]
+
+
+def table() -> str:
+    """The layouts as a table in Markdown."""
+    head = ["framework", "cell", "gates", "arrays", "biases", "reset gate", "new state"]
+    lines = [head, ["---"] * len(head)]
+    for layout in ALL:
+        if layout.cell == "lstm":
+            new = "σ(f + 1) by itself" if layout.forget else ""
+        else:
+            new = "(1 − z) ⊙ h + z ⊙ n" if layout.swapped else "z ⊙ h + (1 − z) ⊙ n"
+        biases = "two" if layout.biases == 2 else "one, the sum"
+        cells = [
+            layout.framework,
+            layout.cell.upper(),
+            layout.letters,
+            layout.names,
+            biases,
+            layout.reset,
+            new,
+        ]
+        lines.append(cells)
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def new_layer(cell: str, parts: list[Weights], *, directions: int = 1, **options: Any) -> GRU | LSTM:
+    """A layer with those weights, layer after layer, its directions one after the other."""
+    first = parts[0]
+    made = LSTM if cell == "lstm" else GRU
+    layer: GRU | LSTM = made(
+        first.w_ih.shape[1],
+        first.w_hh.shape[1],
+        len(parts) // directions,
+        bias=first.b_ih is not None,
+        bidirectional=directions == 2,
+        dtype=first.w_ih.dtype,
+        seed=0,
+        **options,
+    )
+    layer.load_state_dict(names_of(parts, directions))
+    return layer
+
+
+def names_of(parts: Iterable[Weights], directions: int) -> dict[str, Array]:
+    """Weights by PyTorch's names."""
+    named: dict[str, Array] = {}
+    for index, part in enumerate(parts):
+        tail = f"_l{index // directions}{'_reverse' if index % directions else ''}"
+        named |= by_name(part, tail)
+    return named
+
+
+def by_name(part: Weights, tail: str) -> dict[str, Array]:
+    """One direction's weights by PyTorch's names, each ending in `tail`."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    return {name + tail: array for name, array in zip(names, part, strict=True) if array is not None}
+
+
+def parts_of(layer: GRU | LSTM | GRUCell | LSTMCell) -> list[Weights]:
+    """The weights of a layer or cell, layer after layer, its directions one after the other."""
+    arrays = list(layer.state_dict().values())
+    if not layer.bias:
+        return [Weights(arrays[k], arrays[k + 1], None, None) for k in range(0, len(arrays), 2)]
+    return [Weights(*arrays[k : k + 4]) for k in range(0, len(arrays), 4)]
+
+
+def cell_of(layer: Any) -> str:
+    """ "gru" or "lstm", or an error if it is no layer or cell."""
+    if isinstance(layer, (GRU, GRUCell)):
+        return "gru"
+    if isinstance(layer, (LSTM, LSTMCell)):
+        return "lstm"
+    msg = f"layer: expected a GRU, LSTM, GRUCell or LSTMCell of gru_rs, got {type(layer).__name__}"
+    raise TypeError(msg)
