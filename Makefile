@@ -13,11 +13,14 @@ BIN := $(VENV)/bin
 # The frameworks that golden vectors and benchmarks are compared with: gigabytes, so outside the tree and shared
 # by all checkouts. An environment of your own that has them will do: GRU_RS_PEERS=/path make golden-check
 PEERS := $(or $(GRU_RS_PEERS),$(HOME)/.cache/gru-rs-peers)
-PEERS_PACKAGES := torch keras onnx onnxruntime
+PEERS_PACKAGES := torch keras onnx onnxruntime safetensors pytest pytest-timeout expecttest
 
 # One interpreter for every build, so that maturin and clippy do not undo each other's work.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# Their examples are tried where PyTorch is.
+NEED_TORCH := python/gru_rs/torch.py python/gru_rs/io/_torch.py
 
 # Stamp files: what is done and up to date is not done again.
 VENV_READY := $(BIN)/.ready
@@ -97,7 +100,7 @@ test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest tests/python -m hypothesis --timeout 1800
 doctest: $(DEVELOPED) ## every example in the documentation of both languages
 	cargo test --doc
-	$(BIN)/python -m pytest --doctest-modules python/gru_rs
+	$(BIN)/python -m pytest --doctest-modules python/gru_rs $(addprefix --ignore ,$(NEED_TORCH))
 examples: $(EXAMPLES_READY) ## run the examples, briefly
 	for script in sentiment intent entities electricity watch japanese_vowels fortunes pronunciation chatbot; do \
 	    $(BIN)/python examples/$$script.py --quick || exit; \
@@ -109,13 +112,15 @@ examples: $(EXAMPLES_READY) ## run the examples, briefly
 
 # Peers ------------------------------------------------------------------------------------------------------
 
-.PHONY: golden golden-check bench bench-peers bench-models bench-language
+.PHONY: golden golden-check test-peers bench bench-peers bench-models bench-language
 golden: $(PEERS_READY) ## write the golden vectors anew from PyTorch, Keras and ONNX Runtime
 	$(PEERS)/bin/python tests/golden/generate.py
 	$(PEERS)/bin/python tests/golden/training.py
 golden-check: $(PEERS_READY) ## ask the same peers again, and compare with the committed vectors
 	$(PEERS)/bin/python tests/golden/generate.py --check
 	$(PEERS)/bin/python tests/golden/training.py --check
+test-peers: $(DEVELOPED) $(PEERS_READY) ## the bridge beside PyTorch, Keras and ONNX Runtime
+	PYTHONPATH=python $(PEERS)/bin/python -m pytest tests/peers --doctest-modules $(wildcard $(NEED_TORCH))
 bench: ## benchmarks of kernels, layers and steps (criterion)
 	cargo bench
 bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside its peers (25 minutes), into benches/record and docs/benchmarks.md
@@ -131,7 +136,7 @@ bench-language: $(DEVELOPED) $(PEERS_READY) ## time CTC, language models and gen
 
 # No --clear: GRU_RS_PEERS may name an environment that holds more than ours. pip finishes what was begun.
 $(PEERS_READY):
-	if ! KERAS_BACKEND=torch $(PEERS)/bin/python -c 'import torch, keras, onnx, onnxruntime' 2> /dev/null; then \
+	if ! KERAS_BACKEND=torch $(PEERS)/bin/python -c 'import torch, keras, onnx, onnxruntime, safetensors, pytest, pytest_timeout, expecttest' 2> /dev/null; then \
 	    $(PYTHON) -m venv $(PEERS); \
 	    $(PEERS)/bin/python -m pip install --quiet $(PEERS_PACKAGES); \
 	fi

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from .io._onnx import OnnxLayer as OnnxLayer
     from .io._onnx import from_onnx as from_onnx
     from .io._onnx import to_onnx as to_onnx
+    from .io._torch import from_torch as from_torch
+    from .io._torch import to_safetensors as to_safetensors
+    from .io._torch import to_torch_state_dict as to_torch_state_dict
 
 # What needs more than NumPy is imported when it is asked for: where it is, and the extra it needs.
 # It is not in __all__, so that a star does not ask for it.
@@ -60,6 +63,9 @@ _LAZY = {
     "OnnxLayer": ("io._onnx", "onnx"),
     "from_onnx": ("io._onnx", "onnx"),
     "to_onnx": ("io._onnx", "onnx"),
+    "from_torch": ("io._torch", "safetensors"),
+    "to_safetensors": ("io._torch", "safetensors"),
+    "to_torch_state_dict": ("io._torch", "torch"),
 }
 
 

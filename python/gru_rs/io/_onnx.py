@@ -260,8 +260,9 @@ def _suspect(model: onnx.ModelProto, node: onnx.NodeProto, name: str, believed: 
         warnings.warn(
             f"{name}: this model came from PyTorch, whose GRU applies the reset gate after the product, and "
             "its node has no linear_before_reset=1: PyTorch's dynamo exporter forgot it "
-            "(https://github.com/microsoft/onnxscript/issues/2852). Every ONNX engine computes something "
-            "else with this file than PyTorch did; from_onnx(..., linear_before_reset=1) takes what PyTorch had",
+            "(https://github.com/microsoft/onnxscript/issues/2852). Every ONNX engine computes "
+            "something else with this file than PyTorch did; from_onnx(..., "
+            "linear_before_reset=1) takes what PyTorch had",
             UserWarning,
             stacklevel=3,
         )

@@ -25,7 +25,7 @@ def reversed_steps(x: Array, lengths: Sequence[int] | None, *, batch_first: bool
 
 
 def packed_steps(x: Array, mask: Array) -> tuple[Array, Array]:
-    """The steps (B, T, …) where the mask (B, T) is true at the front of their rows, and how many there are."""
+    """The steps (B, T, …) where the mask (B, T) is true, at the front of their rows, and their counts."""
     order = np.argsort(~mask, axis=1, kind="stable")
     return np.take_along_axis(x, order[..., None], 1), mask.sum(1)
 

@@ -1,0 +1,126 @@
+"""Weights of PyTorch without PyTorch: state dicts of arrays and safetensors files. With it: tests/peers."""
+
+import gru_rs
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+LAYERS = [
+    gru_rs.GRU(3, 8, seed=1),
+    gru_rs.GRU(3, 8, 3, bidirectional=True, bias=False, seed=1),
+    gru_rs.LSTM(3, 8, 2, bidirectional=True, dtype=np.float64, seed=1),
+    gru_rs.GRUCell(3, 8, seed=1),
+    gru_rs.LSTMCell(3, 8, bias=False, seed=1),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_state_dicts_give_layers(layer):
+    again = gru_rs.from_torch(layer.state_dict())
+    assert repr(again) == repr(layer).replace("seed=1", "seed=0")
+    assert np.array_equal(again.flat, layer.flat)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_safetensors_there_and_back(layer, tmp_path):
+    path = tmp_path / "layer.safetensors"
+    gru_rs.to_safetensors(layer, path, prefix="encoder.gru.")
+    assert np.array_equal(gru_rs.from_torch(path).flat, layer.flat)
+    assert np.array_equal(gru_rs.from_torch(str(path), "encoder.gru").flat, layer.flat)
+
+
+def test_one_of_several_by_name():
+    gru, lstm = LAYERS[0], LAYERS[2]
+    model = {"embedding.weight": np.ones((5, 3)), "head.bias": np.ones(2)}
+    model |= {f"model.encoder.{k}": v for k, v in gru.state_dict().items()}
+    nested = {"epoch": 3, "state": model | {"decoder": lstm.state_dict()}}
+    assert np.array_equal(gru_rs.from_torch(nested, "state.model.encoder").flat, gru.flat)
+    assert np.array_equal(gru_rs.from_torch(nested, "state.decoder").flat, lstm.flat)
+    with pytest.raises(
+        ValueError, match=r"name: expected one of 'state\.decoder', 'state\.model\.encoder', got None"
+    ):
+        gru_rs.from_torch(nested)
+    with pytest.raises(ValueError, match="got 'encoder'"):
+        gru_rs.from_torch(nested, "encoder")
+
+
+def test_options_that_a_state_dict_does_not_know():
+    layer = gru_rs.from_torch(LAYERS[1].state_dict(), batch_first=True, dropout=0.25)
+    assert layer.batch_first
+    assert layer.dropout == 0.25
+
+
+def test_halves_become_float32():
+    halves = {name: value.astype(np.float16) for name, value in LAYERS[0].state_dict().items()}
+    layer = gru_rs.from_torch(halves)
+    assert layer.dtype == np.float32
+    assert np.array_equal(layer.flat, np.concatenate([value.ravel() for value in halves.values()]))
+
+
+def changed(**changes):
+    state = LAYERS[0].state_dict() | changes
+    return {name: value for name, value in state.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({}, "source: expected a GRU.*got none"),
+        ({"weight": np.ones(3)}, "got none"),
+        (changed(weight_hh_l0=None), "expected weight_ih_l0 and weight_hh_l0"),
+        (changed(bias_hh_l0=None), r"missing \['bias_hh_l0'\]"),
+        (changed(bias_ih_l0=None, bias_hh_l0=None, bias_hh_l1=np.ones(24)), "missing"),
+        (
+            changed(weight_hh_l0=np.ones((8, 8), np.float32)),
+            "expected weight_hh_l0 of shape .* got \\(8, 8\\)",
+        ),
+        (changed(weight_hh_l0=np.ones((25, 8), np.float32)), "got \\(25, 8\\)"),
+        (changed(weight_ih_l0=np.ones((23, 3), np.float32)), "weight_ih_l0: expected shape"),
+        (changed(weight_ih_l0=np.ones(3, np.float32)), "two axes"),
+        (changed(weight_hr_l0=np.ones((2, 8), np.float32)), "projection"),
+        (
+            changed(bias_ih_l0=np.ones(24, np.int32)),
+            "bias_ih_l0: expected weights in float16, float32 or float64",
+        ),
+    ],
+)
+def test_what_is_no_layer_is_refused(source, words):
+    with pytest.raises(ValueError, match=words):
+        gru_rs.from_torch(source)
+
+
+def test_a_cell_has_no_rows_first():
+    with pytest.raises(ValueError, match="neither batch_first nor dropout for a GRUCell"):
+        gru_rs.from_torch(LAYERS[3].state_dict(), batch_first=True)
+
+
+def test_bad_files(tmp_path):
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(FileNotFoundError):
+        gru_rs.from_torch(path)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ValueError, match=r"expected a \.safetensors file"):
+        gru_rs.from_torch(path)
+    save_file({"gru.weight_ih_l0": np.ones((24, 3), np.float32)}, path)
+    with pytest.raises(ValueError, match="gru: expected weight_ih_l0 and weight_hh_l0"):
+        gru_rs.from_torch(path)
+    with pytest.raises(TypeError, match=r"source: expected a torch.nn.Module"):
+        gru_rs.from_torch(3)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"reset_after": False}, "expected reset_after=True"),
+        ({"recurrent_activation": "hard_sigmoid"}, "expected recurrent_activation='sigmoid'"),
+        ({"activation": "relu"}, "expected activation='tanh'"),
+        ({"clip": 1.0}, "expected clip=None"),
+    ],
+)
+def test_what_pytorch_does_not_have_is_not_given(options, words, tmp_path):
+    path = tmp_path / "gru.safetensors"
+    with pytest.raises(ValueError, match=words):
+        gru_rs.to_safetensors(gru_rs.GRU(3, 4, **options), path)
+    assert not path.exists()
+    with pytest.raises(TypeError, match="layer: expected a GRU"):
+        gru_rs.to_safetensors(3, path)
