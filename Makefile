@@ -19,8 +19,8 @@ PEERS_PACKAGES := torch keras onnx onnxruntime safetensors pytest pytest-timeout
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# Their examples are tried where PyTorch is.
-NEED_TORCH := python/gru_rs/torch.py python/gru_rs/io/_torch.py
+# Their examples are tried where PyTorch and Keras are.
+NEED_PEERS := python/gru_rs/torch.py python/gru_rs/io/_torch.py python/gru_rs/io/_keras.py
 
 # Stamp files: what is done and up to date is not done again.
 VENV_READY := $(BIN)/.ready
@@ -100,7 +100,7 @@ test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest tests/python -m hypothesis --timeout 1800
 doctest: $(DEVELOPED) ## every example in the documentation of both languages
 	cargo test --doc
-	$(BIN)/python -m pytest --doctest-modules python/gru_rs $(addprefix --ignore ,$(NEED_TORCH))
+	$(BIN)/python -m pytest --doctest-modules python/gru_rs $(addprefix --ignore ,$(NEED_PEERS))
 examples: $(EXAMPLES_READY) ## run the examples, briefly
 	for script in sentiment intent entities electricity watch japanese_vowels fortunes pronunciation chatbot; do \
 	    $(BIN)/python examples/$$script.py --quick || exit; \
@@ -120,7 +120,7 @@ golden-check: $(PEERS_READY) ## ask the same peers again, and compare with the c
 	$(PEERS)/bin/python tests/golden/generate.py --check
 	$(PEERS)/bin/python tests/golden/training.py --check
 test-peers: $(DEVELOPED) $(PEERS_READY) ## the bridge beside PyTorch, Keras and ONNX Runtime
-	PYTHONPATH=python $(PEERS)/bin/python -m pytest tests/peers --doctest-modules $(wildcard $(NEED_TORCH))
+	PYTHONPATH=python $(PEERS)/bin/python -m pytest tests/peers --doctest-modules $(wildcard $(NEED_PEERS))
 bench: ## benchmarks of kernels, layers and steps (criterion)
 	cargo bench
 bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside its peers (25 minutes), into benches/record and docs/benchmarks.md

@@ -25,6 +25,7 @@ from ._optim import SGD, Adam, AdamW, clip_grad_norm
 from ._schedules import CosineSchedule, PlateauSchedule
 from ._threads import get_num_threads, num_threads, set_num_threads
 from ._weights import Grads
+from .io._plain import from_haiku, from_paddle
 
 with suppress(ImportError):  # not installed
     from . import _threadpoolctl  # noqa: F401
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from .estimators import Transcriber as Transcriber
     from .estimators import compare as compare
     from .estimators import load as load
+    from .io._keras import KerasLayer as KerasLayer
+    from .io._keras import from_keras as from_keras
+    from .io._keras import to_keras_weights as to_keras_weights
     from .io._onnx import OnnxLayer as OnnxLayer
     from .io._onnx import from_onnx as from_onnx
     from .io._onnx import to_onnx as to_onnx
@@ -60,6 +64,9 @@ _LAZY = {
     "Transcriber": ("estimators", "sklearn"),
     "compare": ("estimators", "sklearn"),
     "load": ("estimators", "sklearn"),
+    "KerasLayer": ("io._keras", "keras"),
+    "from_keras": ("io._keras", "keras"),
+    "to_keras_weights": ("io._keras", "keras"),
     "OnnxLayer": ("io._onnx", "onnx"),
     "from_onnx": ("io._onnx", "onnx"),
     "to_onnx": ("io._onnx", "onnx"),
@@ -110,6 +117,8 @@ __all__ = [
     "__version__",
     "clip_grad_norm",
     "ctc_loss",
+    "from_haiku",
+    "from_paddle",
     "get_num_threads",
     "num_threads",
     "set_num_threads",

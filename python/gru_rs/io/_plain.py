@@ -1,0 +1,141 @@
+"""Plain arrays of Paddle's dynamic_gru and of Haiku as parts of state dicts. NumPy alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._arrays import as_array, expect_shape
+from ._layouts import HAIKU, PADDLE, by_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike
+
+    from .._arrays import Array
+
+
+def from_paddle(
+    w_ih: ArrayLike,
+    weight: ArrayLike,
+    b_ih: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+    *,
+    origin_mode: bool = False,
+    suffix: str = "_l0",
+) -> dict[str, Array]:
+    """Convert one direction of Paddle's ``dynamic_gru`` into names and shapes of a state dict.
+
+    The layer is ``GRU(..., reset_after=False)``. Paddle's gates stand in the order u, r, c, and its weights
+    are one (H, 2H) after which come one (H, H), in the memory of one (H, 3H). Without `origin_mode` its new
+    state is (1 − u) ⊙ h + u ⊙ c, so that u is 1 − z: its weights change their sign, σ(−x) = 1 − σ(x).
+
+    Parameters
+    ----------
+    w_ih : array_like, (I, 3H)
+        Of the fully connected layer before it.
+    weight : array_like, (H, 3H)
+        Its own.
+    b_ih, bias : array_like, (3H,) or (1, 3H), optional
+        Of both.
+    origin_mode : bool, default False
+        As Paddle's.
+    suffix : str, default "_l0"
+        The end of the names: ``"_l0_reverse"`` for ``is_reverse``, and so on.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``weight_ih``, ``weight_hh``, ``bias_ih`` and ``bias_hh`` with that end.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Shapes that do not fit together, or arrays that are none of floats.
+
+    Examples
+    --------
+    >>> import gru_rs
+    >>> fc, weight = np.ones((3, 24), np.float32), np.ones((8, 24), np.float32)
+    >>> gru = gru_rs.GRU(3, 8, bidirectional=True, reset_after=False)
+    >>> forward = gru_rs.from_paddle(fc, weight)
+    >>> gru.load_state_dict(forward | gru_rs.from_paddle(fc, weight, suffix="_l0_reverse"))
+    """
+    arrays = _floats({"w_ih": w_ih, "weight": weight, "b_ih": b_ih, "bias": bias})
+    units = arrays["weight"].shape[0] if arrays["weight"].ndim == 2 else 0
+    expect_shape("weight", arrays["weight"], (units, 3 * units))
+    expect_shape("w_ih", arrays["w_ih"], ("input_size", 3 * units))
+    memory = arrays["weight"].ravel()
+    gates, candidate = memory[: 2 * units * units], memory[2 * units * units :]
+    w_hh = np.hstack([gates.reshape(units, 2 * units), candidate.reshape(units, units)])
+    biases = [_row(name, arrays[name], 3 * units) for name in ("b_ih", "bias") if name in arrays]
+    total = sum(biases[1:], biases[0]) if biases else np.zeros(3 * units, w_hh.dtype)
+    return by_name(PADDLE[not origin_mode].take(arrays["w_ih"], w_hh, total), suffix)
+
+
+def from_haiku(params: Mapping[str, ArrayLike], *, suffix: str = "_l0") -> dict[str, Array]:
+    """Convert the parameters of ``hk.GRU`` or ``hk.LSTM`` into names and shapes of a state dict.
+
+    The layer is ``GRU(..., reset_after=False)`` or ``LSTM(...)``. Haiku's GRU has its gates in the order z, r, a
+    and its new state is (1 − z) ⊙ h + z ⊙ a, so that the weights of z change their sign; its LSTM has the
+    order i, g, f, o and adds 1 to the argument of f by itself.
+
+    Parameters
+    ----------
+    params : mapping of str to array_like
+        ``w_i`` (I, 3H), ``w_h`` (H, 3H) and ``b`` (3H,) of a GRU; ``w`` (I + H, 4H) and ``b`` (4H,) of an
+        LSTM's linear layer.
+    suffix : str, default "_l0"
+        The end of the names.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``weight_ih``, ``weight_hh``, ``bias_ih`` and ``bias_hh`` with that end.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Other names, shapes that do not fit together, or arrays that are none of floats.
+
+    Examples
+    --------
+    >>> import gru_rs
+    >>> given = {"w_i": np.ones((3, 24)), "w_h": np.ones((8, 24)), "b": np.ones(24)}
+    >>> gru = gru_rs.GRU(3, 8, reset_after=False, dtype=np.float64)
+    >>> gru.load_state_dict(gru_rs.from_haiku(given))
+    """
+    names = sorted(params)
+    if names not in (["b", "w_h", "w_i"], ["b", "w"]):
+        msg = f"params: expected w_i, w_h and b of a GRU or w and b of an LSTM, got {names}"
+        raise ValueError(msg)
+    arrays = _floats(dict(params))
+    if "w" in arrays:
+        columns = arrays["b"].shape[-1] if arrays["b"].ndim == 1 else 0
+        expect_shape("b", arrays["b"], (columns - columns % 4,))
+        expect_shape("w", arrays["w"], ("input_size + hidden_size", columns))
+        inputs = len(arrays["w"]) - columns // 4
+        if inputs < 1 or not columns:
+            msg = f"w: expected shape (input_size + hidden_size, 4 · hidden_size), got {arrays['w'].shape}"
+            raise ValueError(msg)
+        return by_name(HAIKU["lstm"].take(arrays["w"][:inputs], arrays["w"][inputs:], arrays["b"]), suffix)
+    units = arrays["w_h"].shape[0] if arrays["w_h"].ndim == 2 else 0
+    expect_shape("w_h", arrays["w_h"], (units, 3 * units))
+    expect_shape("w_i", arrays["w_i"], ("input_size", 3 * units))
+    expect_shape("b", arrays["b"], (3 * units,))
+    return by_name(HAIKU["gru"].take(arrays["w_i"], arrays["w_h"], arrays["b"]), suffix)
+
+
+def _floats(given: dict[str, Any]) -> dict[str, Array]:
+    """Those that were given, as arrays of one float dtype."""
+    raw = {name: np.asarray(value) for name, value in given.items() if value is not None}
+    wide = any(array.dtype == np.float64 for array in raw.values())
+    dtype = np.dtype(np.float64 if wide else np.float32)
+    return {name: as_array(name, array, dtype) for name, array in raw.items()}
+
+
+def _row(name: str, array: Array, size: int) -> Array:
+    expect_shape(name, array, (size,), (1, size))
+    return array.reshape(-1)
