@@ -78,7 +78,7 @@ def from_paddle(
 def from_haiku(params: Mapping[str, ArrayLike], *, suffix: str = "_l0") -> dict[str, Array]:
     """Convert the parameters of ``hk.GRU`` or ``hk.LSTM`` into names and shapes of a state dict.
 
-    The layer is ``GRU(..., reset_after=False)`` or ``LSTM(...)``. Haiku's GRU has its gates in the order z, r, a
+    The layer is ``GRU(..., reset_after=False)`` or ``LSTM(...)``. Haiku's GRU has the order of gates z, r, a
     and its new state is (1 − z) ⊙ h + z ⊙ a, so that the weights of z change their sign; its LSTM has the
     order i, g, f, o and adds 1 to the argument of f by itself.
 
