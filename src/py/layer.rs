@@ -102,6 +102,16 @@ impl Rnn {
         })
     }
 
+    /// A layer with these parameters, a 1-D array each: this one if they are its own.
+    fn with_weights<'py>(slf: &Bound<'py, Self>, parts: Arrays<'py>) -> PyResult<Bound<'py, Self>> {
+        let (py, this) = (slf.py(), slf.get());
+        let other = match &this.0 {
+            Either::F32(rnn) => with_weights(py, rnn, &parts)?.map(Either::F32),
+            Either::F64(rnn) => with_weights(py, rnn, &parts)?.map(Either::F64),
+        };
+        other.map_or_else(|| Ok(slf.clone()), |other| Bound::new(py, Self(other)))
+    }
+
     /// (name, first, last, shape) of each parameter in order.
     fn names(&self) -> Vec<(String, usize, usize, Vec<usize>)> {
         let names = each!(&self.0, rnn => rnn.config().names());
@@ -126,6 +136,14 @@ impl Rnn {
     fn set_rng_state(&self, state: u64) {
         each!(&self.0, rnn => rnn.set_rng_state(state));
     }
+}
+
+fn with_weights<F: Number>(
+    py: Python<'_>, rnn: &crate::Rnn<F>, parts: &[Bound<'_, PyAny>],
+) -> PyResult<Option<crate::Rnn<F>>> {
+    let parts = borrow_all(parts)?;
+    let parts = slices(&parts)?;
+    Ok(py.detach(|| rnn.with_weights(&parts))?)
 }
 
 fn run<'py, F: Number>(

@@ -119,6 +119,12 @@ impl Config {
         })
     }
 
+    /// Where each parameter lies in the flat buffer, in order.
+    pub(crate) fn places(&self) -> Vec<Range<usize>> {
+        let places = self.scans().flat_map(|(_, _, part)| [part.w_ih, part.w_hh, part.b_ih, part.b_hh]);
+        places.filter(|place| !place.is_empty()).collect()
+    }
+
     /// PyTorch's names of the parameters, their place in the flat buffer and their shapes, in order.
     pub fn names(&self) -> Vec<(String, Range<usize>, Vec<usize>)> {
         let mut names = Vec::new();

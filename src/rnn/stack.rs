@@ -36,7 +36,7 @@ pub(super) struct Shared<F> {
     /// Dropout's generator.
     rng: Mutex<Rng>,
     /// Memory of calls past for those to come.
-    pub spare: Spare<F>,
+    pub spare: Arc<Spare<F>>,
 }
 
 impl<F: Dispatch> Shared<F> {
@@ -161,22 +161,54 @@ impl<F: Dispatch> Rnn<F> {
         config.check()?;
         let mut rng = Rng::new(config.seed);
         let weights = Weights::init(&config, around, &mut rng)?;
-        Ok(Self::with(isa, config, weights, rng))
+        Ok(Self::with(isa, config, weights, rng, Arc::default()))
     }
 
-    fn with(isa: Isa, config: Config, weights: Weights<F>, rng: Rng) -> Self {
+    fn with(isa: Isa, config: Config, weights: Weights<F>, rng: Rng, spare: Arc<Spare<F>>) -> Self {
         let version = AtomicU64::new(weights.version);
         let weights = RwLock::new(Arc::new(weights));
-        Self {
-            shared: Arc::new(Shared { config, isa, weights, version, rng: Mutex::new(rng), spare: Spare::default() }),
-        }
+        Self { shared: Arc::new(Shared { config, isa, weights, version, rng: Mutex::new(rng), spare }) }
     }
 
     /// A layer of its own with the same weights, and the same place in its generator.
     pub fn duplicate(&self) -> Result<Self> {
-        let weights = self.shared.weights().successor()?;
+        self.another(self.shared.weights().successor()?, Arc::default())
+    }
+
+    fn another(&self, weights: Weights<F>, spare: Arc<Spare<F>>) -> Result<Self> {
         let rng = self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Self::with(self.shared.isa, self.shared.config.clone(), weights, rng))
+        Ok(Self::with(self.shared.isa, self.shared.config.clone(), weights, rng, spare))
+    }
+
+    /// A layer with these parameters, one slice for each of [`Config::names`], which uses this one's memory; none
+    /// if they are its own. This one is not changed, so its tapes stay good.
+    ///
+    /// ```
+    /// use gru_rs::{Config, Rnn};
+    /// let rnn = Rnn::<f32>::new(Config { bias: false, ..Config::gru(2, 1) })?;
+    /// let other = rnn.with_weights(&[&[0.5; 6], &[0.25; 3]])?.expect("another");
+    /// assert_eq!(other.flat()[5..7], [0.5, 0.25]);
+    /// assert!(other.with_weights(&[&[0.5; 6], &[0.25; 3]])?.is_none());
+    /// # Ok::<(), gru_rs::Error>(())
+    /// ```
+    pub fn with_weights(&self, parts: &[&[F]]) -> Result<Option<Self>> {
+        let places = self.config().places();
+        if parts.len() != places.len() {
+            return Err(Error::value("weights", format!("{} arrays", places.len()), parts.len()));
+        }
+        for (part, place) in parts.iter().zip(&places) {
+            shape::expect_len("weights", part.len(), &[place.len()])?;
+        }
+        let weights = self.shared.weights();
+        if parts.iter().zip(&places).all(|(part, place)| same_bits(part, &weights.flat[place.clone()])) {
+            return Ok(None);
+        }
+        let mut weights = weights.successor()?;
+        for (part, place) in parts.iter().zip(places) {
+            weights.flat[place].copy_from_slice(part);
+        }
+        weights.written();
+        self.another(weights, self.shared.spare.clone()).map(Some)
     }
 
     /// What it was made with.
@@ -288,6 +320,12 @@ impl<F: Dispatch> Rnn<F> {
         shape::product("the output", &[batch.seq, batch.batch, config.outputs()])?;
         Rows::new(batch.batch, batch.seq, batch.lengths)
     }
+}
+
+/// The same, NaNs and the signs of zeros included.
+fn same_bits<F: Dispatch>(a: &[F], b: &[F]) -> bool {
+    let bits = |x: F| x.to_f64().to_bits();
+    a.iter().zip(b).all(|(&a, &b)| bits(a) == bits(b))
 }
 
 /// None, or one slice of the right length for each state of the cell.
