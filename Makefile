@@ -112,7 +112,7 @@ examples: $(EXAMPLES_READY) ## run the examples, briefly
 
 # Peers ------------------------------------------------------------------------------------------------------
 
-.PHONY: golden golden-check test-peers bench bench-peers bench-models bench-language
+.PHONY: golden golden-check test-peers bench bench-peers bench-models bench-language bench-bridge
 golden: $(PEERS_READY) ## write the golden vectors anew from PyTorch, Keras and ONNX Runtime
 	$(PEERS)/bin/python tests/golden/generate.py
 	$(PEERS)/bin/python tests/golden/training.py
@@ -133,6 +133,8 @@ bench-models: $(DEVELOPED) $(PEERS_READY) ## time the training of models beside 
 bench-language: $(DEVELOPED) $(PEERS_READY) ## time CTC, language models and generation beside PyTorch (5 minutes), into benches/record
 	$(PEERS)/bin/python -m pip install --quiet rapidfuzz scikit-learn safetensors
 	PYTHONPATH=python $(PEERS)/bin/python benches/language.py --record benches/record
+bench-bridge: $(DEVELOPED) $(PEERS_READY) ## time models of PyTorch before and after acceleration (5 minutes), into benches/record
+	PYTHONPATH=python $(PEERS)/bin/python benches/bridge.py --record benches/record
 
 # No --clear: GRU_RS_PEERS may name an environment that holds more than ours. pip finishes what was begun.
 $(PEERS_READY):

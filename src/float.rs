@@ -70,6 +70,8 @@ pub trait Float:
     fn sqrt(self) -> Self;
     /// The bits shifted left by the width of the mantissa: the second half of 2ⁿ, see `ROUND_TO_EXPONENT`.
     fn shift_to_exponent(self) -> Self;
+    /// Whether all are the same, NaNs and the signs of zeros included.
+    fn same_bits(a: &[Self], b: &[Self]) -> bool;
     /// Rounded from `f64`.
     fn from_f64(x: f64) -> Self;
     /// Exactly.
@@ -105,6 +107,11 @@ macro_rules! float {
             #[inline(always)]
             fn shift_to_exponent(self) -> Self {
                 $t::from_bits(self.to_bits() << $bits)
+            }
+            fn same_bits(a: &[Self], b: &[Self]) -> bool {
+                // Without a way out within a chunk, which would keep the compiler from vectors.
+                let differ = |a: &[Self], b: &[Self]| a.iter().zip(b).fold(0, |d, (a, b)| d | a.to_bits() ^ b.to_bits());
+                a.len() == b.len() && a.chunks(1024).zip(b.chunks(1024)).all(|(a, b)| differ(a, b) == 0)
             }
             #[inline(always)]
             fn from_f64(x: f64) -> Self {

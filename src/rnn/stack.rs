@@ -200,7 +200,7 @@ impl<F: Dispatch> Rnn<F> {
             shape::expect_len("weights", part.len(), &[place.len()])?;
         }
         let weights = self.shared.weights();
-        if parts.iter().zip(&places).all(|(part, place)| same_bits(part, &weights.flat[place.clone()])) {
+        if parts.iter().zip(&places).all(|(part, place)| F::same_bits(part, &weights.flat[place.clone()])) {
             return Ok(None);
         }
         let mut weights = weights.successor()?;
@@ -320,12 +320,6 @@ impl<F: Dispatch> Rnn<F> {
         shape::product("the output", &[batch.seq, batch.batch, config.outputs()])?;
         Rows::new(batch.batch, batch.seq, batch.lengths)
     }
-}
-
-/// The same, NaNs and the signs of zeros included.
-fn same_bits<F: Dispatch>(a: &[F], b: &[F]) -> bool {
-    let bits = |x: F| x.to_f64().to_bits();
-    a.iter().zip(b).all(|(&a, &b)| bits(a) == bits(b))
 }
 
 /// None, or one slice of the right length for each state of the cell.

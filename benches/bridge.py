@@ -1,0 +1,185 @@
+"""Models of PyTorch before and after `gru_rs.torch.accelerate`: the time of a training step, and the loss.
+
+    make bench-bridge            # about five minutes, into benches/record
+    python benches/bridge.py --quick
+
+Each measurement runs in a process of its own. Two copies of a model with equal weights see the same 200
+batches, and their losses must stay together; then their steps are timed in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import datetime
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+STEPS = 200
+VOCABULARY, CLASSES = 2000, 6
+WIDE = {64: 2.5, 256: 1.2}
+"""The bars, by hidden size."""
+
+
+def classifier(hidden: int):
+    """Texts of 20 to 60 words, packed: embedding, bidirectional GRU, its last states, linear."""
+    import torch
+    from torch import nn
+    from torch.nn.utils.rnn import pack_padded_sequence
+
+    class Classifier(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(VOCABULARY, hidden)
+            self.gru = nn.GRU(hidden, hidden, batch_first=True, bidirectional=True)
+            self.head = nn.Linear(2 * hidden, CLASSES)
+
+        def forward(self, tokens, lengths):
+            x = pack_padded_sequence(self.embedding(tokens), lengths, batch_first=True, enforce_sorted=False)
+            _, last = self.gru(x)
+            return self.head(torch.cat([last[0], last[1]], -1))
+
+    def batch(generator):
+        labels = torch.randint(CLASSES, (32,), generator=generator)
+        lengths = torch.randint(20, 61, (32,), generator=generator)
+        lengths[0] = 60
+        tokens = torch.randint(VOCABULARY, (32, 60), generator=generator)
+        # Four words of ten are of the class.
+        marked = torch.rand(32, 60, generator=generator) < 0.4
+        tokens = torch.where(marked, tokens // CLASSES * CLASSES + labels[:, None], tokens)
+        return (tokens.clamp(max=VOCABULARY - 1), lengths), labels
+
+    return Classifier(), batch, nn.functional.cross_entropy
+
+
+def seq2seq(hidden: int):
+    """Words of 20 letters to be written backwards: a GRU reads, another writes with attention over it."""
+    import torch
+    from torch import nn
+
+    class Seq2Seq(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(32, hidden)
+            self.encoder = nn.GRU(hidden, hidden)
+            self.decoder = nn.GRU(hidden, hidden)
+            self.head = nn.Linear(2 * hidden, 32)
+
+        def forward(self, source, target):
+            read, state = self.encoder(self.embedding(source))
+            begin = torch.zeros(1, target.shape[1], dtype=torch.int64)
+            written, _ = self.decoder(self.embedding(torch.cat([begin, target[:-1]])), state)
+            scores = torch.einsum("tbh,sbh->bts", written, read) / hidden**0.5
+            context = torch.einsum("bts,sbh->tbh", scores.softmax(-1), read)
+            return self.head(torch.cat([written, context], -1)).flatten(0, 1)
+
+    def batch(generator):
+        source = torch.randint(1, 32, (20, 32), generator=generator)
+        return (source, source.flip(0)), source.flip(0).flatten()
+
+    return Seq2Seq(), batch, nn.functional.cross_entropy
+
+
+MODELS = {"classifier": classifier, "seq2seq": seq2seq}
+
+
+def measure(model: str, hidden: int, threads: int, rounds: int) -> dict[str, float]:
+    """Seconds of a step of each, by their best of some turns, and how far the losses part."""
+    import gru_rs.torch
+    import torch
+
+    gru_rs.set_num_threads(threads)
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    plain, batch, loss_of = MODELS[model](hidden)
+    nets = {"before": plain, "after": gru_rs.torch.accelerate(copy.deepcopy(plain))}
+    optimizers = {name: torch.optim.Adam(net.parameters(), 1e-3) for name, net in nets.items()}
+
+    def step(name, inputs, labels):
+        optimizers[name].zero_grad()
+        loss = loss_of(nets[name](*inputs), labels)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(nets[name].parameters(), 1.0)
+        optimizers[name].step()
+        return loss.item()
+
+    generator = torch.Generator().manual_seed(1)
+    losses = [
+        {name: step(name, *drawn) for name in nets} for drawn in (batch(generator) for _ in range(STEPS))
+    ]
+    apart = max(abs(loss["before"] - loss["after"]) for loss in losses)
+    assert apart <= 1e-4, f"{model}, H = {hidden}: losses part by {apart}"
+    drawn = batch(generator)
+    seconds: dict[str, list[float]] = {name: [] for name in nets}
+    for _ in range(rounds):
+        for name in nets:
+            begin = time.perf_counter()
+            for _ in range(3):
+                step(name, *drawn)
+            seconds[name].append((time.perf_counter() - begin) / 3)
+    first, last = losses[0]["after"], losses[-1]["after"]
+    return {name: min(times) for name, times in seconds.items()} | {
+        "apart": apart,
+        "first": first,
+        "last": last,
+    }
+
+
+def in_a_process(*arguments) -> dict[str, float]:
+    done = subprocess.run(
+        [sys.executable, __file__, "--one", json.dumps(arguments)], check=True, capture_output=True, text=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def table(rows: list[tuple]) -> str:
+    lines = [
+        "| model | H | threads | PyTorch, ms | accelerated, ms | ratio | bar | losses apart | loss |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
+    ]
+    for model, hidden, threads, got in rows:
+        ratio = got["before"] / got["after"]
+        times = f"{got['before'] * 1e3:.2f} | {got['after'] * 1e3:.2f} | {ratio:.2f}"
+        losses = f"{got['apart']:.1e} | {got['first']:.3f} → {got['last']:.3f}"
+        lines.append(f"| {model} | {hidden} | {threads} | {times} | {WIDE[hidden]} | {losses} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--quick", action="store_true", help="few rounds")
+    parser.add_argument("--record", type=Path, help="write the table into this folder")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(measure(*json.loads(given.one))))
+        return
+    rows = []
+    for model in MODELS:
+        for hidden in WIDE:
+            for threads in (1, 2):
+                rows.append(
+                    (model, hidden, threads, in_a_process(model, hidden, threads, 3 if given.quick else 25))
+                )
+                print(table(rows[-1:]).splitlines()[-1], flush=True)
+    text = table(rows)
+    if given.record:
+        import gru_rs
+        import torch
+
+        about = gru_rs.show_config(mode="dicts")
+        commit, today = about["commit"][:7], datetime.datetime.now(datetime.timezone.utc).date()
+        head = (
+            f"# Models of PyTorch, accelerated\n\n{today}, commit {commit}, {about['isa']}, "
+            f"torch {torch.__version__}, Python {about['python']}: `make bench-bridge`\n\n"
+            f"A step: forward, backward, clipping, Adam. Both copies saw the same {STEPS} batches first.\n\n"
+        )
+        (given.record / f"{today}-bridge-{commit}.md").write_text(head + text)
+
+
+if __name__ == "__main__":
+    main()
