@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 # The frameworks that golden vectors and benchmarks are compared with: gigabytes, so outside the tree and shared
 # by all checkouts. An environment of your own that has them will do: GRU_RS_PEERS=/path make golden-check
 PEERS := $(or $(GRU_RS_PEERS),$(HOME)/.cache/gru-rs-peers)
-PEERS_PACKAGES := torch keras onnx onnxruntime safetensors pytest pytest-timeout expecttest
+PEERS_PACKAGES := torch keras onnx onnxruntime safetensors pytest pytest-timeout expecttest typer rich scikit-learn rapidfuzz
 
 # One interpreter for every build, so that maturin and clippy do not undo each other's work.
 export PYO3_PYTHON := $(abspath $(BIN)/python)

@@ -254,3 +254,29 @@ def randomized_gru():
     layer = kl.GRU(7, name="it")
     layer.build(X.shape)
     return randomized(layer)
+
+
+def test_the_command_beside_keras_and_pytorch(tmp_path):
+    import subprocess
+    import sys
+
+    def call(*arguments):
+        program = [sys.executable, "-c", "from gru_rs.cli import main; main()", *map(str, arguments)]
+        done = subprocess.run(program, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    model, path = new_model(), tmp_path / "model.keras"
+    model.save(path)
+    rows = json.loads(call("inspect", path, "--check", "--json"))
+    assert len(rows) == 4
+    assert all(row["largest difference"] <= TOLERANCE for row in rows)
+    call("convert", path, tmp_path / "low.keras", "--name", "inner/low")
+    (row,) = json.loads(call("inspect", tmp_path / "low.keras", "--check", "--json"))
+    assert row["largest difference"] <= TOLERANCE
+    stack = gru_rs.LSTM(3, 5, 2, bidirectional=True, seed=1)
+    gru_rs.to_safetensors(stack, tmp_path / "stack.safetensors")
+    for name in ("stack.pt", "stack.keras", "stack.onnx"):
+        call("convert", tmp_path / "stack.safetensors", tmp_path / name)
+        rows = json.loads(call("inspect", tmp_path / name, "--check", "--json"))
+        assert all(row["largest difference"] <= TOLERANCE for row in rows)

@@ -4,9 +4,16 @@ import sys
 
 
 def main() -> None:
-    """Run `gru-rs`, or say what is missing."""
+    """Run `gru-rs`, or say what is missing; mistakes of users end with a sentence, not with a traceback."""
     try:
-        from ._commands import run
+        from . import _bridge, _commands, _tables
     except ModuleNotFoundError as error:
         sys.exit(f"gru-rs: {error.name} is not installed: pip install 'gru-rs[cli]'")
-    run()
+    _bridge.add_to(_commands.app)
+    try:
+        _commands.app()
+    except (_tables.DataError, ValueError, TypeError, OSError, MemoryError, ImportError) as error:
+        _commands.err.print(f"gru-rs: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,4 +1,4 @@
-"""`gru-rs train | predict | evaluate | generate | compare | info`.
+"""`gru-rs train | predict | evaluate | generate | compare | info`; convert and inspect are in `_bridge`.
 
 Results go to the standard output, as text or with ``--json`` as one JSON value; all else goes to the standard
 error. Exit codes: 0 done, 1 the data or the model cannot be used, 2 the command itself is wrong, 130 Ctrl-C.
@@ -101,17 +101,6 @@ Value = Annotated[str, typer.Option(help="The column of a series.")]
 Exog = Annotated[str, typer.Option(help="Columns known ahead, with commas between them.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON value instead of text.")]
 Option = Annotated[list[str], typer.Option("--set", help="A parameter of the estimator, as hidden_size=128.")]
-
-
-def run() -> None:
-    """The program: mistakes of users end with a sentence, not with a traceback."""
-    try:
-        app()
-    except (DataError, ValueError, TypeError, OSError, MemoryError) as error:
-        err.print(f"gru-rs: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _names(given: str) -> list[str]:

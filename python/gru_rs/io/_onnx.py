@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _OUTPUTS = ("Y", "Y_h", "Y_c")
+_OUTPUTS_OF = {"GRU": _OUTPUTS[:2], "LSTM": _OUTPUTS}
 _DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
 _FUNCTIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
 _SLOPES = {"hard_sigmoid": 1 / 6, "hard_sigmoid_0.2": 0.2}
@@ -173,20 +174,54 @@ def from_onnx(
         msg = f"linear_before_reset: expected 0, 1 or None, got {linear_before_reset!r}"
         raise ValueError(msg)
     model = _read(source)
+    layers = {}
+    for name, node, constants in _nodes(model):
+        if node.op_type == "GRU":
+            _suspect(model, node, name, linear_before_reset)
+        layers[name] = _layer(node, name, constants, linear_before_reset)
+    return layers
+
+
+def node_alone(source: Any, name: str) -> onnx.ModelProto:
+    """One recurrent node as a model from ``X`` to its outputs, with what the model fixes."""
+    model = _read(source)
+    for own, node, constants in _nodes(model):
+        if own == name:
+            return _alone(model, node, constants)
+    msg = f"name: expected that of a recurrent node, got {name!r}"
+    raise ValueError(msg)
+
+
+def _nodes(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.NodeProto, _Constants]]:
+    """The recurrent nodes by their names, and what their graph fixes."""
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
-    layers: dict[str, OnnxLayer] = {}
+    taken: set[str] = set()
     for graph in _graphs(model.graph):
         constants = _Constants(graph)
         for node in graph.node:
-            if node.op_type in ("GRU", "LSTM") and node.domain in ("", "ai.onnx"):
-                name = _free_name(
-                    node.name or node.output[0] or next(filter(None, node.output), "node"), layers
-                )
-                if node.op_type == "GRU":
-                    _suspect(model, node, name, linear_before_reset)
-                layers[name] = _layer(node, name, constants, linear_before_reset)
-    return layers
+            if node.op_type in _OUTPUTS_OF and node.domain in ("", "ai.onnx"):
+                name = node.name or next(filter(None, node.output), "node")
+                names = (name if k == 1 else f"{name}#{k}" for k in range(1, len(taken) + 2))
+                free = next(own for own in names if own not in taken)
+                taken.add(free)
+                yield free, node, constants
+
+
+def _alone(model: onnx.ModelProto, node: onnx.NodeProto, constants: _Constants) -> onnx.ModelProto:
+    fixed = {given: constants.get(given) for given in node.input[1:] if given}
+    known = {given: value for given, value in fixed.items() if value is not None}
+    one = onnx.NodeProto()
+    one.CopyFrom(node)
+    del one.input[:], one.output[:]
+    one.input.extend(["X", *(given if given in known else "" for given in node.input[1:])])
+    one.output.extend(_OUTPUTS_OF[node.op_type])
+    weights = [numpy_helper.from_array(value, given) for given, value in known.items()]
+    kind = weights[0].data_type
+    inputs = [helper.make_tensor_value_info("X", kind, [None, None, None])]
+    outputs = [helper.make_tensor_value_info(output, kind, None) for output in one.output]
+    graph = helper.make_graph([one], "node", inputs, outputs, weights)
+    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
 def _read(source: Any) -> onnx.ModelProto:
@@ -216,11 +251,6 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs) if attribute.HasField("g") else attribute.graphs:
                 yield from _graphs(inner)
-
-
-def _free_name(name: str, taken: dict[str, Any]) -> str:
-    names = (name if k == 1 else f"{name}#{k}" for k in range(1, len(taken) + 2))
-    return next(free for free in names if free not in taken)
 
 
 class _Constants:

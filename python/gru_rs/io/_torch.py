@@ -69,10 +69,7 @@ def from_torch(
     >>> bool((again.flat == gru.flat).all())
     True
     """
-    found = _modules(source) if hasattr(source, "named_modules") else _groups(_flat(_read(source)))
-    if not found:
-        msg = "source: expected a GRU, LSTM, GRUCell or LSTMCell of PyTorch within, got none"
-        raise ValueError(msg)
+    found = _found(source)
     names = ", ".join(repr(found_name) for found_name in sorted(found))
     if name is None:
         if len(found) > 1:
@@ -86,6 +83,19 @@ def from_torch(
     options |= {} if batch_first is None else {"batch_first": batch_first}
     options |= {} if dropout is None else {"dropout": dropout}
     return _layer(name, parameters, options)
+
+
+def all_from_torch(source: Any) -> dict[str, Layer]:
+    """Every one of them by its name."""
+    return {name: _layer(name, *found) for name, found in _found(source).items()}
+
+
+def _found(source: Any) -> _Found:
+    found = _modules(source) if hasattr(source, "named_modules") else _groups(_flat(_read(source)))
+    if not found:
+        msg = "source: expected a GRU, LSTM, GRUCell or LSTMCell of PyTorch within, got none"
+        raise ValueError(msg)
+    return found
 
 
 def to_torch_state_dict(layer: Layer, *, prefix: str = "") -> dict[str, Any]:
@@ -122,17 +132,19 @@ def to_torch_state_dict(layer: Layer, *, prefix: str = "") -> dict[str, Any]:
     return {name: torch.from_numpy(value) for name, value in _given(layer, prefix).items()}
 
 
-def to_safetensors(layer: Layer, path: str | os.PathLike[str], *, prefix: str = "") -> None:
-    """Write a layer's weights with PyTorch's names into a ``.safetensors`` file (extra ``safetensors``).
+def to_safetensors(
+    layer: Layer | Mapping[str, Layer], path: str | os.PathLike[str], *, prefix: str = ""
+) -> None:
+    """Write weights with PyTorch's names into a ``.safetensors`` file (extra ``safetensors``).
 
     Parameters
     ----------
-    layer : GRU, LSTM, GRUCell or LSTMCell
-        As for `to_torch_state_dict`.
+    layer : GRU, LSTM, GRUCell or LSTMCell, or mapping of str to them
+        As for `to_torch_state_dict`; several by what their names begin with: ``{"encoder.": gru}``.
     path : path-like
         The file is complete or not there.
     prefix : str, default ""
-        What the names begin with.
+        What all names begin with.
 
     Raises
     ------
@@ -154,7 +166,10 @@ def to_safetensors(layer: Layer, path: str | os.PathLike[str], *, prefix: str = 
     """
     import safetensors.numpy
 
-    write_whole(path, safetensors.numpy.save(_given(layer, prefix)))
+    state: dict[str, Array] = {}
+    for own, one in (layer if isinstance(layer, Mapping) else {"": layer}).items():
+        state |= _given(one, prefix + own)
+    write_whole(path, safetensors.numpy.save(state))
 
 
 def _given(layer: Layer, prefix: str) -> dict[str, Array]:
@@ -218,6 +233,11 @@ def _read_safetensors(path: Path) -> Any:
 
     try:
         with safe_open(path, "numpy") as file:
+            if "gru_rs" in (file.metadata() or {}):
+                msg = (
+                    f"source: expected PyTorch's weights, got {path.name}, an estimator: gru_rs.load takes it"
+                )
+                raise ValueError(msg)
             return {name: file.get_tensor(name) for name in file.keys() if _tail(name)}  # noqa: SIM118
     except SafetensorError as error:
         msg = f"source: expected a .safetensors file, got {path.name}, which is none: {error}"

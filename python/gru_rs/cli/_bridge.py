@@ -1,0 +1,283 @@
+"""`gru-rs convert | inspect`: recurrent layers in files of PyTorch, Keras and ONNX."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import gru_rs
+
+File = Annotated[Path, typer.Argument(help="A .pt, .pth, .safetensors, .keras, .h5 or .onnx file.")]
+Name = Annotated[str | None, typer.Option(help="Which layer, where there are several.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON value instead of text.")]
+
+TOLERANCE = 5e-5
+"""Of --check: two engines in float32, over as many steps as it runs."""
+_STEPS, _ROWS = 20, 3
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A layer of a file: with the manners of its framework around it, and without."""
+
+    layer: Any
+    whole: Any
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make both commands of the program."""
+    app.command()(convert)
+    app.command()(inspect)
+
+
+def _kind(path: Path) -> str:
+    kinds = {".onnx": "onnx", ".keras": "keras", ".h5": "keras"}
+    return kinds.get(path.suffix.lower(), "torch")
+
+
+def _read(path: Path) -> dict[str, _Found]:
+    if _kind(path) == "torch":
+        from gru_rs.io._torch import all_from_torch
+
+        return {name: _Found(layer, layer) for name, layer in all_from_torch(path).items()}
+    found: dict[str, Any] = gru_rs.from_onnx(path) if _kind(path) == "onnx" else gru_rs.from_keras(path)
+    if not found:
+        msg = f"{path.name}: expected a model with a GRU or an LSTM, got one without"
+        raise ValueError(msg)
+    return {name: _Found(whole.layer, whole) for name, whole in found.items()}
+
+
+def inspect(
+    file: File,
+    check: Annotated[
+        bool, typer.Option("--check", help="Run each layer beside its own framework, which it needs.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what recurrent layers a file has, which variant each is, and whether they match."""
+    found = _read(file)
+    shown = [{"name": name, **_described(one)} for name, one in found.items()]
+    if check:
+        differences = {"torch": _beside_torch, "keras": _beside_keras, "onnx": _beside_onnx}[_kind(file)](
+            file, found
+        )
+        for row in shown:
+            row["largest difference"] = differences[row["name"]]
+    if as_json:
+        print(json.dumps(shown))
+    else:
+        _print(shown)
+    wrong = [row["name"] for row in shown if not row.get("largest difference", 0.0) <= TOLERANCE]
+    if wrong:
+        msg = f"{file.name}: {', '.join(wrong)} differ by more than {TOLERANCE} from their own framework's"
+        raise ValueError(msg)
+
+
+def _described(found: _Found) -> dict[str, Any]:
+    layer = found.layer
+    described = {"layer": repr(layer)}
+    if isinstance(layer, (gru_rs.GRU, gru_rs.GRUCell)):
+        where = "after" if layer.reset_after else "before"
+        described["reset gate"] = f"{where} the product"
+    else:
+        described["reset gate"] = ""
+    described["functions"] = f"{layer.recurrent_activation}, {layer.activation}"
+    if layer.clip is not None:
+        described["functions"] += f", clip {layer.clip:g}"
+    described["biases"] = "yes" if layer.bias else "no"
+    manners = [
+        name
+        for name in ("go_backwards", "stateful", "return_sequences", "return_state", "zero_output_for_mask")
+        if getattr(found.whole, name, False)
+    ]
+    direction = getattr(found.whole, "direction", "")
+    manners += [direction] if direction == "reverse" else []
+    merge = getattr(found.whole, "merge_mode", None)
+    manners += [f"merge_mode={merge}"] if merge else []
+    described["manners"] = ", ".join(manners)
+    return described
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    table = Table(show_header=False, box=None)
+    for row in rows:
+        for key, value in row.items():
+            if value != "":
+                shown = f"{value:.1e}" if isinstance(value, float) else str(value)
+                table.add_row(key if key == "name" else f"  {key}", shown)
+    Console().print(table)
+
+
+def _inputs(layer: Any) -> Any:
+    return np.random.default_rng(0).normal(size=(_ROWS, _STEPS, layer.input_size)).astype(layer.dtype)
+
+
+def _largest(ours: Any, theirs: Any) -> float:
+    pairs = zip(_arrays(ours), _arrays(theirs), strict=True)
+    return max(float(np.abs(a - b).max(initial=0)) for a, b in pairs)
+
+
+def _arrays(tree: Any) -> list[Any]:
+    return (
+        [leaf for branch in tree for leaf in _arrays(branch)] if isinstance(tree, (tuple, list)) else [tree]
+    )
+
+
+def _beside_torch(_: Path, found: dict[str, _Found]) -> dict[str, float]:
+    import torch
+
+    differences = {}
+    for name, one in found.items():
+        layer, options = one.layer, {}
+        x = _inputs(layer).swapaxes(0, 1)
+        if isinstance(layer, (gru_rs.GRU, gru_rs.LSTM)):
+            options = {"num_layers": layer.num_layers, "bidirectional": layer.bidirectional}
+        else:
+            x = x[0]
+        made = getattr(torch.nn, type(layer).__name__)
+        dtype = torch.float64 if layer.dtype == np.float64 else torch.float32
+        module = made(layer.input_size, layer.hidden_size, bias=layer.bias, dtype=dtype, **options)
+        module.load_state_dict(gru_rs.to_torch_state_dict(layer))
+        with torch.no_grad():
+            theirs = module(torch.from_numpy(x.copy()))
+        numbers = [tensor.numpy() for tensor in _arrays(theirs)]
+        differences[name] = _largest(layer(x), numbers)
+    return differences
+
+
+def _beside_keras(path: Path, found: dict[str, _Found]) -> dict[str, float]:
+    import keras
+
+    if path.name.endswith(".weights.h5"):
+        msg = f"{path.name}: expected a file of a whole model for --check, got one of weights alone"
+        raise ValueError(msg)
+    model = keras.models.load_model(path, compile=False)
+    differences = {}
+    for name, one in found.items():
+        theirs = model
+        for part in name.split("/"):
+            theirs = theirs.get_layer(part)
+        x = _inputs(one.layer)
+        mask = np.random.default_rng(1).random(x.shape[:2]) < 0.7
+        outputs = [keras.ops.convert_to_numpy(y) for y in _arrays(theirs(x, mask=mask))]
+        differences[name] = _largest(one.whole(x, mask=mask), outputs)
+    return differences
+
+
+def _beside_onnx(path: Path, found: dict[str, _Found]) -> dict[str, float]:
+    import onnxruntime
+
+    from gru_rs.io._onnx import node_alone
+
+    differences = {}
+    for name, one in found.items():
+        model = node_alone(path, name)
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        x = _inputs(one.layer)
+        x = x if one.whole.layout else np.ascontiguousarray(x.swapaxes(0, 1))
+        differences[name] = _largest(one.whole(x), session.run(None, {"X": x}))
+    return differences
+
+
+def convert(
+    source: File,
+    target: Annotated[Path, typer.Argument(help="A .safetensors, .pt, .keras or .onnx file to be written.")],
+    name: Name = None,
+) -> None:
+    """Write the recurrent layers of a file as another framework has them."""
+    found = _read(source)
+    if name is not None:
+        if name not in found:
+            msg = f"--name: expected one of {', '.join(map(repr, found))}, got {name!r}"
+            raise ValueError(msg)
+        found = {name: found[name]}
+    layers = {name: _plain(name, one) for name, one in found.items()}
+    writers = {
+        ".onnx": _to_onnx,
+        ".safetensors": _to_safetensors,
+        ".pt": _to_pt,
+        ".pth": _to_pt,
+        ".keras": _to_keras,
+    }
+    if target.suffix not in writers:
+        msg = f"target: expected a file that ends in {', '.join(writers)}, got {target.name}"
+        raise ValueError(msg)
+    writers[target.suffix](layers, target)
+    Console(stderr=True).print(f"{', '.join(layers)} → {target}", markup=False, highlight=False)
+
+
+def _plain(name: str, found: _Found) -> Any:
+    """The layer, if it is the whole: what is around it would be lost."""
+    whole = found.whole
+    lost = [word for word in ("go_backwards", "stateful") if getattr(whole, word, False)]
+    lost += ["direction='reverse'"] if getattr(whole, "direction", "") == "reverse" else []
+    if found.layer is not whole and getattr(found.layer, "bidirectional", False):
+        merge = getattr(whole, "merge_mode", "concat")
+        lost += [f"merge_mode={merge!r}"] if merge != "concat" else []
+    if lost:
+        msg = f"{name}: expected a layer that runs forward and joins its directions, got {', '.join(lost)}"
+        raise ValueError(msg)
+    return found.layer
+
+
+def _single(layers: dict[str, Any], kind: str) -> Any:
+    if len(layers) > 1:
+        msg = f"--name: expected one of {', '.join(map(repr, layers))} for {kind}, got none"
+        raise ValueError(msg)
+    return next(iter(layers.values()))
+
+
+def _to_onnx(layers: dict[str, Any], target: Path) -> None:
+    gru_rs.to_onnx(_single(layers, "an ONNX model"), target)
+
+
+def _prefix(layers: dict[str, Any], name: str) -> str:
+    return f"{name.replace('/', '.')}." if len(layers) > 1 else ""
+
+
+def _to_safetensors(layers: dict[str, Any], target: Path) -> None:
+    gru_rs.to_safetensors({_prefix(layers, name): layer for name, layer in layers.items()}, target)
+
+
+def _to_pt(layers: dict[str, Any], target: Path) -> None:
+    import io
+
+    import torch
+
+    from gru_rs.io._files import write_whole
+
+    state: dict[str, Any] = {}
+    for name, layer in layers.items():
+        state |= gru_rs.to_torch_state_dict(layer, prefix=_prefix(layers, name))
+    data = io.BytesIO()
+    torch.save(state, data)
+    write_whole(target, data.getvalue())
+
+
+def _to_keras(layers: dict[str, Any], target: Path) -> None:
+    import keras
+
+    layer = _single(layers, "a Keras model")
+    all_weights = gru_rs.to_keras_weights(layer)
+    functions = {"recurrent_activation": layer.recurrent_activation, "activation": layer.activation}
+    if "hard_sigmoid_0.2" in functions.values():
+        msg = "target: expected functions that Keras 3 has, got hard_sigmoid_0.2, which was Keras 2's"
+        raise ValueError(msg)
+    stack = [keras.Input((None, layer.input_size), dtype=layer.dtype.name)]
+    for _ in all_weights:
+        options = {"return_sequences": True, "use_bias": layer.bias, "dtype": layer.dtype.name, **functions}
+        if isinstance(layer, gru_rs.GRU):
+            options["reset_after"] = layer.reset_after
+        one = getattr(keras.layers, type(layer).__name__)(layer.hidden_size, **options)
+        stack.append(keras.layers.Bidirectional(one, dtype=layer.dtype.name) if layer.bidirectional else one)
+    model = keras.Sequential(stack)
+    for made, weights in zip(model.layers, all_weights, strict=True):
+        made.set_weights(weights)
+    model.save(target)
