@@ -1,7 +1,9 @@
 """Keras layers of every kind, as objects and from every file, beside Keras."""
 
+import importlib
 import itertools
 import json
+import unittest
 
 import gru_rs
 import keras
@@ -280,3 +282,56 @@ def test_the_command_beside_keras_and_pytorch(tmp_path):
         call("convert", tmp_path / "stack.safetensors", tmp_path / name)
         rows = json.loads(call("inspect", tmp_path / name, "--check", "--json"))
         assert all(row["largest difference"] <= TOLERANCE for row in rows)
+
+
+# Keras's own tests, with their literals, on our numbers: in place of a layer's call, the layer taken from it.
+
+LITERALS = ("test_correctness", "test_statefulness", "test_pass_", "test_masking", "test_return_state")
+
+
+def call_ours(layer, sequences, initial_state, mask):
+    node = gru_rs.from_keras(layer)[layer.name]
+    inner = getattr(layer, "forward_layer", layer)
+    inners = [layer.forward_layer, layer.backward_layer] if inner is not layer else [layer]
+    states = [state for one in inners for state in one.states] if layer.stateful else None
+    if initial_state is None and states is not None:
+        initial_state = states
+    node.return_state, node.stateful = True, False
+    plain = keras.ops.convert_to_numpy
+    if initial_state is not None:
+        given = initial_state if isinstance(initial_state, (list, tuple)) else [initial_state]
+        initial_state = [plain(state) for state in given]
+    count = 1 if node.merge_mode is not None or inner is layer else 2
+    outputs = node(plain(sequences), None if mask is None else plain(mask), initial_state)
+    for state, new in zip(states or [], outputs[count:], strict=False):
+        state.assign(new)
+    outputs = [keras.ops.convert_to_tensor(output) for output in outputs]
+    results = outputs if layer.return_state else outputs[:count]
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm", "bidirectional"])
+def test_literals_of_keras(kind, monkeypatch):
+    module = importlib.import_module(f"keras.src.layers.rnn.{kind}_test")
+    (case,) = [
+        value for value in vars(module).values() if getattr(value, "__module__", "") == module.__name__
+    ]
+    layers = {"gru": kl.GRU, "lstm": kl.LSTM, "bidirectional": kl.Bidirectional}
+    calls, theirs = [], layers[kind].call
+
+    def counted(self, sequences, initial_state=None, mask=None, training=False):
+        if type(getattr(self, "forward_layer", None)) is kl.SimpleRNN:
+            return theirs(self, sequences, initial_state, mask, training)
+        calls.append(self)
+        return call_ours(self, sequences, initial_state, mask)
+
+    monkeypatch.setattr(layers[kind], "call", counted)
+    loader = unittest.TestLoader()
+    names = [name for name in loader.getTestCaseNames(case) if name.startswith(LITERALS)]
+    assert len(names) >= 4
+    for name in names:
+        result = case(name).run()
+        assert not result.errors, result.errors[0][1]
+        assert not result.failures, result.failures[0][1]
+        assert not result.skipped
+    assert len(calls) >= 5
