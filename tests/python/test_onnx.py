@@ -224,6 +224,17 @@ def test_constants_of_the_model_count():
         assert np.abs(ours - theirs).max() <= TOLERANCE
 
 
+def test_what_the_graph_gives_must_be_given():
+    node = helper.make_node("GRU", ["X", "W", "R", "", "lens", "h"], ["Y"], name="node", hidden_size=4)
+    feeds = X | {"lens": np.array([3, 1], np.int32), "h": np.full((1, 2, 4), 0.5, np.float32)}
+    layer = gru_rs.from_onnx(model_of(node, feeds, WEIGHTS))["node"]
+    with pytest.raises(ValueError, match="sequence_lens: expected an array, for the node takes 'lens'"):
+        layer(X["X"])
+    with pytest.raises(ValueError, match="initial_h: expected an array, for the node takes 'h'"):
+        layer(X["X"], sequence_lens=[3, 1])
+    layer(X["X"], sequence_lens=[3, 1], initial_h=feeds["h"])
+
+
 def test_weights_made_of_constants_are_constants():
     nodes = [helper.make_node("Transpose", ["W_turned"], ["W"], perm=[0, 2, 1]), gru_node()]
     model = model_of(nodes[1], {}, {"W_turned": WEIGHTS["W"].transpose(0, 2, 1).copy(), "R": WEIGHTS["R"]})

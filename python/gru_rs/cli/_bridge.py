@@ -153,8 +153,13 @@ def _beside_torch(_: Path, found: dict[str, _Found]) -> dict[str, float]:
 
 
 def _beside_keras(path: Path, found: dict[str, _Found]) -> dict[str, float]:
-    import keras
-
+    try:
+        import keras
+    except ModuleNotFoundError as error:
+        msg = (
+            f"--check needs Keras with a backend; {error.name} is not installed (KERAS_BACKEND names another)"
+        )
+        raise ImportError(msg) from error
     if path.name.endswith(".weights.h5"):
         msg = f"{path.name}: expected a file of a whole model for --check, got one of weights alone"
         raise ValueError(msg)
@@ -182,8 +187,20 @@ def _beside_onnx(path: Path, found: dict[str, _Found]) -> dict[str, float]:
         session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
         x = _inputs(one.layer)
         x = x if one.whole.layout else np.ascontiguousarray(x.swapaxes(0, 1))
-        differences[name] = _largest(one.whole(x), session.run(None, {"X": x}))
+        differences[name] = _largest(one.whole(x, **_zeros(one)), session.run(None, {"X": x}))
     return differences
+
+
+def _zeros(found: _Found) -> dict[str, Any]:
+    """For what a node takes from its graph, which is not here."""
+    whole, layer = found.whole, found.layer
+    directions = 2 if layer.bidirectional else 1
+    states = (_ROWS, directions) if whole.layout else (directions, _ROWS)
+    zeros = np.zeros((*states, layer.hidden_size), layer.dtype)
+    given = {"sequence_lens": [_STEPS] * _ROWS, "initial_h": zeros, "initial_c": zeros}
+    return {
+        role: value for role, value in given.items() if role in whole.inputs and role not in whole.constants
+    }
 
 
 def convert(

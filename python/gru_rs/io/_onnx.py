@@ -84,6 +84,7 @@ class OnnxLayer:
             Each row's steps; else the model's constant, else all.
         initial_h, initial_c : array_like, optional
             ``(D, B, H)``, or ``(B, D, H)`` of layout 1; else the model's constants, else zeros.
+            What the node takes from its graph, `inputs` but not `constants`, must be given.
 
         Returns
         -------
@@ -91,8 +92,19 @@ class OnnxLayer:
             ``(T, D, B, H)``, or ``(B, T, D, H)`` of layout 1.
         Y_h : ndarray
             As `initial_h`. An LSTM's Y_c follows.
+
+        Raises
+        ------
+        ValueError
+            A shape or a length cannot be, or something is missing that the node takes from its graph.
         """
         layer, batch_first = self.layer, self.layout == 1
+        given_here = {"sequence_lens": sequence_lens, "initial_h": initial_h, "initial_c": initial_c}
+        for role, value in given_here.items():
+            if value is None and role in self.inputs and role not in self.constants:
+                source = self.inputs[role]
+                msg = f"{role}: expected an array, for the node takes {source!r} of its graph, got None"
+                raise ValueError(msg)
         given = as_array("x", x, layer.dtype)
         expect_shape("x", given, (*(("B", "T") if batch_first else ("T", "B")), layer.input_size))
         batch, steps = given.shape[:2] if batch_first else given.shape[1::-1]
