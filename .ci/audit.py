@@ -32,11 +32,11 @@ if sys.platform == "linux":
 
 inside = zipfile.ZipFile(wheel).namelist()
 meta = f"{name}-{version}.dist-info/"
-ours = r"gru_rs/((cli/|estimators/)?\w+\.pyi?|py\.typed|_core\.(abi3\.so|pyd))"
-foreign = [n for n in inside if not re.fullmatch(ours, n)]
-foreign = [n for n in foreign if not n.startswith(meta)]
-assert not foreign, f"{wheel.name} also holds {foreign}"
-assert {"gru_rs/py.typed", "gru_rs/_core.pyi", meta + "licenses/LICENSE"} <= set(inside), inside
+tracked = subprocess.check_output(["git", "ls-files", "gru_rs"], cwd="python", text=True)
+ours = {"gru_rs/_core.pyd" if sys.platform == "win32" else "gru_rs/_core.abi3.so", *tracked.split()}
+code = {n for n in inside if not n.startswith(meta)}
+assert code == ours, f"{wheel.name} also holds {sorted(code - ours)} and lacks {sorted(ours - code)}"
+assert meta + "licenses/LICENSE" in inside, inside
 
 root = f"{name}-{version}/"
 assert sdist.name == root[:-1] + ".tar.gz", sdist.name
