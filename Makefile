@@ -134,7 +134,8 @@ bench-models: $(DEVELOPED) $(PEERS_READY) ## time the training of models beside 
 bench-language: $(DEVELOPED) $(PEERS_READY) ## time CTC, language models and generation beside PyTorch (5 minutes), into benches/record
 	$(PEERS)/bin/python -m pip install --quiet rapidfuzz scikit-learn safetensors
 	PYTHONPATH=python $(PEERS)/bin/python benches/language.py --record benches/record
-bench-bridge: $(DEVELOPED) $(PEERS_READY) ## time models of PyTorch before and after acceleration (5 minutes), into benches/record
+bench-bridge: $(DEVELOPED) $(PEERS_READY) ## time accelerated models, and trained ones beside their engines (5 minutes), into benches/record
+	$(PEERS)/bin/python -m pip install --quiet g2p-en==2.1.0 threadpoolctl
 	PYTHONPATH=python $(PEERS)/bin/python benches/bridge.py --record benches/record
 
 # No --clear: GRU_RS_PEERS may name an environment that holds more than ours. pip finishes what was begun.

