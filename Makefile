@@ -113,7 +113,7 @@ examples: $(EXAMPLES_READY) ## run the examples, briefly
 
 # Peers ------------------------------------------------------------------------------------------------------
 
-.PHONY: golden golden-check test-peers bench bench-peers bench-models bench-language bench-bridge
+.PHONY: golden golden-check test-peers bench bench-peers bench-models bench-language bench-bridge bench-isas
 golden: $(PEERS_READY) ## write the golden vectors anew from PyTorch, Keras and ONNX Runtime
 	$(PEERS)/bin/python tests/golden/generate.py
 	$(PEERS)/bin/python tests/golden/training.py
@@ -137,6 +137,8 @@ bench-language: $(DEVELOPED) $(PEERS_READY) ## time CTC, language models and gen
 bench-bridge: $(DEVELOPED) $(PEERS_READY) ## time accelerated models, and trained ones beside their engines (5 minutes), into benches/record
 	$(PEERS)/bin/python -m pip install --quiet g2p-en==2.1.0 threadpoolctl
 	PYTHONPATH=python $(PEERS)/bin/python benches/bridge.py --record benches/record
+bench-isas: $(DEVELOPED) ## time the instruction sets of this machine beside each other (two minutes), into benches/record
+	PYTHONPATH=python $(BIN)/python benches/isas.py --record benches/record
 
 # No --clear: GRU_RS_PEERS may name an environment that holds more than ours. pip finishes what was begun.
 $(PEERS_READY):

@@ -1,5 +1,4 @@
-//! AVX-512 F: 16 × f32, 8 × f64. Its tests have run on an emulator alone (`docs/isas.md`) and nobody has timed it, so
-//! it is chosen only when `GRU_RS_ISA` names it.
+//! AVX-512 F: 16 × f32, 8 × f64.
 
 use super::intrinsics::simd_by_intrinsics;
 use std::arch::x86_64::*;

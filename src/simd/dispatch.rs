@@ -62,14 +62,13 @@ impl Isa {
         })
     }
 
-    /// The one that new layers use: `GRU_RS_ISA` if set, else the fastest that is known to be: AVX-512 has never been
-    /// timed (`docs/isas.md`). Asked once for the process.
+    /// The one that new layers use: `GRU_RS_ISA` if set, else the widest there is. Asked once for the process.
     pub fn chosen() -> Result<Isa> {
         static CHOSEN: OnceLock<Result<Isa>> = OnceLock::new();
         CHOSEN
             .get_or_init(|| match std::env::var_os(Self::VARIABLE) {
                 Some(name) => Self::named(&name.to_string_lossy()),
-                None => Self::named("avx2").or_else(|_| Self::named("neon")).or_else(|_| Self::named("scalar")),
+                None => Ok(*Self::available().last().expect("scalar is always there")),
             })
             .clone()
     }
