@@ -69,8 +69,7 @@ impl Rule {
         let gradients = borrow(gradients)?;
         let gradients = gradients.as_slice()?;
         py.detach(|| {
-            let busy = |_| PyRuntimeError::new_err("this optimizer is in use for this layer by another thread");
-            let mut memory = memory.0.try_lock().map_err(busy)?;
+            let mut memory = memory.0.lock().unwrap_or_else(PoisonError::into_inner);
             let memory = memory.get_or_insert_with(|| wrap(optim::Memory::default()));
             let other = || PyRuntimeError::new_err("this memory is of a layer of another dtype");
             Ok(self.0.step(rnn, gradients, unwrap(memory).ok_or_else(other)?)?)

@@ -169,8 +169,8 @@ def test_steps_from_many_threads(optimizer):
     layer, twin = (new_layer("gru", 4, 6) for _ in range(2))
     shared, own = optimizer(0.01), optimizer(0.01)
     g = noise(layer.flat.size)
-    together(*([lambda: [shared.step(layer, g) for _ in range(25)]] * 4))
-    for _ in range(100):
+    together(*([lambda: [shared.step(layer, g) for _ in range(250)]] * THREADS))
+    for _ in range(250 * THREADS):
         own.step(twin, g)
     assert layer.flat.tobytes() == twin.flat.tobytes()
 
