@@ -148,6 +148,12 @@ impl Turn<'_> {
     }
 }
 
+/// Work of the calling thread alone, which asks now and then whether to end.
+pub fn alone<T>(work: impl FnOnce(&Turn<'_>) -> Result<T>) -> Result<T> {
+    let stop = AtomicBool::new(false);
+    work(&Turn { stop: &stop, asked: Some((Cell::new(Instant::now()), Cell::new(0))) })
+}
+
 /// Does all tasks on up to `threads` threads, the caller's among them, and gives back the first error.
 pub fn for_each<T: Send>(
     threads: usize, tasks: Vec<T>, work: impl Fn(T, &Turn<'_>) -> Result<()> + Sync,

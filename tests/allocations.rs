@@ -30,6 +30,19 @@ fn a_step_allocates_nothing() {
     }
 }
 
+#[test]
+fn a_chunk_after_the_first_allocates_nothing() {
+    for cell in CELLS {
+        for batch in [1, 5, 70] {
+            let rnn = Rnn::<f32>::new(Config { cell, layers: 2, ..Config::gru(3, 20) }).unwrap();
+            let mut stream = rnn.stream(batch).unwrap();
+            let (x, mut y) = (vec![0.5; 150 * batch * 3], vec![0.0; 150 * batch * 20]);
+            let info = second(|| stream.steps(150, &x, &mut y).unwrap());
+            assert_eq!(info.count_total, 0, "{cell:?}, {batch} rows");
+        }
+    }
+}
+
 /// Outputs, states, the rows' order and their places, tasks: the same few for 10 and 1,000 steps.
 #[test]
 fn inference_allocates_its_answer_and_little_else() {

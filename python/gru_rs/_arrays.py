@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Shape: TypeAlias = tuple[int | str, ...]
@@ -174,11 +174,21 @@ def as_spelling(targets: Any, end: int) -> tuple[Array, list[int]]:
     return flat, [len(array) for array in rows]
 
 
-def as_step(name: str, value: ArrayLike, shape: tuple[int, ...], dtype: str) -> Array:
-    """A stream's x_t, when it is not yet as it should be."""
+def as_steps(name: str, value: ArrayLike, step: Shape, chunk: Shape, dtype: str) -> Array:
+    """A stream's x, when it is not yet as it should be."""
     array = as_array(name, value, np.dtype(dtype))
-    expect_shape(name, array, shape)
+    expect_shape(name, array, step, chunk)
     return array
+
+
+def as_flags(name: str, value: ArrayLike, shape: Shape) -> NDArray[np.bool_]:
+    """Booleans, and nothing that could be meant as indices."""
+    array = _as_ndarray(name, value, np.dtype(np.bool_))
+    if array.dtype != np.bool_:
+        msg = f"{name}: expected an array of bool, got {array.dtype}"
+        raise TypeError(msg)
+    expect_shape(name, array, shape)
+    return np.ascontiguousarray(array)
 
 
 def check_out(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> None:

@@ -84,7 +84,7 @@ class _Layer(Recurrent):
         return [name]
 
     def stream(self, batch_size: int | None = None) -> Stream:
-        """Run one step at a time, the state kept inside, starting from zeros.
+        """Run step by step or chunk by chunk, the state kept inside, starting from zeros.
 
         Parameters
         ----------
@@ -94,9 +94,15 @@ class _Layer(Recurrent):
         Returns
         -------
         Stream
-            Call it with x_t ``(input_size,)`` or ``(batch_size, input_size)`` and, if you like, ``out=`` to
-            get y_t ``(hidden_size,)`` or ``(batch_size, hidden_size)``. It takes the layer's newest weights
-            at each step.
+            Call it with a step ``(input_size,)`` or ``(batch_size, input_size)``, or with a chunk, which has
+            an axis T more, as in a call of the layer; and, if you like, with ``out=``. It gives as many steps
+            of ``hidden_size`` numbers, the bits of one call of the layer over all of them, and takes the
+            layer's newest weights at each call.
+
+            Its ``state`` can be read and written and is shaped as the layer's h_n, without the axis of the
+            batch if there is none; ``reset(mask)`` begins again from zeros, ``clone()`` goes on on its own,
+            ``join(state)`` and ``leave(row)`` take sequences in and let them go. It can be pickled, with its
+            layer.
 
         Raises
         ------
@@ -108,6 +114,14 @@ class _Layer(Recurrent):
         >>> stream = GRU(3, 8).stream()
         >>> stream([0.1, 0.2, 0.3]).shape
         (8,)
+        >>> stream(np.zeros((20, 3), np.float32)).shape
+        (20, 8)
+        >>> calls = GRU(3, 8).stream(batch_size=2)
+        >>> calls(np.zeros((2, 3), np.float32)).shape
+        (2, 8)
+        >>> calls.reset([True, False])
+        >>> calls.state.shape
+        (1, 2, 8)
         """
         if self._bidirectional:
             msg = (
@@ -115,7 +129,16 @@ class _Layer(Recurrent):
                 "begins at the end of the sequence"
             )
             raise ValueError(msg)
-        return self._core.stream(None if batch_size is None else as_size("batch_size", batch_size))
+        return self._core.stream(self, None if batch_size is None else as_size("batch_size", batch_size))
+
+    def _stream_states(self, value: Any, shape: tuple[int, ...]) -> list[Array]:
+        """The states that a stream shall go on from, none for zeros."""
+        states = []
+        for name, given in zip(self._state_names("state"), self._states(["state"], value), strict=False):
+            state = as_array(name, given, self._dtype)
+            expect_shape(name, state, shape)
+            states.append(state)
+        return states
 
     def _run(self, x: ArrayLike, h0: Any, lengths: Any) -> tuple[_Frame, _Arguments]:
         """The checked arguments of a call."""
@@ -293,6 +316,13 @@ class Tape:
     def __reduce__(self) -> Any:
         msg = "a Tape cannot be pickled: run forward again"
         raise TypeError(msg)
+
+
+def _resume(layer: _Layer, batch_size: int | None, state: Any) -> Stream:
+    """A stream out of a pickle."""
+    stream = layer.stream(batch_size)
+    stream.state = state
+    return stream
 
 
 class GRU(_Layer):

@@ -76,13 +76,14 @@ impl Rnn {
         })
     }
 
-    /// One step at a time.
-    fn stream(&self, batch: Option<usize>) -> PyResult<Stream> {
+    /// Some steps at a time, for the layer that Python knows.
+    fn stream(&self, layer: Py<PyAny>, batch: Option<usize>) -> PyResult<Stream> {
+        let rows = batch.unwrap_or(1);
         let (config, stepper) = match &self.0 {
-            Either::F32(rnn) => (rnn.config(), Either::F32(Stepper::new(rnn, batch)?)),
-            Either::F64(rnn) => (rnn.config(), Either::F64(Stepper::new(rnn, batch)?)),
+            Either::F32(rnn) => (rnn.config(), Either::F32(Stepper::new(rnn.stream(rows)?, rnn.config().hidden)?)),
+            Either::F64(rnn) => (rnn.config(), Either::F64(Stepper::new(rnn.stream(rows)?, rnn.config().hidden)?)),
         };
-        Ok(Stream::new(stepper, config, batch))
+        Ok(Stream::new(stepper, config, batch.is_some(), layer))
     }
 
     /// All parameters at this moment.

@@ -1,34 +1,39 @@
 //! Streams: the one place where the border itself is the cost, so the usual call, an array of the right
 //! type and shape, goes straight through, and all others are sorted out by `gru_rs._arrays`.
 
-use super::arrays::{Number, borrow};
+use super::arrays::{Number, borrow, borrow_all, slices};
 use super::{Either, each};
 use crate::buffer::zeros;
 use crate::{Config, Result, rnn};
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
-use std::sync::Mutex;
+use pyo3::types::{PyList, PyTuple};
+use std::sync::{Mutex, MutexGuard};
 
-/// Multiply-adds of a step above which other Python threads may run meanwhile: about 10 µs.
+/// Multiply-adds of a call above which other Python threads may run meanwhile: about 10 µs.
 const DETACH: usize = 400_000;
 
-/// A layer's state between steps.
+/// A layer's state between calls: made by a layer's ``stream``.
 ///
-/// Call it with x_t, ``(input_size,)`` or ``(batch_size, input_size)``, to get y_t, ``(hidden_size,)`` or
-/// ``(batch_size, hidden_size)``; the array is the caller's to keep unless ``out`` was given.
+/// Call it with the next step, ``(input_size,)`` or, with a batch, ``(batch_size, input_size)``, or with a chunk
+/// of them, ``(T, input_size)`` or ``(T, batch_size, input_size)`` (``(batch_size, T, input_size)`` of a layer that
+/// is batch_first), to get the outputs, shaped alike. The array is the caller's to keep unless ``out`` was given.
 #[pyclass(frozen, module = "gru_rs._core")]
 pub(crate) struct Stream {
     stepper: Either<Mutex<Stepper<f32>>, Mutex<Stepper<f64>>>,
-    /// The rows, if there is an axis of them.
-    batch: Option<usize>,
+    /// The layer as Python knows it: what a pickle holds.
+    layer: Py<PyAny>,
+    /// Whether there is an axis of rows.
+    batched: bool,
+    batch_first: bool,
     input: usize,
     hidden: usize,
-    detach: bool,
+    layers: usize,
+    parameters: usize,
 }
 
-/// A stream with room for one output, which is copied to a new array: that costs less than having NumPy
+/// A stream with room for one step's output, which is copied to a new array: that costs less than having NumPy
 /// clear one and lend it to be written.
 pub(super) struct Stepper<F> {
     stream: rnn::stream::Stream<F>,
@@ -36,87 +41,169 @@ pub(super) struct Stepper<F> {
 }
 
 impl<F: Number> Stepper<F> {
-    pub fn new(layer: &rnn::stack::Rnn<F>, batch: Option<usize>) -> Result<Mutex<Self>> {
-        let stream = layer.stream(batch.unwrap_or(1))?;
-        let y = zeros(stream.batch() * layer.config().hidden, "stream")?;
+    pub fn new(stream: rnn::stream::Stream<F>, hidden: usize) -> Result<Mutex<Self>> {
+        let y = zeros(stream.batch() * hidden, "stream")?;
         Ok(Mutex::new(Self { stream, y }))
     }
 }
 
 impl Stream {
     pub(super) fn new(
-        stepper: Either<Mutex<Stepper<f32>>, Mutex<Stepper<f64>>>, config: &Config, batch: Option<usize>,
+        stepper: Either<Mutex<Stepper<f32>>, Mutex<Stepper<f64>>>, config: &Config, batched: bool, layer: Py<PyAny>,
     ) -> Self {
-        let detach = config.parameters().saturating_mul(batch.unwrap_or(1)) > DETACH;
-        Self { stepper, batch, input: config.input, hidden: config.hidden, detach }
+        let Config { input, hidden, layers, batch_first, .. } = *config;
+        Self { stepper, layer, batched, batch_first, input, hidden, layers, parameters: config.parameters() }
     }
 
-    /// Whether an array is `(width,)` or `(batch, width)`.
-    fn fits(&self, shape: &[usize], width: usize) -> bool {
-        match self.batch {
-            None => shape == [width],
-            Some(batch) => shape == [batch, width],
+    fn lock<'a, F>(&self, stepper: &'a Mutex<Stepper<F>>) -> PyResult<MutexGuard<'a, Stepper<F>>> {
+        let busy = "this stream is in use by another thread: one stream, one call at a time";
+        stepper.try_lock().map_err(|_| PyRuntimeError::new_err(busy))
+    }
+
+    /// The steps of an array of `width` numbers a step: some for a chunk, none for one without their axis.
+    fn steps(&self, shape: &[usize], batch: usize, width: usize) -> Option<Option<usize>> {
+        match (self.batched, shape) {
+            (false, &[w]) if w == width => Some(None),
+            (false, &[seq, w]) if w == width => Some(Some(seq)),
+            (true, &[b, w]) if (b, w) == (batch, width) => Some(None),
+            (true, &[b, seq, w]) if self.batch_first && (b, w) == (batch, width) => Some(Some(seq)),
+            (true, &[seq, b, w]) if !self.batch_first && (b, w) == (batch, width) => Some(Some(seq)),
+            _ => None,
         }
     }
 
-    fn shape<'py>(&self, py: Python<'py>, width: usize) -> PyResult<Bound<'py, PyTuple>> {
-        match self.batch {
-            None => PyTuple::new(py, [width]),
-            Some(batch) => PyTuple::new(py, [batch, width]),
+    /// The shape of such an array; a chunk of any size is named T.
+    fn shape<'py, T: IntoPyObject<'py>>(
+        &self, py: Python<'py>, batch: usize, seq: Option<T>, width: usize,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let shape = PyList::empty(py);
+        if self.batched && self.batch_first {
+            shape.append(batch)?;
         }
+        if let Some(seq) = seq {
+            shape.append(seq)?;
+        }
+        if self.batched && !self.batch_first {
+            shape.append(batch)?;
+        }
+        shape.append(width)?;
+        Ok(shape.to_tuple())
     }
 
-    fn step<'py, F: Number>(
-        &self, py: Python<'py>, stepper: &Mutex<Stepper<F>>, x_t: &Bound<'py, PyAny>, out: Option<Bound<'py, PyAny>>,
+    fn call<'py, F: Number>(
+        &self, py: Python<'py>, stepper: &Mutex<Stepper<F>>, x: &Bound<'py, PyAny>, out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let x = match x_t.cast::<PyArrayDyn<F>>() {
-            Ok(x) if x.is_c_contiguous() && self.fits(x.shape(), self.input) => x.try_readonly()?,
-            _ => borrow(&self.sorted_out(py, "as_step", "x_t", x_t, self.input, F::NAME)?)?,
+        let Stepper { stream, y } = &mut *self.lock(stepper)?;
+        let batch = stream.batch();
+        let sorted_out = || -> PyResult<_> {
+            let step = self.shape(py, batch, None::<usize>, self.input)?;
+            let chunk = self.shape(py, batch, Some("T"), self.input)?;
+            let given = arrays(py, "as_steps")?.call1(("x_t", x, step, chunk, F::NAME))?;
+            borrow(&given)
+        };
+        let x = match x.cast::<PyArrayDyn<F>>() {
+            Ok(x) if x.is_c_contiguous() && self.steps(x.shape(), batch, self.input).is_some() => x.try_readonly()?,
+            _ => sorted_out()?,
         };
         // Misaligned: a copy that is not.
-        let x = match x.as_slice() {
-            Ok(_) => x,
-            Err(_) => borrow(&self.sorted_out(py, "as_step", "x_t", x_t, self.input, F::NAME)?)?,
-        };
+        let x = if x.as_slice().is_ok() { x } else { sorted_out()? };
+        let seq = self.steps(x.shape(), batch, self.input).expect("of that shape");
         let x = x.as_slice()?;
-        let busy = "this stream is in use by another thread: one stream, one step at a time";
-        let mut stepper = stepper.try_lock().map_err(|_| PyRuntimeError::new_err(busy))?;
-        let Stepper { stream, y } = &mut *stepper;
         let Some(out) = out else {
-            self.run(py, stream, x, y)?;
-            return Ok(match self.batch {
-                None => PyArray1::from_slice(py, y).into_any(),
-                Some(batch) => PyArray1::from_slice(py, y).reshape([batch, self.hidden])?.into_any(),
-            });
+            let Some(count) = seq else {
+                self.run(py, stream, (seq, x), y)?;
+                let y = PyArray1::from_slice(py, y);
+                return Ok(if self.batched { y.reshape([batch, self.hidden])?.into_any() } else { y.into_any() });
+            };
+            let mut y = zeros(count * batch * self.hidden, "the output")?;
+            self.run(py, stream, (seq, x), &mut y)?;
+            let shape: Vec<usize> = self.shape(py, batch, seq, self.hidden)?.extract()?;
+            return Ok(PyArray1::from_vec(py, y).reshape(shape)?.into_any());
         };
-        let refused = |out: &Bound<'py, PyAny>| {
-            let reason = self.sorted_out(py, "check_out", "out", out, self.hidden, F::NAME).err();
+        let refused = |out: &Bound<'py, PyAny>| -> PyErr {
+            let check =
+                || arrays(py, "check_out")?.call1(("out", out, self.shape(py, batch, seq, self.hidden)?, F::NAME));
             let shared = "out: expected an array of its own, got x_t or one in use";
-            reason.unwrap_or_else(|| PyValueError::new_err(shared))
+            check().err().unwrap_or_else(|| PyValueError::new_err(shared))
         };
         let out = match out.cast_into::<PyArrayDyn<F>>() {
-            Ok(out) if out.is_c_contiguous() && self.fits(out.shape(), self.hidden) => out,
+            Ok(out) if out.is_c_contiguous() && self.steps(out.shape(), batch, self.hidden) == Some(seq) => out,
             Ok(out) => return Err(refused(out.as_any())),
             Err(error) => return Err(refused(&error.into_inner())),
         };
         let mut y = out.try_readwrite().map_err(|_| refused(out.as_any()))?;
-        self.run(py, stream, x, y.as_slice_mut().map_err(|_| refused(out.as_any()))?)?;
+        self.run(py, stream, (seq, x), y.as_slice_mut().map_err(|_| refused(out.as_any()))?)?;
         Ok(out.into_any())
     }
 
     fn run<F: Number>(
-        &self, py: Python<'_>, stream: &mut rnn::stream::Stream<F>, x: &[F], y: &mut [F],
+        &self, py: Python<'_>, stream: &mut rnn::stream::Stream<F>, (seq, x): (Option<usize>, &[F]), y: &mut [F],
     ) -> PyResult<()> {
-        Ok(if self.detach { py.detach(|| stream.step(x, y)) } else { stream.step(x, y) }?)
+        let work = self.parameters.saturating_mul(stream.batch()).saturating_mul(seq.unwrap_or(1));
+        let mut go = || match seq {
+            None => stream.step(x, y),
+            Some(seq) => stream.steps(seq, x, y),
+        };
+        Ok(if work > DETACH { py.detach(go) } else { go() }?)
     }
 
-    /// What Python makes of an argument, or its error.
-    fn sorted_out<'py>(
-        &self, py: Python<'py>, function: &str, name: &str, value: &Bound<'py, PyAny>, width: usize, dtype: &str,
+    /// The states as Python sees them.
+    fn give<'py, F: Number>(
+        &self, py: Python<'py>, states: Vec<Vec<F>>, rows: Option<usize>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let function = py.import("gru_rs._arrays")?.getattr(function)?;
-        function.call1((name, value, self.shape(py, width)?, dtype))
+        let shape: Vec<usize> = [self.layers].into_iter().chain(rows).chain([self.hidden]).collect();
+        let states = states.into_iter().map(|state| PyArray1::from_vec(py, state).reshape(&shape[..]));
+        self.layer.bind(py).call_method1("_wrap", (states.collect::<PyResult<Vec<_>>>()?,))
     }
+
+    /// The states in a value of Python's; none for None.
+    fn take<'py>(
+        &self, py: Python<'py>, value: &Bound<'py, PyAny>, rows: Option<usize>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let shape: Vec<usize> = [self.layers].into_iter().chain(rows).chain([self.hidden]).collect();
+        self.layer.bind(py).call_method1("_stream_states", (value, PyTuple::new(py, shape)?))?.extract()
+    }
+
+    fn rows(&self, batch: usize) -> Option<usize> {
+        self.batched.then_some(batch)
+    }
+
+    /// Streams that join and leave need an axis to do so.
+    fn expect_rows(&self, method: &str) -> PyResult<()> {
+        if self.batched {
+            return Ok(());
+        }
+        Err(PyValueError::new_err(format!(
+            "{method}: expected a stream with a batch_size, got one of a single sequence"
+        )))
+    }
+
+    fn duplicate<F: Number>(&self, stepper: &Mutex<Stepper<F>>) -> PyResult<Mutex<Stepper<F>>> {
+        Ok(Stepper::new(self.lock(stepper)?.stream.duplicate()?, self.hidden)?)
+    }
+
+    fn join_with<F: Number>(&self, stepper: &Mutex<Stepper<F>>, states: &[Bound<'_, PyAny>]) -> PyResult<usize> {
+        let states = borrow_all(states)?;
+        let Stepper { stream, y } = &mut *self.lock(stepper)?;
+        let room = zeros((stream.batch() + 1) * self.hidden, "stream")?;
+        stream.join(&slices(&states)?)?;
+        *y = room;
+        Ok(stream.batch() - 1)
+    }
+
+    fn leave_from<'py, F: Number>(
+        &self, py: Python<'py>, stepper: &Mutex<Stepper<F>>, row: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Stepper { stream, y } = &mut *self.lock(stepper)?;
+        let states = stream.leave(row)?;
+        y.truncate(stream.batch() * self.hidden);
+        self.give(py, states, None)
+    }
+}
+
+/// A function of `gru_rs._arrays`.
+fn arrays<'py>(py: Python<'py>, function: &str) -> PyResult<Bound<'py, PyAny>> {
+    py.import("gru_rs._arrays")?.getattr(function)
 }
 
 #[pymethods]
@@ -125,12 +212,84 @@ impl Stream {
     fn __call__<'py>(
         &self, py: Python<'py>, x_t: &Bound<'py, PyAny>, out: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        each!(&self.stepper, stepper => self.step(py, stepper, x_t, out))
+        each!(&self.stepper, stepper => self.call(py, stepper, x_t, out))
     }
 
-    /// The rows given to ``stream``, or None.
+    /// Sequences side by side; None for one without an axis.
     #[getter]
-    fn batch_size(&self) -> Option<usize> {
-        self.batch
+    fn batch_size(&self) -> PyResult<Option<usize>> {
+        each!(&self.stepper, stepper => Ok(self.rows(self.lock(stepper)?.stream.batch())))
+    }
+
+    /// The states: ``(num_layers, batch_size, hidden_size)``, without the middle axis if there is no batch; of an LSTM
+    /// a pair (h, c). A copy; write one to go on from there, or None for zeros.
+    #[getter]
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        each!(&self.stepper, stepper => {
+            let stream = &mut self.lock(stepper)?.stream;
+            self.give(py, stream.states()?, self.rows(stream.batch()))
+        })
+    }
+
+    #[setter]
+    fn set_state(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        each!(&self.stepper, stepper => {
+            let stream = &mut self.lock(stepper)?.stream;
+            let states = self.take(py, value, self.rows(stream.batch()))?;
+            let states = borrow_all(&states)?;
+            Ok(stream.set_states(&slices(&states)?)?)
+        })
+    }
+
+    /// Begin again from zeros.
+    ///
+    /// mask : array_like of bool, ``(batch_size,)``, optional
+    ///     Which sequences; all when missing.
+    #[pyo3(signature = (mask=None))]
+    fn reset(&self, py: Python<'_>, mask: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        each!(&self.stepper, stepper => {
+            let stream = &mut self.lock(stepper)?.stream;
+            let flags = |mask: &Bound<'_, PyAny>| -> PyResult<Vec<bool>> {
+                self.expect_rows("mask")?;
+                arrays(py, "as_flags")?.call1(("mask", mask, (stream.batch(),)))?.call_method0("tolist")?.extract()
+            };
+            let mask = mask.map(flags).transpose()?;
+            Ok(stream.reset(mask.as_deref())?)
+        })
+    }
+
+    /// A stream of the same layer that goes on from here on its own.
+    fn clone(&self, py: Python<'_>) -> PyResult<Self> {
+        let stepper = match &self.stepper {
+            Either::F32(stepper) => Either::F32(self.duplicate(stepper)?),
+            Either::F64(stepper) => Either::F64(self.duplicate(stepper)?),
+        };
+        Ok(Self { stepper, layer: self.layer.clone_ref(py), ..*self })
+    }
+
+    fn __copy__(&self, py: Python<'_>) -> PyResult<Self> {
+        self.clone(py)
+    }
+
+    /// Take another sequence in, behind the others; gives back its row. It begins from `state`, as `leave` gives it,
+    /// or from zeros.
+    #[pyo3(signature = (state=None))]
+    fn join(&self, py: Python<'_>, state: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
+        self.expect_rows("join")?;
+        let states = state.map(|state| self.take(py, state, None)).transpose()?.unwrap_or_default();
+        each!(&self.stepper, stepper => self.join_with(stepper, &states))
+    }
+
+    /// Let a sequence go; gives back its state, ``(num_layers, hidden_size)`` or a pair. Those behind it move up a row.
+    fn leave<'py>(&self, py: Python<'py>, row: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.expect_rows("leave")?;
+        let row = py.import("gru_rs._checks")?.getattr("as_count")?.call1(("row", row))?.extract()?;
+        each!(&self.stepper, stepper => self.leave_from(py, stepper, row))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        let resume = py.import("gru_rs._layers")?.getattr("_resume")?;
+        (resume, (this.layer.bind(py), this.batch_size()?, this.state(py)?)).into_pyobject(py).map(|t| t.into_any())
     }
 }

@@ -111,6 +111,21 @@ impl<F: Dispatch> Workspace<F> {
         })
     }
 
+    /// The same for more steps at a time; the states stay.
+    pub fn grow(&mut self, scan: &Scan, rows: usize, steps: usize) -> Result<()> {
+        let mut grown = Self::new(scan, rows, steps, &Spare::default())?;
+        grown.states.copy_from_slice(&self.states);
+        *self = grown;
+        Ok(())
+    }
+
+    /// The states of a row: h, or h and c.
+    pub fn states(&mut self, scan: &Scan, row: usize) -> impl Iterator<Item = &mut [F]> {
+        let (states, at, hidden) = (scan.cell.states(), row * self.state_row, scan.hidden);
+        let state = self.states.len() / states;
+        self.states.chunks_exact_mut(state.max(1)).map(move |state| &mut state[at..at + hidden])
+    }
+
     /// Its memory, to be used for something else.
     pub fn into_buffers(self) -> [Aligned<F>; 5] {
         [self.pre, self.states, self.next, self.reset, self.inputs]

@@ -1,19 +1,22 @@
-//! One step at a time, without allocation: for control loops, audio and generation. It must not know
-//! gates; a step is the scan of a batch of one step.
+//! Some steps at a time, the states kept between calls, without allocation: for control loops, audio and
+//! generation. It must not know gates; a step is the scan of a batch of one step.
 
 use super::kept::Keep;
 use super::params::Weights;
-use super::scan::{Forward, Io, Workspace};
-use super::sequence::{Array, Cut, Out};
-use super::stack::Shared;
+use super::scan::{Forward, Io, Scan, Workspace};
+use super::sequence::{Array, Cut, GROUP, Out};
+use super::stack::{Shared, expect_states};
 use crate::buffer::{Spare, zeros};
 use crate::error::{Error, Result};
-use crate::parallel::Turn;
+use crate::parallel::{self, Turn};
 use crate::shape::{self, Rows};
 use crate::simd::Dispatch;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// A layer's state between steps.
+/// A layer's states between steps, of some sequences side by side that know nothing of each other.
+///
+/// The bits are those of the whole sequence in one call, however it is cut.
 ///
 /// ```
 /// use gru_rs::{Config, Gru};
@@ -23,6 +26,8 @@ use std::sync::Arc;
 /// for _ in 0..10 {
 ///     stream.step(&[0.1, 0.2, 0.3], &mut y)?;
 /// }
+/// let mut chunk = [0.0; 5 * 8];
+/// stream.steps(5, &[0.5; 5 * 3], &mut chunk)?;
 /// # Ok::<(), gru_rs::Error>(())
 /// ```
 #[derive(Debug)]
@@ -30,6 +35,8 @@ pub struct Stream<F> {
     shared: Arc<Shared<F>>,
     weights: Arc<Weights<F>>,
     cut: Cut,
+    /// Steps that go through one layer before the next takes them: room there is for them.
+    block: usize,
     /// A layer's output while it is the next one's input, and the other way round.
     between: [Vec<F>; 2],
     /// Layer by layer, group by group of rows: among other things the states.
@@ -53,7 +60,7 @@ impl<F: Dispatch> Stream<F> {
         shape::positive("batch_size", batch)?;
         shape::product("batch_size", &[config.layers, batch, config.hidden])?;
         let between = || zeros(batch * config.hidden, "stream");
-        let cut = Cut::new(Rows::new(batch, 1, None)?, 1);
+        let cut = Cut::new(Rows::new(batch, GROUP, None)?, 1);
         let works = |layer| {
             let scan = shared.scan(layer, 0);
             cut.walks(0, false)
@@ -62,6 +69,7 @@ impl<F: Dispatch> Stream<F> {
         };
         Ok(Self {
             weights: shared.weights(),
+            block: 1,
             between: [between()?, between()?],
             work: (0..config.layers).map(works).collect::<Result<_>>()?,
             cut,
@@ -76,15 +84,149 @@ impl<F: Dispatch> Stream<F> {
 
     /// One step: x `(batch, input)` to y `(batch, hidden)`. Takes the layer's newest weights.
     pub fn step(&mut self, x: &[F], y: &mut [F]) -> Result<()> {
-        shape::expect_len("x_t", x.len(), &[self.cut.batch(), self.shared.config.input])?;
-        self.go(Given::Inputs(x), y)
+        shape::expect_len("x_t", x.len(), &[self.batch(), self.shared.config.input])?;
+        shape::expect_len("out", y.len(), &[self.batch(), self.shared.config.hidden])?;
+        self.take_weights();
+        self.go(Given::Inputs(x), y, 0..1, 1)
+    }
+
+    /// A chunk of steps: x `(seq, batch, input)` to y `(seq, batch, hidden)`, batch before seq if the layer is
+    /// batch-first. Takes the layer's newest weights. The first chunk allocates room for some steps, no other
+    /// call any. When a long one is interrupted the states are those of a step in between.
+    pub fn steps(&mut self, seq: usize, x: &[F], y: &mut [F]) -> Result<()> {
+        let (batch, config) = (self.batch(), &self.shared.config);
+        shape::expect_len("x", x.len(), &[seq, batch, config.input])?;
+        shape::expect_len("out", y.len(), &[seq, batch, config.hidden])?;
+        self.make_room(seq)?;
+        self.take_weights();
+        let block = self.block;
+        parallel::alone(|turn| {
+            (0..seq).step_by(block).try_for_each(|begin| {
+                turn.go_on()?;
+                self.go(Given::Inputs(x), y, begin..seq.min(begin + block), seq)
+            })
+        })
+    }
+
+    /// Begins again from zeros: all sequences, or those whose place in the mask is true.
+    pub fn reset(&mut self, mask: Option<&[bool]>) -> Result<()> {
+        if let Some(mask) = mask {
+            shape::expect_len("mask", mask.len(), &[self.batch()])?;
+        }
+        self.each_state(|_, row, _, state| {
+            if mask.is_none_or(|mask| mask[row]) {
+                state.fill(F::ZERO);
+            }
+        });
+        Ok(())
+    }
+
+    /// The states (h, or h and c), `(layers, batch, hidden)` each.
+    pub fn states(&mut self) -> Result<Vec<Vec<F>>> {
+        let (mut states, batch) = (self.shared.states(self.batch(), "states")?, self.batch());
+        self.each_state(|scan, row, i, state| {
+            states[i][scan.state_at(batch, row)..][..scan.hidden].copy_from_slice(state);
+        });
+        Ok(states)
+    }
+
+    /// Goes on from other states, shaped as [`Self::states`]; none for zeros.
+    pub fn set_states(&mut self, states: &[&[F]]) -> Result<()> {
+        let batch = self.batch();
+        expect_states("state", &self.shared.config, states, batch)?;
+        self.each_state(|scan, row, i, state| match states.get(i) {
+            Some(from) => state.copy_from_slice(&from[scan.state_at(batch, row)..][..scan.hidden]),
+            None => state.fill(F::ZERO),
+        });
+        Ok(())
+    }
+
+    /// A stream of its own that goes on from here, on the same layer.
+    pub fn duplicate(&mut self) -> Result<Self> {
+        self.with_rows(self.batch(), Some)
+    }
+
+    /// Takes another sequence in, behind the others, with states `(layers, hidden)`; none for zeros.
+    pub fn join(&mut self, states: &[&[F]]) -> Result<()> {
+        expect_states("state", &self.shared.config, states, 1)?;
+        let last = self.batch();
+        let mut joined = self.with_rows(last + 1, |row| (row < last).then_some(row))?;
+        joined.each_state(|scan, row, i, state| {
+            if let Some(from) = states.get(i).filter(|_| row == last) {
+                state.copy_from_slice(&from[scan.state_at(1, 0)..][..scan.hidden]);
+            }
+        });
+        *self = joined;
+        Ok(())
+    }
+
+    /// Lets a sequence go, and gives back its states; those behind it move up. One has to stay.
+    pub fn leave(&mut self, row: usize) -> Result<Vec<Vec<F>>> {
+        let batch = self.batch();
+        if row >= batch {
+            return Err(Error::value("row", format!("an integer from 0 to {}", batch - 1), row));
+        }
+        if batch == 1 {
+            return Err(Error::state("the last sequence of a stream cannot leave it"));
+        }
+        let mut left = self.shared.states(1, "states")?;
+        self.each_state(|scan, r, i, state| {
+            if r == row {
+                left[i][scan.state_at(1, 0)..][..scan.hidden].copy_from_slice(state);
+            }
+        });
+        *self = self.with_rows(batch - 1, |r| Some(if r < row { r } else { r + 1 }))?;
+        Ok(left)
+    }
+
+    /// Another stream whose rows have the states of those of this one, or zeros.
+    fn with_rows(&mut self, batch: usize, from: impl Fn(usize) -> Option<usize>) -> Result<Self> {
+        let (own, states) = (self.batch(), self.states()?);
+        let mut other = Self::new(self.shared.clone(), batch)?;
+        other.make_room(self.block)?;
+        other.each_state(|scan, row, i, state| {
+            if let Some(row) = from(row) {
+                state.copy_from_slice(&states[i][scan.state_at(own, row)..][..scan.hidden]);
+            }
+        });
+        Ok(other)
+    }
+
+    /// Visits the states of all layers and rows, with their scan, the row and which of the states it is.
+    fn each_state(&mut self, mut visit: impl FnMut(&Scan, usize, usize, &mut [F])) {
+        for (layer, groups) in self.work.iter_mut().enumerate() {
+            let scan = self.shared.scan(layer, 0);
+            for (walk, work) in self.cut.walks(0, false).zip(groups) {
+                for row in 0..walk.len() {
+                    let states = work.states(&scan, row).enumerate();
+                    states.for_each(|(i, state)| visit(&scan, walk.row(row), i, state));
+                }
+            }
+        }
+    }
+
+    /// For chunks of so many steps.
+    fn make_room(&mut self, steps: usize) -> Result<()> {
+        let block = steps.min(GROUP / self.batch()).max(1);
+        if block <= self.block {
+            return Ok(());
+        }
+        let config = &self.shared.config;
+        for (layer, groups) in self.work.iter_mut().enumerate() {
+            let scan = self.shared.scan(layer, 0);
+            for (walk, work) in self.cut.walks(0, false).zip(groups) {
+                work.grow(&scan, walk.len(), block)?;
+            }
+        }
+        let between = || zeros(block * self.cut.batch() * config.hidden, "stream");
+        self.between = [between()?, between()?];
+        self.block = block;
+        Ok(())
     }
 
     /// Of a single sequence what the first layer makes of x before its recurrence, with the newest weights.
     pub(crate) fn project(&mut self, x: &[F]) -> Result<Vec<F>> {
-        if self.weights.version != self.shared.version() {
-            self.weights = self.shared.weights();
-        }
+        self.take_weights();
         let (scan, packs) = (self.shared.scan(0, 0), self.weights.forward(&self.shared.config, self.shared.isa)?);
         let walk = self.cut.walks(0, false).next().expect("a row");
         let x_array = Array::new(false, 1, 1, scan.input);
@@ -95,41 +237,44 @@ impl<F: Dispatch> Stream<F> {
 
     /// One step from what [`Self::project`] gave: the same bits.
     pub(crate) fn step_projected(&mut self, projected: &[F], y: &mut [F]) -> Result<()> {
-        self.go(Given::Projected(projected), y)
+        shape::expect_len("out", y.len(), &[self.batch(), self.shared.config.hidden])?;
+        self.take_weights();
+        self.go(Given::Projected(projected), y, 0..1, 1)
     }
 
-    fn go(&mut self, given: Given<'_, F>, y: &mut [F]) -> Result<()> {
-        let (config, batch) = (&self.shared.config, self.cut.batch());
-        shape::expect_len("out", y.len(), &[batch, config.hidden])?;
+    fn take_weights(&mut self) {
         if self.weights.version != self.shared.version() {
             self.weights = self.shared.weights();
         }
+    }
+
+    /// Some of the `seq` steps of the arrays, at most a block, through all layers.
+    fn go(&mut self, given: Given<'_, F>, y: &mut [F], steps: Range<usize>, seq: usize) -> Result<()> {
+        let (config, batch) = (&self.shared.config, self.cut.batch());
         let packs = self.weights.forward(config, self.shared.isa)?;
         let [from, to] = &mut self.between;
         for (layer, groups) in self.work.iter_mut().enumerate() {
             let scan = self.shared.scan(layer, 0);
             let (first, last) = (layer == 0, layer + 1 == config.layers);
-            let mut io = Io {
-                batch,
-                x: match given {
-                    Given::Inputs(x) if first => x,
-                    _ => from,
-                },
-                x_array: Array::new(false, batch, 1, scan.input),
-                initial: &[],
-                y: Some(Out::Whole(
-                    if last { y } else { to },
-                    Array::new(false, batch, 1, config.hidden),
-                    config.hidden,
-                )),
-                finals: Vec::new(),
+            // The caller's arrays from the first of the steps on; between layers there is no other.
+            let outer = |width| Array::new(config.batch_first, batch, seq, width);
+            let inner = |width| Array::new(false, batch, steps.len(), width);
+            let (x, x_array) = match given {
+                Given::Inputs(x) if first => (&x[steps.start * outer(scan.input).step..], outer(scan.input)),
+                _ => (&from[..], inner(scan.input)),
             };
+            let (y, y_array) = match last {
+                true => (&mut y[steps.start * outer(scan.hidden).step..], outer(scan.hidden)),
+                false => (&mut to[..], inner(scan.hidden)),
+            };
+            let y = Some(Out::Whole(y, y_array, scan.hidden));
+            let mut io = Io { batch, x, x_array, initial: &[], y, finals: Vec::new() };
             for (walk, work) in self.cut.walks(0, false).zip(groups) {
                 let packs = &packs[layer];
                 let forward = Forward { scan, packs, walk, io: &mut io, work, keep: Keep::Nothing };
                 match given {
                     Given::Projected(projected) if first => forward.step_projected(projected),
-                    _ => forward.steps(0..1, &Turn::undisturbed())?,
+                    _ => forward.steps(0..steps.len(), &Turn::undisturbed())?,
                 }
             }
             std::mem::swap(from, to);

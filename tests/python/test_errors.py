@@ -409,10 +409,10 @@ def stream_rows(make):
         ("2", TypeError, "int", "str|2"),
     ]:
         yield Row(f"batch_size={value}", partial(stream, make, value), error, "batch_size", expected, got)
-    for dims in [(F + 1,), (0,), (1, F), ()]:
+    for dims in [(F + 1,), (0,), (1, F + 1), (1, 1, F), ()]:
         wrong = partial(step, make, None, ones(*dims))
         yield Row(f"x_t={dims}", wrong, ValueError, "x_t", shape(F), shape(*dims))
-    for dims in [(F,), (B + 1, F), (B, F + 1), (1, B, F), (F, B)]:
+    for dims in [(F,), (B + 1, F), (B, F + 1), (B, 1, F), (1, B, F + 1), (1, 1, B, F), (F, B)]:
         wrong = partial(step, make, B, ones(*dims))
         yield Row(f"batch-x_t={dims}", wrong, ValueError, "x_t", shape(B, F), shape(*dims))
     for name, x_t, expected, got in [

@@ -406,7 +406,7 @@ def test_what_only_a_layer_makes(make):
         type(make())()
 
 
-@pytest.mark.parametrize("make", MADE.values(), ids=MADE)
-def test_what_cannot_be_pickled_says_so(make):
+@pytest.mark.parametrize("made", ["Tape", "Grads"])
+def test_what_cannot_be_pickled_says_so(made):
     with pytest.raises(TypeError, match="pickle"):
-        pickle.dumps(make())
+        pickle.dumps(MADE[made]())

@@ -1,258 +1,202 @@
-"""Streams: one step at a time, the same bits as the whole, on a state of their own.
+"""Streams: chunks, states, rows that come and go. All must be the bits of whole sequences in one call."""
 
-Sizes of every kind against the whole are in test_equal_bits.py; here it is what a stream is to its caller:
-batch sizes, `out`, new weights at the next step, many streams on one layer, one stream in several threads.
-"""
-
-import gc
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import copy
+import pickle
+from functools import partial
 
 import gru_rs
 import numpy as np
 import pytest
-from conftest import DTYPES, KINDS, new_layer
+from hypothesis import given
+from hypothesis import strategies as st
 
-T, B, F, H = 9, 3, 5, 7  # F features
-OPTIONS = {
-    "plain": {},
-    "no_bias": {"bias": False},
-    "deep": {"num_layers": 3},
-    "dropout": {"num_layers": 2, "dropout": 0.5},  # streams infer: nothing is dropped
-    "batch_first": {"batch_first": True},  # a step has no time axis to be before
+LAYERS = {
+    "gru": gru_rs.GRU,
+    "gru-before": partial(gru_rs.GRU, reset_after=False),
+    "lstm": gru_rs.LSTM,
 }
+kinds = pytest.mark.parametrize("kind", LAYERS)
 
-every_kind = pytest.mark.parametrize("kind", KINDS)
-every_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-every_batch = pytest.mark.parametrize("batch", [None, 1, B])
+
+def layer(kind, layers=2, dtype=np.float32, hidden=9, **options):
+    return LAYERS[kind](4, hidden, layers, dtype=dtype, seed=1, **options)
 
 
 def noise(*shape, dtype=np.float32, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
 
-def inputs(batch, dtype=np.float32):
-    """x for T steps, time first; without a batch axis for None."""
-    return noise(T, F, dtype=dtype) if batch is None else noise(T, batch, F, dtype=dtype)
+def same(ours, theirs):
+    return np.asarray(ours).tobytes() == np.asarray(theirs).tobytes()
 
 
-def whole(layer, x):
-    """What the layer says of all steps at once, time first."""
-    if x.ndim == 3 and layer.batch_first:
-        return layer(x.swapaxes(0, 1))[0].swapaxes(0, 1)
-    return layer(x)[0]
+@given(
+    kind=st.sampled_from(sorted(LAYERS)),
+    layers=st.integers(1, 3),
+    batch=st.sampled_from([None, 1, 2, 5, 13, 30, 70, 130]),
+    batch_first=st.booleans(),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    cuts=st.lists(st.integers(0, 90), min_size=1, max_size=6),
+    turns=st.lists(
+        st.sampled_from(["pickle", "clone", "copy", "state", "out", "steps", ""]), min_size=7, max_size=7
+    ),
+)
+def test_any_chunks_are_one_call(kind, layers, batch, batch_first, dtype, cuts, turns):
+    net = layer(kind, layers, dtype, batch_first=batch_first)
+    axis = 1 if batch_first and batch is not None else 0
+    shape = [*([] if batch is None else [batch]), 4]
+    shape.insert(axis, 100)
+    x = noise(*shape, dtype=dtype)
+    expected, last = net(x)
+    stream, parts = net.stream(batch), []
+    borders = sorted({min(cut, 100) for cut in cuts})
+    for chunk, turn in zip(np.split(x, borders, axis), turns, strict=False):
+        if turn == "pickle":
+            stream = pickle.loads(pickle.dumps(stream))
+        elif turn == "clone":
+            stream = stream.clone()
+        elif turn == "copy":
+            stream = copy.deepcopy(copy.copy(stream))
+        elif turn == "state":
+            state = stream.state
+            stream.reset()
+            stream.state = state
+        if turn == "steps":
+            steps = [stream(step) for step in np.moveaxis(chunk, axis, 0)]
+            parts.append(np.stack(steps, axis) if steps else stream(chunk))
+        else:
+            out = np.empty((*chunk.shape[:-1], 9), dtype) if turn == "out" else None
+            part = stream(chunk, out=out)
+            assert out is None or part is out
+            parts.append(part)
+    assert same(np.concatenate(parts, axis), expected)
+    assert same(stream.state, last)
+    assert stream.batch_size == batch
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@every_batch
-@every_option
-@every_kind
-def test_steps_are_the_whole(kind, options, batch, dtype):
-    layer = new_layer(kind, F, H, dtype=dtype, **options)
-    x = inputs(batch, dtype)
-    stream = layer.stream() if batch is None else layer.stream(batch)
-    y = [stream(x_t) for x_t in x]
-    assert {v.shape for v in y} == {(H,) if batch is None else (batch, H)}
-    assert {(type(v), v.dtype) for v in y} == {(np.ndarray, np.dtype(dtype))}
-    assert np.stack(y).tobytes() == whole(layer, x).tobytes()
+@kinds
+def test_clones_go_their_own_ways(kind):
+    net, x = layer(kind), noise(30, 4)
+    stream = net.stream()
+    stream(x[:10])
+    other = stream.clone()
+    stream(noise(7, 4, seed=1))
+    assert same(other(x[10:]), net(x)[0][10:])
 
 
-@every_kind
-def test_batch_size_by_name(kind):
-    layer, x = new_layer(kind, F, H), inputs(B)
-    by_name, by_place = layer.stream(batch_size=B), layer.stream(B)
-    assert by_name(x[0]).tobytes() == by_place(x[0]).tobytes()
-    assert layer.stream(batch_size=None)(x[0, 0]).tobytes() == layer.stream()(x[0, 0]).tobytes()
+@kinds
+def test_a_mask_begins_some_rows_again(kind):
+    net, x = layer(kind), noise(20, 5, 4)
+    stream = net.stream(5)
+    stream(x[:8])
+    stream.reset(np.array([True, False, False, True, False]))
+    found = stream(x[8:])
+    whole, fresh = net(x)[0][8:], net(x[8:])[0]
+    for row in range(5):
+        assert same(found[:, row], (fresh if row in (0, 3) else whole)[:, row])
+    stream.reset()
+    assert not np.asarray(stream.state).any()
 
 
-@every_batch
-@every_kind
-def test_returned_arrays_are_the_callers_own(kind, batch):
-    """Later steps do not touch them, and writing to them does not touch the state."""
-    layer, x = new_layer(kind, F, H, num_layers=2), inputs(batch)
-    stream, twin = layer.stream(batch), layer.stream(batch)
-    kept = [stream(x_t) for x_t in x]
-    expected = [twin(x_t) for x_t in x]
-    for mine, other in zip(kept, expected, strict=True):
-        assert mine.flags.writeable
-        assert mine.flags.c_contiguous
-        assert mine.tobytes() == other.tobytes()
-        assert not any(np.shares_memory(mine, v) for v in kept if v is not mine)
-    for mine in kept:
-        mine[...] = np.nan
-    assert stream(x[0]).tobytes() == twin(x[0]).tobytes()
+@kinds
+@pytest.mark.parametrize("batch", [2, 12, 66])
+def test_rows_join_and_leave(kind, batch):
+    """Each sequence ends with the bits that it has alone, whoever came and went beside it."""
+    net, rng = layer(kind), np.random.default_rng(0)
+    stream, here = net.stream(batch), [[] for _ in range(batch)]
+    away = []
+    for _ in range(12):
+        x = noise(int(rng.integers(1, 6)), len(here), 4, seed=rng.integers(1 << 30))
+        y = stream(x)
+        for row, past in enumerate(here):
+            past.append(x[:, row])
+            whole = net(np.concatenate(past))[0]
+            assert same(y[:, row], whole[-len(x) :])
+        if rng.random() < 0.5 and len(here) > 1:
+            row = int(rng.integers(len(here)))
+            away.append((stream.leave(row), here.pop(row)))
+        elif away and rng.random() < 0.7:
+            state, past = away.pop()
+            assert stream.join(state) == len(here)
+            here.append(past)
+        else:
+            assert stream.join() == len(here)
+            here.append([])
+        assert stream.batch_size == len(here)
 
 
-@every_batch
-@every_kind
-def test_out(kind, batch):
-    """The answer is written to `out`, which is also returned: one array over and over, or two in turn."""
-    layer, x = new_layer(kind, F, H), inputs(batch)
-    expected = whole(layer, x)
-    stream = layer.stream(batch)
-    buffers = [np.full_like(expected[0], np.nan) for _ in range(2)]
-    for t in range(T):
-        out = buffers[t % 2 if t > 3 else 0]
-        assert stream(x[t], out=out) is out
-        assert out.tobytes() == expected[t].tobytes()
-        out[...] = np.nan  # it is the caller's: what it holds is not the state
-    assert stream(x[0], out=None) is not None
+@kinds
+def test_a_chunk_takes_the_newest_weights(kind):
+    net, x = layer(kind), noise(6, 4)
+    stream = net.stream()
+    net.set_flat(np.zeros_like(net.flat))
+    assert same(stream(x), net(x)[0])
 
 
-@every_batch
-@every_kind
-def test_out_may_be_a_row_of_the_result(kind, batch):
-    layer, x = new_layer(kind, F, H), inputs(batch)
-    expected = whole(layer, x)
-    stream, y = layer.stream(batch), np.zeros_like(expected)
-    for t in range(T):
-        stream(x[t], out=y[t])
-    assert y.tobytes() == expected.tobytes()
+def test_none_is_a_state_of_zeros():
+    stream = layer("lstm").stream(3)
+    stream(noise(5, 3, 4))
+    stream.state = None
+    assert not np.asarray(stream.state).any()
 
 
-@every_kind
-def test_out_that_is_the_input(kind):
-    """Feeding the answer back through one buffer: either right or refused, never wrong."""
-    layer = new_layer(kind, H, H, num_layers=2)
-    buffer, plain = noise(H), noise(H)
-    stream, twin = layer.stream(), layer.stream()
-    for _ in range(T):
-        plain = twin(plain)
-        try:
-            stream(buffer, out=buffer)
-        except ValueError:
-            break
-        assert buffer.tobytes() == plain.tobytes()
+def test_a_state_is_a_copy():
+    stream = layer("gru").stream()
+    stream(noise(3, 4))
+    stream.state[:] = 7
+    assert abs(stream.state).max() < 1
 
 
-WRITES = {
-    "set_flat": lambda layer: layer.set_flat(noise(layer.flat.size, seed=5)),
-    "load_state_dict": lambda layer: layer.load_state_dict({k: v / 2 for k, v in layer.state_dict().items()}),
-    "step": lambda layer: gru_rs.Adam(0.1).step(layer, noise(layer.flat.size, seed=6)),
+MISTAKES = {
+    "integers as mask": (lambda s: s.reset([1, 0, 1]), TypeError, "mask: expected an array of bool, got int"),
+    "a short mask": (lambda s: s.reset([True]), ValueError, r"mask: expected shape \(3,\), got \(1,\)"),
+    "one array of two": (lambda s: setattr(s, "state", np.zeros(3)), TypeError, "state: expected a pair"),
+    "a state of another shape": (
+        lambda s: setattr(s, "state", (np.zeros((2, 9), np.float32),) * 2),
+        ValueError,
+        r"state: expected shape \(2, 3, 9\), got \(2, 9\)",
+    ),
+    "float64": (
+        lambda s: setattr(s, "state", (np.zeros((2, 3, 9)),) * 2),
+        TypeError,
+        "state: expected float32",
+    ),
+    "no such row": (lambda s: s.leave(3), ValueError, "row: expected an integer from 0 to 2, got 3"),
+    "a negative row": (lambda s: s.leave(-1), ValueError, "row: expected an integer from 0, got -1"),
+    "half a row": (lambda s: s.leave(1.5), TypeError, "row: expected an integer"),
+    "inputs of another width": (
+        lambda s: s(noise(5, 3, 3)),
+        ValueError,
+        r"x_t: expected shape \(3, 4\) or \(T, 3, 4\), got \(5, 3, 3\)",
+    ),
+    "an out of a step": (
+        lambda s: s(noise(5, 3, 4), out=np.zeros((3, 9), np.float32)),
+        ValueError,
+        r"out: expected shape \(5, 3, 9\), got \(3, 9\)",
+    ),
 }
 
 
-@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-@every_batch
-@every_option
-@every_kind
-def test_new_weights_at_the_next_step(kind, options, batch, write):
-    """The state goes on; only the weights are new, in the very next step."""
-    layer, x = new_layer(kind, F, H, **(options | {"batch_first": False})), inputs(batch)
-    stream = layer.stream(batch)
-    before = [stream(x_t) for x_t in x[:4]]
-    y, last = layer(x[:4])
-    assert np.stack(before).tobytes() == y.tobytes()
-    write(layer)
-    after = [stream(x_t) for x_t in x[4:]]
-    assert np.stack(after).tobytes() == layer(x[4:], last)[0].tobytes()
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_changes_nothing(mistake):
+    call, error, message = MISTAKES[mistake]
+    net, x = layer("lstm"), noise(10, 3, 4)
+    stream = net.stream(3)
+    stream(x[:4])
+    with pytest.raises(error, match=message):
+        call(stream)
+    assert same(stream(x[4:]), net(x)[0][4:])
 
 
-@every_kind
-def test_streams_do_not_share_a_state(kind):
-    """Streams of one layer, interleaved; and calls of the layer between."""
-    layer, x = new_layer(kind, F, H), inputs(None)
-    expected = layer(x)[0]
-    first, late = layer.stream(), None
-    for t in range(T):
-        assert first(x[t]).tobytes() == expected[t].tobytes()
-        layer(x)
-        if t == 3:
-            late = layer.stream()
-        elif late is not None:
-            assert late(x[t - 4]).tobytes() == expected[t - 4].tobytes()
+def test_single_sequences_have_no_rows():
+    stream = layer("gru").stream()
+    for call in (stream.join, partial(stream.leave, 0), partial(stream.reset, [True])):
+        with pytest.raises(
+            ValueError, match="expected a stream with a batch_size, got one of a single sequence"
+        ):
+            call()
 
 
-@every_kind
-def test_rows_of_a_stream_do_not_meet(kind):
-    layer, x = new_layer(kind, F, H), inputs(B)
-    stream, alone = layer.stream(B), [layer.stream() for _ in range(B)]
-    for x_t in x:
-        y = stream(x_t)
-        assert [r.tobytes() for r in y] == [one(r).tobytes() for one, r in zip(alone, x_t, strict=True)]
-
-
-@every_kind
-def test_nan_in_one_row_stays_there(kind):
-    layer, x = new_layer(kind, F, H), inputs(B)
-    dirty = x.copy()
-    dirty[2, 1, 0] = np.nan
-    stream, twin = layer.stream(B), layer.stream(B)
-    for t in range(T):
-        y, clean = stream(dirty[t]), twin(x[t])
-        assert y[0].tobytes() == clean[0].tobytes()
-        assert y[2].tobytes() == clean[2].tobytes()
-        assert np.isnan(y[1]).any() == (t >= 2)
-
-
-@every_kind
-def test_a_stream_outlives_its_layer(kind):
-    layer, x = new_layer(kind, F, H), inputs(None)
-    expected = layer(x)[0]
-    stream = layer.stream()
-    y = [stream(x[0])]
-    del layer
-    gc.collect()
-    noise(1000, 1000)  # memory that something else now uses
-    y += [stream(x_t) for x_t in x[1:]]
-    assert np.stack(y).tobytes() == expected.tobytes()
-
-
-# Threads ------------------------------------------------------------------------------------------
-
-
-@every_kind
-def test_a_stream_goes_from_thread_to_thread(kind):
-    """One at a time is all that is asked: each step in another thread."""
-    layer, x = new_layer(kind, F, H), inputs(None)
-    stream, y = layer.stream(), []
-    for x_t in x:
-        thread = threading.Thread(target=lambda x_t=x_t: y.append(stream(x_t)))
-        thread.start()
-        thread.join()
-    assert np.stack(y).tobytes() == layer(x)[0].tobytes()
-
-
-@every_kind
-def test_streams_of_one_layer_in_many_threads(kind):
-    layer = new_layer(kind, F, 64)
-    rows = [noise(200, F, seed=s) for s in range(8)]
-    barrier = threading.Barrier(len(rows))
-
-    def play(x):
-        stream = layer.stream()
-        barrier.wait()
-        return np.stack([stream(x_t) for x_t in x])
-
-    with ThreadPoolExecutor(len(rows)) as pool:
-        played = list(pool.map(play, rows))
-    for x, y in zip(rows, played, strict=True):
-        assert y.tobytes() == layer(x)[0].tobytes()
-
-
-@every_kind
-def test_a_step_while_the_weights_are_written(kind):
-    """Each step runs on the old weights or on the new, never on a mixture."""
-    layer = new_layer(kind, F, H)
-    old, x = layer.flat.copy(), noise(F)
-    new = -old
-    steps = {}
-    for name, weights in [("old", old), ("new", new)]:
-        layer.set_flat(weights)
-        steps[name] = layer.stream()(x).tobytes()
-    assert steps["old"] != steps["new"]
-    done = threading.Event()
-
-    def write():
-        while not done.is_set():
-            layer.set_flat(old)
-            layer.set_flat(new)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        seen = {layer.stream()(x).tobytes() for _ in range(2000)}
-    finally:
-        done.set()
-        writer.join()
-    assert seen <= set(steps.values())
+def test_somebody_has_to_stay():
+    with pytest.raises(RuntimeError, match="the last sequence of a stream cannot leave"):
+        layer("gru").stream(1).leave(0)
