@@ -35,7 +35,7 @@ pub struct Aligned<F> {
 /// Bytes of a cache line, and of the widest vector.
 const LINE: usize = 64;
 
-impl<F: Float> Aligned<F> {
+impl<F: Copy + Default> Aligned<F> {
     /// Zeros, or [`Error::Memory`].
     pub fn zeros(len: usize, what: &'static str) -> Result<Self> {
         let slack = LINE / size_of::<F>();

@@ -74,6 +74,12 @@ pub trait Float:
     fn same_bits(a: &[Self], b: &[Self]) -> bool;
     /// Rounded from `f64`.
     fn from_f64(x: f64) -> Self;
+    /// Rounded from an integer.
+    fn from_i32(x: i32) -> Self;
+    /// 1.5 · 2^(mantissa bits). Added to a small y it leaves round(y), ties to even, in the lowest bits.
+    const ROUND: Self;
+    /// The lowest eight bits.
+    fn low_byte(self) -> i8;
     /// Exactly.
     fn to_f64(self) -> f64;
 }
@@ -113,9 +119,18 @@ macro_rules! float {
                 let differ = |a: &[Self], b: &[Self]| a.iter().zip(b).fold(0, |d, (a, b)| d | a.to_bits() ^ b.to_bits());
                 a.len() == b.len() && a.chunks(1024).zip(b.chunks(1024)).all(|(a, b)| differ(a, b) == 0)
             }
+            const ROUND: Self = 1.5 * (1u64 << $bits) as $t;
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
                 x as $t
+            }
+            #[inline(always)]
+            fn from_i32(x: i32) -> Self {
+                x as $t
+            }
+            #[inline(always)]
+            fn low_byte(self) -> i8 {
+                self.to_bits() as i8
             }
             #[inline(always)]
             fn to_f64(self) -> f64 {

@@ -3,7 +3,7 @@
 //! The rooms, each of which may use those below it only:
 //!
 //! ```text
-//! py ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, function, shape, rng, buffer, parallel)
+//! py ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, half, narrow, shape, rng, buffer …)
 //!         └────▶ nn ───────────▶ kernels
 //! reference ─▶ base
 //! ```
@@ -33,9 +33,12 @@ mod dropout;
 mod error;
 mod float;
 mod function;
+mod half;
 #[doc(hidden)]
 pub mod kernels;
 mod model;
+#[doc(hidden)]
+pub mod narrow;
 #[doc(hidden)]
 pub mod nn;
 mod optim;
@@ -52,9 +55,11 @@ pub mod simd;
 pub use error::{Error, Result};
 pub use float::Float;
 pub use function::{Function, Functions};
+pub use half::Half;
 pub use model::{
     EncoderDecoder, EncoderDecoderConfig, Generator, Hypothesis, Inputs, Lost, Model, ModelConfig, Numbers, Sampling,
 };
+pub use narrow::{Narrow, Part};
 pub use nn::attention::Attention;
 pub use nn::ctc::{Ctc, Guess, Spelling};
 pub use nn::loss::{Loss, Targets};

@@ -19,7 +19,8 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// Files at the top of src that are the base.
-const BASE: [&str; 8] = ["buffer", "dropout", "error", "float", "function", "parallel", "rng", "shape"];
+const BASE: [&str; 10] =
+    ["buffer", "dropout", "error", "float", "function", "half", "narrow", "parallel", "rng", "shape"];
 
 /// What `crate::Name` means when it is no room but re-exported in lib.rs.
 const REEXPORTED: [(&str, &str); 12] = [

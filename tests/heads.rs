@@ -116,7 +116,7 @@ fn linear<F: Dispatch>(inputs: usize, outputs: usize, rows: usize, tolerance: f6
     let got = everywhere::<F>(|isa| {
         let linear = Linear { isa, inputs, outputs, spread: true };
         let (w, x) = (cast(&w), cast::<F>(&x));
-        let y = linear.forward(&w, &cast(&b), &x, rows).unwrap();
+        let y = linear.forward(&w[..], &cast(&b), &x, rows).unwrap();
         let (mut d_w, mut d_b) = (vec![F::ONE; inputs * outputs], vec![F::ONE; outputs]);
         let mut sums = LinearGradients { w: &mut d_w, b: &mut d_b };
         let d_x = linear.backward(&w, &x, &cast(&d_y), rows, &mut sums).unwrap();

@@ -21,6 +21,7 @@ from ._encoder_decoder import EncoderDecoder, Hypothesis
 from ._layers import GRU, LSTM, Tape
 from ._losses import CTC, AbsoluteError, CrossEntropy, QuantileError, SquaredError, ctc_loss
 from ._model import Model
+from ._narrow import Quantization
 from ._optim import SGD, Adam, AdamW, clip_grad_norm
 from ._schedules import CosineSchedule, PlateauSchedule
 from ._threads import get_num_threads, num_threads, set_num_threads
@@ -111,6 +112,7 @@ __all__ = [
     "Model",
     "PlateauSchedule",
     "QuantileError",
+    "Quantization",
     "SquaredError",
     "Stream",
     "Tape",

@@ -86,6 +86,13 @@ class _Cell(Recurrent):
             array[...] = state.reshape(shape)
         return out
 
+    def _outputs_for(self, x: Any, lengths: Any) -> Array:
+        if lengths is not None:
+            msg = "lengths: expected None for a cell, which takes one step"
+            raise ValueError(msg)
+        shape, arguments = self._run(x, None)
+        return self._core.run(*arguments)[1][0].reshape(shape)
+
     def forward(self, x: ArrayLike, h: Any = None) -> tuple[Any, CellTape]:
         """One step for training.
 

@@ -262,7 +262,7 @@ class EncoderDecoder(Network):
         ValueError, TypeError
             An argument outside its range or of another kind.
         """
-        given = self._given(x, lengths)
+        given = self._asked_for(x, lengths)
         width, most = as_size("beam_width", beam_width), as_size("max_length", max_length)
         found = self._model.decode(given, width, most, as_real("length_penalty", length_penalty))
         steps = given[2] or [given[1][1]] * len(found)
@@ -279,7 +279,11 @@ class EncoderDecoder(Network):
             for row, count in zip(found, steps, strict=True)
         ]
 
-    def _given(
+    def _outputs_for(self, x: Any, lengths: Any) -> Array:
+        """The probabilities of what is written."""
+        return np.exp([found.log_p for found, *_ in self.decode(x, lengths=lengths)])
+
+    def _asked_for(
         self, x: ArrayLike, lengths: ArrayLike | None
     ) -> tuple[Array, tuple[int, int], list[int] | None, list[Array]]:
         array = self._source(x)
@@ -300,4 +304,4 @@ class EncoderDecoder(Network):
             raise TypeError(msg)
         weights = as_weights(sample_weight, self._dtype)
         wanted = (*as_spelling(targets, self.output_size), weights)
-        return self._given(x, lengths), wanted, loss._core
+        return self._asked_for(x, lengths), wanted, loss._core

@@ -240,6 +240,10 @@ class _Layer(Recurrent):
         wrapped = self._wrap([state.reshape(frame.state_shape) for state in states])
         return y.reshape(frame.y_shape), wrapped, Tape(self, frame, tape)
 
+    def _outputs_for(self, x: Any, lengths: Any) -> Array:
+        y, _ = self(x, lengths=lengths)
+        return y
+
 
 class _Frame:
     """The sizes of one call, and the shapes that follow from them."""

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._arrays import Array
+    from ._narrow import Parts, Quantization
 
     _Given = tuple[Array, tuple[int, int], list[int] | None, list[Array]]
     _State: TypeAlias = Array | tuple[Array, Array]
@@ -87,11 +88,27 @@ class Network(Weighted):
         self._dtype = as_float_dtype(dtype)
         self._seed = None if seed is None else as_seed(seed)
         drawn = fresh_seed(self._seed)
-        self._adopt(self._kind({**self._options, "dtype": self._dtype.name, "seed": drawn}))
+        self._adopt(self._kind({**self._options, "dtype": self._dtype.name, "seed": drawn}, self._given))
 
     def _adopt(self, model: Any) -> None:
         self._model, self._core = model, model.weights()
         self._names = as_names(model.names())
+
+    def _narrow(self, other: Any, width: str) -> None:
+        other._adopt(self._model.narrowed(width))
+
+    def _parts(self) -> Parts:
+        found: Parts = self._model.parts()
+        return found
+
+    @classmethod
+    def _of_parts(cls, options: dict[str, Any], parts: Parts, quantization: Quantization | None) -> Self:
+        """A model with the weights of a file."""
+        model = cls.__new__(cls)
+        model._given = parts
+        cls.__init__(model, **options)
+        model._given, model._quantization = None, quantization
+        return model
 
     def _source(self, x: ArrayLike) -> Array:
         """Tokens or numbers, shaped as they should be."""
@@ -124,7 +141,7 @@ class Network(Weighted):
                 shown += [] if value == np.dtype(default) else [f"dtype={value.name!r}"]
             elif value != default:
                 shown.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return f"{type(self).__name__}({', '.join(shown)})" + self._shown_width()
 
 
 class Model(Network):
@@ -285,7 +302,10 @@ class Model(Network):
         >>> Model(3, 8, 2).scores([[[0.1, 0.2, 0.3]]]).shape
         (1, 2)
         """
-        return self._model.scores(self._given(x, lengths, state)).reshape(-1, self.output_size)
+        return self._model.scores(self._asked_for(x, lengths, state)).reshape(-1, self.output_size)
+
+    def _outputs_for(self, x: Any, lengths: Any) -> Array:
+        return self.scores(x, lengths=lengths)
 
     def labels(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> Array:
         """The label of each row, or with pooling "each" of each step: the best score's, or the best path's.
@@ -304,7 +324,7 @@ class Model(Network):
         ValueError, TypeError
             As for `scores`.
         """
-        return self._model.labels(self._given(x, lengths)).astype(np.intp)
+        return self._model.labels(self._asked_for(x, lengths)).astype(np.intp)
 
     def spell(
         self,
@@ -346,7 +366,7 @@ class Model(Network):
         True
         """
         width = None if beam_width is None else as_size("beam_width", beam_width)
-        return self._model.spell(self._given(x, lengths), as_count("blank", blank, 2**32), width)
+        return self._model.spell(self._asked_for(x, lengths), as_count("blank", blank, 2**32), width)
 
     def loss(
         self,
@@ -382,7 +402,7 @@ class Model(Network):
             An argument of another shape or kind, a class beyond the scores.
         """
         wanted = self._wanted(targets, loss, sample_weight)
-        return self._model.loss(self._given(x, lengths, state), wanted, loss._core)
+        return self._model.loss(self._asked_for(x, lengths, state), wanted, loss._core)
 
     def loss_and_grad(
         self,
@@ -421,12 +441,12 @@ class Model(Network):
         drawn = None if seed is None else as_seed(seed)
         low = as_choice("memory", memory, ("full", "low")) == "low"
         wanted = self._wanted(targets, loss, sample_weight)
-        return self._model.loss_and_grad(self._given(x, lengths, state), wanted, loss._core, drawn, low)
+        return self._model.loss_and_grad(self._asked_for(x, lengths, state), wanted, loss._core, drawn, low)
 
     def _state_shape(self, batch: int) -> tuple[int, int, int]:
         return self.num_layers * (2 if self.bidirectional else 1), batch, self.hidden_size
 
-    def _given(self, x: ArrayLike, lengths: ArrayLike | None, state: _State | None = None) -> _Given:
+    def _asked_for(self, x: ArrayLike, lengths: ArrayLike | None, state: _State | None = None) -> _Given:
         array = self._source(x)
         batch, seq = array.shape[:2]
         states: list[Array] = []

@@ -8,18 +8,20 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
 from . import _core
 from ._arrays import as_array, as_float_dtype, expect_shape
 from ._checks import as_choice, as_flag, as_real, as_seed, as_size
+from ._narrow import Quantization, as_width, compared
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ._arrays import Array
+    from ._narrow import Parts
 
 Self = TypeVar("Self", bound="Weighted")
 Names = list[tuple[str, int, int, tuple[int, ...]]]
@@ -35,11 +37,29 @@ class Weighted(ABC):
     _names: Names
     _dtype: np.dtype[Any]
     _seed: int | None
+    # What a file or pickle holds, for the constructor to take in place of fresh weights.
+    _given: Parts | None = None
+    _quantization: Quantization | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """float32 or float64."""
+        """float32 or float64: of inputs, outputs and, unless they are narrow, of the weights."""
         return self._dtype
+
+    @property
+    def weight_dtype(self) -> np.dtype[Any]:
+        """What the weights are kept in: `dtype`, or int8 or float16 after `quantize`."""
+        return np.dtype(self._core.narrow() or self._dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the parameters."""
+        return self._core.nbytes
+
+    @property
+    def quantization(self) -> Quantization | None:
+        """What `quantize` has done; None for weights that can be trained."""
+        return self._quantization
 
     @property
     def seed(self) -> int | None:
@@ -50,7 +70,8 @@ class Weighted(ABC):
     def flat(self) -> Array:
         """All parameters end to end in state-dict order, (n,), a read-only view.
 
-        The view keeps the values it had when it was taken; after a write, take it again.
+        The view keeps the values it had when it was taken; after a write, take it again. Of narrow weights
+        these are the numbers that they stand for, made anew each time.
         """
         return np.asarray(self._core.flat())
 
@@ -120,6 +141,69 @@ class Weighted(ABC):
         expect_shape("flat", value, (self._names[-1][2],))
         self._core.set_flat(value)
 
+    def quantize(
+        self: Self, dtype: Literal["int8", "f16"] = "int8", *, validate: Any = None, lengths: Any = None
+    ) -> Self:
+        """A copy for inference with narrow matrices, a quarter or half as large; biases stay as they are.
+
+        ``"int8"``: 8 bits a weight and a scale for each row, max |w| / 127. What they multiply, inputs and
+        states, is rounded to 8 bits as well, each step of each row by a scale of its own, max |x| / 127, and
+        the products are added exactly: equal bits on every machine. ``"f16"``: weights of 16 bits, as near as
+        they come; the arithmetic is that of `dtype`.
+
+        Parameters
+        ----------
+        dtype : {"int8", "f16"}
+            Of the weights.
+        validate : array_like, optional
+            Inputs, as of a call: the outputs for them, of both, are compared in ``quantization``.
+        lengths : array_like of int, optional
+            Theirs, as of a call.
+
+        Returns
+        -------
+        layer or model
+            Of the same class. It is called, streamed, copied and pickled as before; what would write or train
+            it is a RuntimeError.
+
+        Raises
+        ------
+        ValueError
+            A weight that is not finite, or beyond ±65504 for ``"f16"``.
+        RuntimeError
+            The weights are narrow already.
+
+        Examples
+        --------
+        >>> import gru_rs
+        >>> gru = gru_rs.GRU(16, 32, seed=1).quantize("int8")
+        >>> gru.weight_dtype, gru.nbytes, gru(np.ones((5, 2, 16), np.float32))[0].shape
+        (dtype('int8'), 6144, (5, 2, 32))
+        """
+        width = as_width(dtype)
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        self._narrow(other, width)
+        sizes = (other.nbytes, self.nbytes)
+        if validate is None:
+            other._quantization = Quantization(width, *sizes)
+        else:
+            both = [[layer._outputs_for(validate, lengths)] for layer in (self, other)]
+            other._quantization = compared(width, sizes, *both)
+        return other
+
+    def _narrow(self, other: Weighted, width: str) -> None:
+        """Gives another its narrow weights."""
+        other._core = self._core.narrowed(width)
+
+    @abstractmethod
+    def _outputs_for(self, x: Any, lengths: Any) -> Array:
+        """What comes of a call."""
+
+    def _parts(self) -> Parts:
+        """The parameters as they are kept."""
+        return self._core.parts()
+
     def __copy__(self: Self) -> Self:
         return self.__deepcopy__({})
 
@@ -133,12 +217,21 @@ class Weighted(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         arguments = {name: getattr(self, name) for name in self._arguments()}
-        return {"arguments": arguments, "flat": self.flat.copy(), "rng": self._core.rng_state}
+        state = {"arguments": arguments, "rng": self._core.rng_state}
+        if self._quantization is None:
+            return state | {"flat": self.flat.copy()}
+        return state | {"parts": self._parts(), "quantization": self._quantization}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self._given = state.get("parts")
         self.__init__(**state["arguments"])  # type: ignore[misc]
-        self.set_flat(state["flat"])
+        if self._given is None:
+            self.set_flat(state["flat"])
+        self._given, self._quantization = None, state.get("quantization")
         self._core.set_rng_state(state["rng"])
+
+    def _shown_width(self) -> str:
+        return "" if self._quantization is None else f".quantize({self.weight_dtype.name!r})"
 
     @abstractmethod
     def _arguments(self) -> list[str]:
@@ -191,6 +284,7 @@ class Recurrent(Weighted):
             self._recurrent_activation,
             self._activation,
             self._clip,
+            self._given,
         )
         self._names = self._named()
 
@@ -248,7 +342,8 @@ class Recurrent(Weighted):
         changed = {name: value for name, value in given.items() if value != defaults[name]}
         if "dtype" in changed:
             changed["dtype"] = np.dtype(changed["dtype"]).name
-        return f"{type(self).__name__}({', '.join([sizes, *(f'{k}={v!r}' for k, v in changed.items())])})"
+        shown = f"{type(self).__name__}({', '.join([sizes, *(f'{k}={v!r}' for k, v in changed.items())])})"
+        return shown + self._shown_width()
 
 
 def as_names(names: list[tuple[str, int, int, list[int]]]) -> Names:

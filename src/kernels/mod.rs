@@ -2,6 +2,7 @@
 //! out, no allocation. They know vectors and panels; they must not know time, depth or NumPy.
 
 pub mod activation;
+pub mod bytes;
 pub mod exponential;
 pub mod gates;
 pub mod gru;

@@ -1,10 +1,14 @@
 //! Weights and operands laid out for [`super::product`]. It knows rows, columns and panels; which rows
 //! belong to which gate is told by the caller.
 
+use super::bytes::PackedBytes;
 use super::product::{Panels, Rows, tile_heights};
 use crate::buffer::Aligned;
 use crate::error::Result;
 use crate::float::Float;
+use crate::half::Half;
+use crate::narrow::Matrix;
+use crate::simd::{Dispatch, Isa};
 
 /// A packed matrix that owns its numbers.
 #[derive(Debug, Default)]
@@ -14,7 +18,7 @@ pub struct Packed<F> {
     width: usize,
 }
 
-impl<F: Float> Packed<F> {
+impl<F> Packed<F> {
     /// What a product reads.
     pub fn panels(&self) -> Panels<'_, F> {
         Panels { data: &self.data, depth: self.depth, width: self.width }
@@ -29,11 +33,40 @@ pub fn best_width(columns: usize, lanes: usize) -> usize {
     [(4, 100), (3, 95), (2, 95), (1, 75)].into_iter().min_by_key(|&w| cost(w)).map_or(4, |(width, _)| width)
 }
 
+/// A packed matrix that is whole or narrow.
+#[derive(Debug)]
+pub enum PackedMatrix<F> {
+    /// As it was learnt.
+    Whole(Packed<F>),
+    /// For products of bytes.
+    Int8(PackedBytes<F>),
+    /// Of 16 bits.
+    Float16(Packed<Half>),
+}
+
 /// Panels for y += W x, one vector of units a panel: for each k the units' weights of the first of
 /// `row_blocks`, then of the second, … W is `(…, depth)`; a row block is `units` rows from the row given.
-pub fn by_units<F: Float>(
-    w: &[F], row_blocks: &[usize], units: usize, depth: usize, lanes: usize,
-) -> Result<Packed<F>> {
+pub fn by_units<F: Dispatch>(
+    isa: Isa, w: Matrix<'_, F>, row_blocks: &[usize], units: usize, depth: usize,
+) -> Result<PackedMatrix<F>> {
+    let (lanes, width) = (F::lanes(isa), row_blocks.len());
+    Ok(match w {
+        Matrix::Whole(w) => PackedMatrix::Whole(panels_by_units(w, row_blocks, units, depth, lanes)?),
+        Matrix::Float16(w) => PackedMatrix::Float16(panels_by_units(w, row_blocks, units, depth, lanes)?),
+        Matrix::Int8(w, scales) => {
+            let columns = units.next_multiple_of(lanes) * width;
+            PackedMatrix::Int8(PackedBytes::new(isa.bytes(), depth, columns, |column| {
+                let unit = column / (width * lanes) * lanes + column % lanes;
+                let row = row_blocks[column / lanes % width] + unit;
+                (unit < units).then(|| (&w[row * depth..], scales[row]))
+            })?)
+        }
+    })
+}
+
+fn panels_by_units<N: Copy + Default>(
+    w: &[N], row_blocks: &[usize], units: usize, depth: usize, lanes: usize,
+) -> Result<Packed<N>> {
     let width = row_blocks.len();
     let mut data = Aligned::zeros(units.div_ceil(lanes) * depth * width * lanes, "packed weights")?;
     if depth > 0 {

@@ -11,6 +11,7 @@
 //! C in order, which keeps long sums accurate.
 
 use crate::float::Float;
+use crate::half::Half;
 use crate::simd::{Kernel, Simd};
 use std::ops::Range;
 
@@ -71,11 +72,31 @@ impl<F> Bias<'_, F> {
     pub const NONE: Self = Self { data: &[], panel: 0, from: usize::MAX };
 }
 
+/// What W is kept in.
+pub trait Weight<F: Float>: Copy {
+    /// The first numbers as a vector. Panics when there are fewer than its lanes.
+    fn load<S: Simd<F>>(s: S, w: &[Self]) -> S::V;
+}
+
+impl<F: Float> Weight<F> for F {
+    #[inline(always)]
+    fn load<S: Simd<F>>(s: S, w: &[F]) -> S::V {
+        s.load(w)
+    }
+}
+
+impl<F: Float> Weight<F> for Half {
+    #[inline(always)]
+    fn load<S: Simd<F>>(s: S, w: &[Half]) -> S::V {
+        s.load_half(w)
+    }
+}
+
 /// W: `panels × depth × width` vectors.
 #[derive(Clone, Copy, Debug)]
-pub struct Panels<'a, F> {
+pub struct Panels<'a, W> {
     /// The numbers, panel by panel, k by k.
-    pub data: &'a [F],
+    pub data: &'a [W],
     /// Rows of W: the k of the sum.
     pub depth: usize,
     /// Vectors side by side in a panel, 1 to 4.
@@ -133,13 +154,13 @@ pub struct Outputs<'a, F> {
 
 /// C[0..rows, panels] += A[0..rows] · W[.., panels], or = bias + A · W where there is a bias
 #[derive(Debug)]
-pub struct Product<'a, 'c, F> {
+pub struct Product<'a, 'c, F, N = F> {
     /// A
     pub a: Left<'a, F>,
     /// Rows of A and C.
     pub rows: usize,
     /// W
-    pub w: Panels<'a, F>,
+    pub w: Panels<'a, N>,
     /// Which panels, and of those the first is C's panel 0.
     pub panels: Range<usize>,
     /// Last panel first: a walk to and fro finds the last panels still in cache.
@@ -150,7 +171,7 @@ pub struct Product<'a, 'c, F> {
     pub c: Outputs<'c, F>,
 }
 
-impl<F: Float> Kernel<F> for Product<'_, '_, F> {
+impl<F: Float, N: Weight<F>> Kernel<F> for Product<'_, '_, F, N> {
     type Out = ();
 
     #[inline(always)]
@@ -172,7 +193,7 @@ impl<F: Float> Kernel<F> for Product<'_, '_, F> {
     }
 }
 
-impl<F: Float> Product<'_, '_, F> {
+impl<F: Float, N: Weight<F>> Product<'_, '_, F, N> {
     /// All rows by `count` panels, one block of k after another.
     #[inline(always)]
     fn depth_blocks<S: Simd<F>>(&mut self, s: S, panel: usize, count: usize, heights: (usize, usize, usize)) {
@@ -194,10 +215,10 @@ impl<F: Float> Product<'_, '_, F> {
             ($(($width:literal, $count:literal: $($rows:literal)*))*) => {
                 match (self.w.width, count, rows, self.a) {
                     $($(($width, $count, $rows, Left::Rows(a)) => {
-                        s.call(Strip::<_, _, $rows, $count, $width> { a, product: self, panel, depth, first, tiles });
+                        s.call(Strip::<_, _, _, $rows, $count, $width> { a, product: self, panel, depth, first, tiles });
                     }
                     ($width, $count, $rows, Left::Tiles(a)) => {
-                        s.call(Strip::<_, _, $rows, $count, $width> { a, product: self, panel, depth, first, tiles });
+                        s.call(Strip::<_, _, _, $rows, $count, $width> { a, product: self, panel, depth, first, tiles });
                     })*)*
                     shape => unreachable!("no tile of (width, panels, rows) {:?}", (shape.0, shape.1, shape.2)),
                 }
@@ -254,17 +275,17 @@ impl<F: Float> LeftTile<F> for &[F] {
 }
 
 /// One block of k for `tiles` tiles of M rows by P panels of W vectors, one below the other.
-struct Strip<'s, 'a, 'c, F, L, const M: usize, const P: usize, const W: usize> {
+struct Strip<'s, 'a, 'c, F, N, L, const M: usize, const P: usize, const W: usize> {
     a: L,
-    product: &'s mut Product<'a, 'c, F>,
+    product: &'s mut Product<'a, 'c, F, N>,
     panel: usize,
     depth: Range<usize>,
     first: usize,
     tiles: usize,
 }
 
-impl<F: Float, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> Kernel<F>
-    for Strip<'_, '_, '_, F, L, M, P, W>
+impl<F: Float, N: Weight<F>, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> Kernel<F>
+    for Strip<'_, '_, '_, F, N, L, M, P, W>
 {
     type Out = ();
 
@@ -273,7 +294,7 @@ impl<F: Float, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> K
         let Product { w, panels, sum, c, .. } = self.product;
         let vectors = W * S::LANES;
         let depth = self.depth.len();
-        let mut block: [&[F]; P] = [&[]; P];
+        let mut block: [&[N]; P] = [&[]; P];
         for p in 0..P {
             let panel = (panels.start + self.panel + p) * w.depth * vectors;
             block[p] = &w.data[panel + self.depth.start * vectors..panel + self.depth.end * vectors];
@@ -299,19 +320,19 @@ impl<F: Float, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> K
             let mut columns = block.map(|b| b.chunks_exact(2 * vectors));
             let mut k = 0;
             'pairs: while k + 1 < depth {
-                let mut terms: [&[F]; P] = [&[]; P];
+                let mut terms: [&[N]; P] = [&[]; P];
                 for p in 0..P {
                     match columns[p].next() {
                         Some(w) => terms[p] = w,
                         None => break 'pairs,
                     }
                 }
-                multiply_add::<F, S, L, M, P, W>(s, &rows, k, &terms, 0, &mut total);
-                multiply_add::<F, S, L, M, P, W>(s, &rows, k + 1, &terms, vectors, &mut total);
+                multiply_add::<F, N, S, L, M, P, W>(s, &rows, k, &terms, 0, &mut total);
+                multiply_add::<F, N, S, L, M, P, W>(s, &rows, k + 1, &terms, vectors, &mut total);
                 k += 2;
             }
             if k < depth {
-                multiply_add::<F, S, L, M, P, W>(s, &rows, k, &block, k * vectors, &mut total);
+                multiply_add::<F, N, S, L, M, P, W>(s, &rows, k, &block, k * vectors, &mut total);
             }
             for i in 0..M {
                 for p in 0..P {
@@ -332,15 +353,15 @@ impl<F: Float, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> K
 /// One term of every sum of the tile: row number k by the columns at `at`. What there is less of, rows or
 /// columns, waits in registers while the other passes.
 #[inline(always)]
-fn multiply_add<F: Float, S: Simd<F>, L: LeftTile<F>, const M: usize, const P: usize, const W: usize>(
-    s: S, rows: &L::Tile<'_, M>, k: usize, columns: &[&[F]; P], at: usize, total: &mut [[[S::V; W]; P]; M],
+fn multiply_add<F: Float, N: Weight<F>, S: Simd<F>, L: LeftTile<F>, const M: usize, const P: usize, const W: usize>(
+    s: S, rows: &L::Tile<'_, M>, k: usize, columns: &[&[N]; P], at: usize, total: &mut [[[S::V; W]; P]; M],
 ) {
     if M > P * W {
         let mut column = [[s.splat(F::ZERO); W]; P];
         for p in 0..P {
             let w = &columns[p][at..at + W * S::LANES];
             for v in 0..W {
-                column[p][v] = s.load(&w[v * S::LANES..]);
+                column[p][v] = N::load(s, &w[v * S::LANES..]);
             }
         }
         for i in 0..M {
@@ -359,7 +380,7 @@ fn multiply_add<F: Float, S: Simd<F>, L: LeftTile<F>, const M: usize, const P: u
         for p in 0..P {
             let w = &columns[p][at..at + W * S::LANES];
             for v in 0..W {
-                let column = s.load(&w[v * S::LANES..]);
+                let column = N::load(s, &w[v * S::LANES..]);
                 for i in 0..M {
                     total[i][p][v] = s.mul_add(x[i], column, total[i][p][v]);
                 }

@@ -6,6 +6,7 @@ use super::encoder_decoder::{EncoderDecoder, Source};
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::kernels::exponential::{Exp, Softmax, ln};
+use crate::narrow::Store;
 use crate::nn::linear::PackedLinear;
 use crate::parallel;
 use crate::rnn::stack::Batch;
@@ -84,7 +85,7 @@ impl Norms {
 /// A call's beams, over all rows.
 struct Search<'a, F> {
     model: &'a EncoderDecoder<F>,
-    flat: &'a [F],
+    store: &'a Store<F>,
     source: Source<F>,
     head: PackedLinear<F>,
     nodes: Vec<Node<F>>,
@@ -105,15 +106,14 @@ impl<F: Dispatch> EncoderDecoder<F> {
         if !(alpha >= 0.0 && alpha.is_finite()) {
             return Err(Error::value("length_penalty", "a finite number ≥ 0", alpha));
         }
-        let flat = self.flat();
-        let mut source = self.read(&flat, inputs, None)?.source;
+        let store = &self.encoder.weights().store;
+        let mut source = self.read(store, inputs, None)?.source;
         let states = std::mem::take(&mut source.initial);
         let (w, b) = Self::split(&self.parts.head, self.head());
-        let head = self.head().pack(&flat[w], &flat[b])?;
+        let head = self.head().pack(store.matrix(&w), store.numbers(&b))?;
         let begin = Node { before: 0, token: self.config.begin, attention: vec![] };
         let norms = Norms::new(self.isa(), alpha);
-        let mut search =
-            Search { model: self, flat: &flat, source, head, nodes: vec![begin], states, norms, width: beam };
+        let mut search = Search { model: self, store, source, head, nodes: vec![begin], states, norms, width: beam };
         let first = |row| Path { row, node: 0, place: Some(row), log_p: 0.0, length: 0 };
         let mut paths: Vec<Path> = (0..inputs.batch).map(first).collect();
         // One task, which asks for Ctrl-C; what a step shares out it shares out itself.
@@ -143,9 +143,9 @@ impl<F: Dispatch> Search<'_, F> {
         let live: Vec<&Path> = paths.iter().filter(|path| path.place.is_some()).collect();
         let width = model.config.embedding;
         let mut x = zeros(live.len() * width, "inputs")?;
-        let table = &self.flat[model.parts.target.clone()];
+        let table = self.store.matrix(&model.parts.target);
         for (x, path) in x.chunks_exact_mut(width).zip(&live) {
-            x.copy_from_slice(&table[self.nodes[path.node].token as usize * width..][..width]);
+            table.rows(self.nodes[path.node].token as usize, width).each(width, |i, v| x[i] = v);
         }
         let states: Vec<&[F]> = self.states.iter().map(|state| &state[..]).collect();
         let batch = Batch { x: &x, batch: live.len(), seq: 1, states: &states, lengths: None };
@@ -153,8 +153,8 @@ impl<F: Dispatch> Search<'_, F> {
         // Paths of a row lie side by side.
         let mut counts = vec![0; self.source.lengths.len()];
         live.iter().for_each(|path| counts[path.row] += 1);
-        let seen = model.attend(self.flat, &self.source, &output.y, &counts)?;
-        let combined = model.combined(self.flat, &seen.joined)?;
+        let seen = model.attend(self.store, &self.source, &output.y, &counts)?;
+        let combined = model.combined(self.store, &seen.joined)?;
         let features = if combined.is_empty() { &output.y } else { &combined };
         let outputs = model.config.outputs;
         let mut scores = zeros(live.len() * outputs, "scores")?;

@@ -15,6 +15,7 @@ use super::pair_config::{EncoderDecoderConfig, PairParts};
 use crate::buffer::{copied, keep_freed, zeros};
 use crate::dropout::Mask;
 use crate::error::{Error, Result};
+use crate::narrow::{Narrow, Part, Store};
 use crate::nn::attention::{Attend, Attention, tanh_layer};
 use crate::nn::ctc::Spelling;
 use crate::nn::embedding::{self, Tokens};
@@ -166,10 +167,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
 
     /// A model of its own with the same weights, and the same place in its generator.
     pub fn duplicate(&self) -> Result<Self> {
-        let (config, parts) = (self.config.clone(), self.parts.clone());
-        let (encoder, decoder) = (self.encoder.duplicate()?, self.decoder.duplicate()?);
-        // Whatever version the copy is of.
-        Ok(Self { config, parts, encoder, decoder, copied: Mutex::new(u64::MAX) })
+        Self::of_encoder(self.config.clone(), self.encoder.duplicate()?)
     }
 
     /// What it was made with.
@@ -198,6 +196,42 @@ impl<F: Dispatch> EncoderDecoder<F> {
         self.encoder.set_flat(flat)
     }
 
+    /// What the matrices are kept in; none for numbers that can be learnt.
+    pub fn narrow(&self) -> Option<Narrow> {
+        self.encoder.narrow()
+    }
+
+    /// Bytes of the parameters.
+    pub fn bytes(&self) -> usize {
+        self.encoder.bytes()
+    }
+
+    /// A model for inference whose matrices are narrow. It cannot be trained or written.
+    pub fn narrowed(&self, narrow: Narrow) -> Result<Self> {
+        Self::of_encoder(self.config.clone(), self.encoder.narrowed_as(&self.config.names(), narrow)?)
+    }
+
+    /// A copy of the parameters, a part for each of [`EncoderDecoderConfig::names`].
+    pub fn parts(&self) -> Result<Vec<Part<F>>> {
+        self.encoder.weights().store.parts(&self.config.names())
+    }
+
+    /// A model with these parameters, a part for each of [`EncoderDecoderConfig::names`].
+    pub fn of_parts(config: EncoderDecoderConfig, parts: Vec<Part<F>>) -> Result<Self> {
+        config.check()?;
+        let (store, begin) = (Store::of_names(&config.names(), parts)?, config.parts().encoder.start);
+        Self::of_encoder(config.clone(), Rnn::of_store(Isa::chosen()?, config.encoder, begin, store))
+    }
+
+    /// A model with all the parameters in the encoder's buffer.
+    fn of_encoder(config: EncoderDecoderConfig, encoder: Rnn<F>) -> Result<Self> {
+        let parts = config.parts();
+        let store = encoder.weights().store.slice(&parts.decoder)?;
+        let decoder = Rnn::of_store(encoder.isa(), config.decoder(), 0, store);
+        let copied = Mutex::new(encoder.version());
+        Ok(Self { config, parts, encoder, decoder, copied })
+    }
+
     /// One step of all parameters along their gradients.
     pub fn step(&self, rule: &Rule, gradients: &[F], memory: &mut Memory<F>) -> Result<()> {
         rule.step(&self.encoder, gradients, memory)
@@ -208,7 +242,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
         let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.encoder.version();
         if *copied != version {
-            self.decoder.set_flat(&self.flat()[self.parts.decoder.clone()])?;
+            self.decoder.set_flat(&self.encoder.weights().flat()?[self.parts.decoder.clone()])?;
             *copied = version;
         }
         Ok(&self.decoder)
@@ -219,9 +253,9 @@ impl<F: Dispatch> EncoderDecoder<F> {
     pub fn loss(
         &self, inputs: &Inputs<'_, F>, targets: Spelling<'_>, weights: Option<&[F]>, loss: &Loss,
     ) -> Result<Lost<F>> {
-        let (lesson, flat) = (self.lesson(inputs, targets, loss)?, self.flat());
-        let record = self.forward(&flat, inputs, &lesson, None)?;
-        let (loss, _) = self.lose(&flat, &record, &lesson, weights, loss)?;
+        let (lesson, own) = (self.lesson(inputs, targets, loss)?, self.encoder.weights());
+        let record = self.forward(&own.store, inputs, &lesson, None)?;
+        let (loss, _) = self.lose(&own.store, &record, &lesson, weights, loss)?;
         Ok(Lost { loss, gradients: vec![], states: vec![] })
     }
 
@@ -230,13 +264,13 @@ impl<F: Dispatch> EncoderDecoder<F> {
         &self, inputs: &Inputs<'_, F>, targets: Spelling<'_>, weights: Option<&[F]>, loss: &Loss, training: &Training,
     ) -> Result<Lost<F>> {
         keep_freed();
-        let (lesson, flat) = (self.lesson(inputs, targets, loss)?, self.flat());
+        let (lesson, own) = (self.lesson(inputs, targets, loss)?, self.encoder.weights());
         let seed = training.seed.unwrap_or_else(|| self.encoder.draw());
         let training = Training { seed: Some(seed), ..*training };
-        let record = self.forward(&flat, inputs, &lesson, Some(&training))?;
-        let (lost, d_scores) = self.lose(&flat, &record, &lesson, weights, loss)?;
+        let record = self.forward(&own.store, inputs, &lesson, Some(&training))?;
+        let (lost, d_scores) = self.lose(&own.store, &record, &lesson, weights, loss)?;
         let mut gradients = zeros(self.config.parameters(), "gradients")?;
-        self.backward(&flat, record, inputs, &lesson, seed, &d_scores, &mut gradients)?;
+        self.backward(own.flat()?, record, inputs, &lesson, seed, &d_scores, &mut gradients)?;
         Ok(Lost { loss: lost, gradients, states: vec![] })
     }
 
@@ -320,13 +354,15 @@ impl<F: Dispatch> EncoderDecoder<F> {
     }
 
     /// Reads the source; with training the tape comes back, and what the bridge has read.
-    pub(super) fn read(&self, flat: &[F], inputs: &Inputs<'_, F>, training: Option<&Training>) -> Result<Reading<F>> {
+    pub(super) fn read(
+        &self, store: &Store<F>, inputs: &Inputs<'_, F>, training: Option<&Training>,
+    ) -> Result<Reading<F>> {
         let width = self.config.encoder.input;
         let mut x = match inputs.numbers {
             Numbers::Floats(x) => Cow::Borrowed(x),
             Numbers::Tokens(tokens) => {
                 let mut x = zeros(inputs.batch * inputs.seq * width, "inputs")?;
-                embedding::forward(&flat[self.parts.source.clone()], inputs.tokens(tokens), width, &mut x);
+                embedding::forward(store.matrix(&self.parts.source), inputs.tokens(tokens), width, &mut x);
                 Cow::Owned(x)
             }
         };
@@ -337,10 +373,10 @@ impl<F: Dispatch> EncoderDecoder<F> {
         let of = Batch { x: &x, batch, seq, states: &[], lengths: inputs.lengths };
         let (output, tape) = run(&self.encoder, &of, training)?;
         let Output { y, states } = output;
-        let (ends, initial) = self.cross(flat, batch, states)?;
+        let (ends, initial) = self.cross(store, batch, states)?;
         let keys = if self.config.attention.is_some() {
             let none = zeros(self.config.encoder.hidden, "scratch")?;
-            self.attention_layer().forward(&flat[self.parts.keys.clone()], &none, &y, batch * seq)?
+            self.attention_layer().forward(store.matrix(&self.parts.keys), &none, &y, batch * seq)?
         } else {
             vec![]
         };
@@ -349,7 +385,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
     }
 
     /// The decoder's first states from the encoder's last ones, and what the bridge has read.
-    fn cross(&self, flat: &[F], batch: usize, states: States<F>) -> Result<(States<F>, States<F>)> {
+    fn cross(&self, store: &Store<F>, batch: usize, states: States<F>) -> Result<(States<F>, States<F>)> {
         let (hidden, layers) = (self.config.encoder.hidden, self.config.encoder.layers);
         if !self.config.encoder.bidirectional {
             return Ok((vec![], states));
@@ -362,7 +398,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
                 let pairs = forth.chunks_exact(hidden).zip(back.chunks_exact(hidden));
                 let both: Vec<F> = pairs.flat_map(|(forth, back)| [forth, back].concat()).collect();
                 let (w, b) = Self::split(&self.bridge_part(kind * layers + layer), self.bridge());
-                all.extend(tanh_layer(self.bridge(), &flat[w], &flat[b], &both, batch)?);
+                all.extend(tanh_layer(self.bridge(), store.matrix(&w), store.numbers(&b), &both, batch)?);
                 ends.push(both);
             }
             initial.push(all);
@@ -371,12 +407,12 @@ impl<F: Dispatch> EncoderDecoder<F> {
     }
 
     fn forward(
-        &self, flat: &[F], inputs: &Inputs<'_, F>, lesson: &Lesson, training: Option<&Training>,
+        &self, store: &Store<F>, inputs: &Inputs<'_, F>, lesson: &Lesson, training: Option<&Training>,
     ) -> Result<Record<F>> {
-        let Reading { source, tape: encoder_tape, ends } = self.read(flat, inputs, training)?;
+        let Reading { source, tape: encoder_tape, ends } = self.read(store, inputs, training)?;
         let width = self.config.embedding;
         let mut x = zeros(inputs.batch * lesson.seq * width, "inputs")?;
-        embedding::forward(&flat[self.parts.target.clone()], self.written(lesson), width, &mut x);
+        embedding::forward(store.matrix(&self.parts.target), self.written(lesson), width, &mut x);
         let seed = training.and_then(|training| training.seed);
         if let Some(seed) = seed {
             self.masks(seed)[1].apply(&mut x)?;
@@ -387,8 +423,8 @@ impl<F: Dispatch> EncoderDecoder<F> {
         let training = training.map(|training| Training { seed: seed.map(|seed| seed.wrapping_add(1)), ..*training });
         let (output, decoder_tape) = run(self.decoder()?, &batch, training.as_ref())?;
         let rows = pooling::each(output.y, self.steps(inputs.batch, lesson));
-        let Attended { queries, weights, joined } = self.attend(flat, &source, &rows, &lesson.lengths)?;
-        let combined = self.combined(flat, &joined)?;
+        let Attended { queries, weights, joined } = self.attend(store, &source, &rows, &lesson.lengths)?;
+        let combined = self.combined(store, &joined)?;
         let mut features = copied(if combined.is_empty() { &rows } else { &combined }, "features")?;
         if let Some(seed) = seed {
             self.masks(seed)[2].apply(&mut features)?;
@@ -403,18 +439,20 @@ impl<F: Dispatch> EncoderDecoder<F> {
 
     /// A row's attention; the row of the source is told.
     pub(super) fn attend_to<'a>(
-        &self, flat: &'a [F], source: &'a Source<F>, row: usize, kind: Attention,
+        &self, v: &'a [F], source: &'a Source<F>, row: usize, kind: Attention,
     ) -> Attend<'a, F> {
         let (n, width) = (self.config.encoder.hidden, self.config.encoder.outputs());
         let (begin, length) = (row * source.seq, source.lengths[row]);
         let keys = &source.keys[begin * n..(begin + length) * n];
         let values = &source.y[begin * width..(begin + length) * width];
-        Attend { isa: self.isa(), kind, v: &flat[self.parts.v.clone()], keys, values, n, width }
+        Attend { isa: self.isa(), kind, v, keys, values, n, width }
     }
 
     /// Of the decoder's outputs, `lengths` rows for each row of the source: what attention asks with, its weights, and
     /// its context beside the outputs, `(rows, width + hidden)`.
-    pub(super) fn attend(&self, flat: &[F], source: &Source<F>, rows: &[F], lengths: &[usize]) -> Result<Attended<F>> {
+    pub(super) fn attend(
+        &self, store: &Store<F>, source: &Source<F>, rows: &[F], lengths: &[usize],
+    ) -> Result<Attended<F>> {
         let Some(kind) = self.config.attention else {
             return Ok(Attended { queries: vec![], weights: vec![], joined: vec![] });
         };
@@ -423,9 +461,10 @@ impl<F: Dispatch> EncoderDecoder<F> {
             Attention::Dot => copied(rows, "attention")?,
             Attention::Additive => {
                 let none = zeros(n, "scratch")?;
-                self.square().forward(&flat[self.parts.queries.clone()], &none, rows, rows.len() / n)?
+                self.square().forward(store.matrix(&self.parts.queries), &none, rows, rows.len() / n)?
             }
         };
+        let v = store.numbers(&self.parts.v);
         let mut joined = zeros(rows.len() / n * (width + n), "attention")?;
         let mut weights: Vec<Vec<F>> = vec![Vec::new(); lengths.len()];
         let (mut tasks, mut operations) = (Vec::with_capacity(lengths.len()), 0);
@@ -438,7 +477,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
         }
         parallel::for_each(parallel::worth(operations)?, tasks, |(row, q, h, out, weights), _| {
             let context;
-            (*weights, context) = self.attend_to(flat, source, row, kind).forward(q)?;
+            (*weights, context) = self.attend_to(v, source, row, kind).forward(q)?;
             let both = context.chunks_exact(width).zip(h.chunks_exact(n));
             for (out, (context, h)) in out.chunks_exact_mut(width + n).zip(both) {
                 out[..width].copy_from_slice(context);
@@ -450,20 +489,20 @@ impl<F: Dispatch> EncoderDecoder<F> {
     }
 
     /// The layer before the head; nothing without attention.
-    pub(super) fn combined(&self, flat: &[F], joined: &[F]) -> Result<Vec<F>> {
+    pub(super) fn combined(&self, store: &Store<F>, joined: &[F]) -> Result<Vec<F>> {
         if self.config.attention.is_none() {
             return Ok(vec![]);
         }
         let linear = self.combine();
         let (w, b) = Self::split(&self.parts.combine, linear);
-        tanh_layer(linear, &flat[w], &flat[b], joined, joined.len() / linear.inputs)
+        tanh_layer(linear, store.matrix(&w), store.numbers(&b), joined, joined.len() / linear.inputs)
     }
 
     fn lose(
-        &self, flat: &[F], record: &Record<F>, lesson: &Lesson, weights: Option<&[F]>, loss: &Loss,
+        &self, store: &Store<F>, record: &Record<F>, lesson: &Lesson, weights: Option<&[F]>, loss: &Loss,
     ) -> Result<(f64, Vec<F>)> {
         let (w, b) = Self::split(&self.parts.head, self.head());
-        let scores = self.head().forward(&flat[w], &flat[b], &record.features, lesson.wanted.len())?;
+        let scores = self.head().forward(store.matrix(&w), store.numbers(&b), &record.features, lesson.wanted.len())?;
         let per_step: Option<Vec<F>> = match weights {
             Some(weights) => {
                 shape::expect_len("sample_weight", weights.len(), &[lesson.lengths.len()])?;

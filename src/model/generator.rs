@@ -1,10 +1,11 @@
 //! One token after another: a model of language reads tokens and draws the next.
 
 use super::net::Model;
-use crate::buffer::{Aligned, zeros};
+use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::kernels::exponential::Softmax;
-use crate::nn::linear::PackedLinear;
+use crate::nn::embedding::Tokens;
+use crate::nn::linear::{LinearScratch, PackedLinear};
 use crate::nn::pooling::Pooling;
 use crate::rng::Rng;
 use crate::rnn::stream::Stream;
@@ -87,7 +88,7 @@ pub struct Generator<F> {
     /// The stack's newest output.
     y: Vec<F>,
     scores: Vec<F>,
-    scratch: Aligned<F>,
+    scratch: LinearScratch<F>,
     /// The scores that are drawn from, and the tokens they belong to.
     drawn: Vec<f64>,
     order: Vec<u32>,
@@ -112,7 +113,7 @@ impl<F: Dispatch> Generator<F> {
         Ok(Self {
             sampling,
             rng: Rng::new(seed),
-            stream: model.stream()?,
+            stream: model.stream(1)?,
             projected: (model.version(), vec![vec![]; tokens]),
             scratch: head.1.scratch(1)?,
             head,
@@ -164,7 +165,9 @@ impl<F: Dispatch> Generator<F> {
         }
         let mut projected = std::mem::take(&mut known[token as usize]);
         if projected.is_empty() {
-            projected = self.stream.project(&self.model.flat()[token as usize * width..][..width])?;
+            let mut x = zeros(width, "generator")?;
+            self.model.embed(Tokens { data: &[token], seq: 1, per_step: 1, lengths: None }, &mut x);
+            projected = self.stream.project(&x)?;
         }
         self.stream.step_projected(&projected, &mut self.y)?;
         if known.len().saturating_mul(size_of_val(&projected[..])) <= KNOWN {

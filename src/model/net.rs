@@ -4,20 +4,23 @@ use super::config::{Inputs, ModelConfig, Numbers, Parts};
 use crate::buffer::{keep_freed, zeros};
 use crate::dropout::Mask;
 use crate::error::{Error, Result};
+use crate::narrow::{Narrow, Part, Store};
 use crate::nn::crf::Crf;
 use crate::nn::ctc::{Ctc, Guess};
-use crate::nn::embedding;
+use crate::nn::embedding::{self, Tokens};
 use crate::nn::linear::{LinearGradients, PackedLinear};
 use crate::nn::loss::{Loss, Targets};
 use crate::nn::pooling::{self, Pooling, Steps};
 use crate::optim::{Memory, Rule};
 use crate::rng::Rng;
+use crate::rnn::params::Weights;
 use crate::rnn::stack::{Batch, Output, Rnn, Snapshot, Training};
 use crate::rnn::stream::Stream;
 use crate::rnn::tape::Tape;
 use crate::simd::{Dispatch, Isa};
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// An embedding, a stack and a head with one flat buffer of parameters, for one or several threads at once.
 /// Cloning gives another handle to the same.
@@ -80,7 +83,7 @@ pub struct Lost<F> {
 struct Record<F> {
     tape: Tape<F>,
     states: Vec<Vec<F>>,
-    flat: Snapshot<F>,
+    weights: Arc<Weights<F>>,
     seed: u64,
     pooled: Pooled<F>,
 }
@@ -149,9 +152,45 @@ impl<F: Dispatch> Model<F> {
         self.rnn.set_flat(flat)
     }
 
+    /// What the matrices are kept in; none for numbers that can be learnt.
+    pub fn narrow(&self) -> Option<Narrow> {
+        self.rnn.narrow()
+    }
+
+    /// Bytes of the parameters.
+    pub fn bytes(&self) -> usize {
+        self.rnn.bytes()
+    }
+
+    /// A model for inference whose matrices are narrow. It cannot be trained or written.
+    pub fn narrowed(&self, narrow: Narrow) -> Result<Self> {
+        let rnn = self.rnn.narrowed_as(&self.config.names(), narrow)?;
+        Ok(Self { config: self.config.clone(), parts: self.parts.clone(), rnn })
+    }
+
+    /// A copy of the parameters, a part for each of [`ModelConfig::names`].
+    pub fn parts(&self) -> Result<Vec<Part<F>>> {
+        self.rnn.weights().store.parts(&self.config.names())
+    }
+
+    /// A model with these parameters, a part for each of [`ModelConfig::names`].
+    pub fn of_parts(config: ModelConfig, parts: Vec<Part<F>>) -> Result<Self> {
+        config.check()?;
+        let store = Store::of_names(&config.names(), parts)?;
+        let parts = config.parts();
+        let rnn = Rnn::of_store(Isa::chosen()?, config.rnn.clone(), parts.rnn.start, store);
+        Ok(Self { config, parts, rnn })
+    }
+
+    /// The vectors of one step's tokens, added.
+    pub(super) fn embed(&self, tokens: Tokens<'_>, x: &mut [F]) {
+        let weights = self.rnn.weights();
+        embedding::forward(weights.store.matrix(&self.parts.embedding), tokens, x.len(), x);
+    }
+
     /// The stack, one step at a time.
-    pub(super) fn stream(&self) -> Result<Stream<F>> {
-        self.rnn.stream(1)
+    pub(super) fn stream(&self, batch: usize) -> Result<Stream<F>> {
+        self.rnn.stream(batch)
     }
 
     /// Raised by every write of the parameters.
@@ -162,8 +201,8 @@ impl<F: Dispatch> Model<F> {
     /// The head for one row, and the version of the weights it is of.
     pub(super) fn packed_head(&self) -> Result<(u64, PackedLinear<F>)> {
         let version = self.version();
-        let flat = self.flat();
-        let (w, b) = (&flat[self.parts.w.clone()], &flat[self.parts.b.clone()]);
+        let weights = self.rnn.weights();
+        let (w, b) = (weights.store.matrix(&self.parts.w), weights.store.numbers(&self.parts.b));
         Ok((version, self.config.head(self.isa()).pack(w, b)?))
     }
 
@@ -191,11 +230,11 @@ impl<F: Dispatch> Model<F> {
     /// The scores, in place of the stack's outputs, and the stack's states after each row's last step.
     pub fn run(&self, inputs: &Inputs<'_, F>) -> Result<Output<F>> {
         inputs.check(self.config.vocabulary, self.config.rnn.input)?;
-        let flat = self.flat();
-        let x = self.inputs(&flat, inputs, None)?;
+        let store = &self.rnn.weights().store;
+        let x = self.inputs(store, inputs, None)?;
         let Output { y, states } = self.rnn.run(&self.batch(&x, inputs))?;
         let pooled = self.pool(y, &states, inputs)?;
-        Ok(Output { y: self.head(&flat, &pooled)?, states })
+        Ok(Output { y: self.head(store, &pooled)?, states })
     }
 
     /// The label of each row, or with [`Pooling::Each`] of each step: the highest score's, or the best path's.
@@ -203,7 +242,7 @@ impl<F: Dispatch> Model<F> {
         let scores = self.scores(inputs)?;
         if let Some(crf) = self.crf() {
             let lengths: Vec<usize> = (0..inputs.batch).map(|row| inputs.length(row)).collect();
-            return crf.decode(&self.flat()[self.parts.crf.clone()], &scores, &lengths);
+            return crf.decode(self.rnn.weights().store.numbers(&self.parts.crf), &scores, &lengths);
         }
         let first_best = |row: &[F]| (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
         Ok(scores.chunks_exact(self.config.outputs).map(|row| first_best(row) as u32).collect())
@@ -228,7 +267,7 @@ impl<F: Dispatch> Model<F> {
         loss.check(Some(self.config.outputs))?;
         let Output { y: scores, states } = self.run(inputs)?;
         let mut crf = zeros(self.parts.crf.len(), "gradients")?;
-        let (loss, _) = self.lose(&self.flat(), &scores, inputs, targets, weights, loss, &mut crf)?;
+        let (loss, _) = self.lose(&self.rnn.weights().store, &scores, inputs, targets, weights, loss, &mut crf)?;
         Ok(Lost { loss, gradients: vec![], states })
     }
 
@@ -241,10 +280,10 @@ impl<F: Dispatch> Model<F> {
         inputs.check(self.config.vocabulary, self.config.rnn.input)?;
         let mut record = self.forward(inputs, training)?;
         let states = std::mem::take(&mut record.states);
-        let scores = self.head(&record.flat, &record.pooled)?;
+        let scores = self.head(&record.weights.store, &record.pooled)?;
         let mut gradient = zeros(self.config.parameters(), "gradients")?;
         let crf = &mut gradient[self.parts.crf.clone()];
-        let (lost, d_scores) = self.lose(&record.flat, &scores, inputs, targets, weights, loss, crf)?;
+        let (lost, d_scores) = self.lose(&record.weights.store, &scores, inputs, targets, weights, loss, crf)?;
         self.backward(record, inputs, &d_scores, &mut gradient)?;
         Ok(Lost { loss: lost, gradients: gradient, states })
     }
@@ -287,13 +326,13 @@ impl<F: Dispatch> Model<F> {
     }
 
     /// The stack's inputs; with a seed some are dropped.
-    fn inputs<'a>(&self, flat: &[F], inputs: &Inputs<'a, F>, seed: Option<u64>) -> Result<Cow<'a, [F]>> {
+    fn inputs<'a>(&self, store: &Store<F>, inputs: &Inputs<'a, F>, seed: Option<u64>) -> Result<Cow<'a, [F]>> {
         let width = self.config.rnn.input;
         let mut x = match inputs.numbers {
             Numbers::Floats(x) => Cow::Borrowed(x),
             Numbers::Tokens(tokens) => {
                 let mut x = zeros(inputs.batch * inputs.seq * width, "inputs")?;
-                embedding::forward(&flat[self.parts.embedding.clone()], inputs.tokens(tokens), width, &mut x);
+                embedding::forward(store.matrix(&self.parts.embedding), inputs.tokens(tokens), width, &mut x);
                 Cow::Owned(x)
             }
         };
@@ -340,14 +379,14 @@ impl<F: Dispatch> Model<F> {
         })
     }
 
-    fn head(&self, flat: &[F], pooled: &Pooled<F>) -> Result<Vec<F>> {
-        let (w, b) = (&flat[self.parts.w.clone()], &flat[self.parts.b.clone()]);
+    fn head(&self, store: &Store<F>, pooled: &Pooled<F>) -> Result<Vec<F>> {
+        let (w, b) = (store.matrix(&self.parts.w), store.numbers(&self.parts.b));
         self.config.head(self.isa()).forward(w, b, &pooled.features, pooled.rows)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a loss is of")]
     fn lose(
-        &self, flat: &[F], scores: &[F], inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>,
+        &self, store: &Store<F>, scores: &[F], inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>,
         loss: &Loss, d_crf: &mut [F],
     ) -> Result<(f64, Vec<F>)> {
         let lengths = (0..inputs.batch).map(|row| inputs.length(row));
@@ -363,7 +402,7 @@ impl<F: Dispatch> Model<F> {
                 return Err(Error::value("targets", "labels for a chain", targets.kind()));
             };
             let lengths: Vec<usize> = lengths.collect();
-            return crf.loss(&flat[self.parts.crf.clone()], scores, &lengths, targets, weights, d_crf);
+            return crf.loss(store.numbers(&self.parts.crf), scores, &lengths, targets, weights, d_crf);
         }
         if let (Some(weights), Pooling::Each) = (weights, self.config.pooling) {
             crate::shape::expect_len("sample_weight", weights.len(), &[inputs.batch])?;
@@ -374,27 +413,27 @@ impl<F: Dispatch> Model<F> {
     }
 
     fn forward(&self, inputs: &Inputs<'_, F>, training: &Training) -> Result<Record<F>> {
-        let flat = self.flat();
+        let weights = self.rnn.weights();
         let seed = training.seed.unwrap_or_else(|| self.rnn.draw());
-        let x = self.inputs(&flat, inputs, Some(seed))?;
+        let x = self.inputs(&weights.store, inputs, Some(seed))?;
         let training = Training { seed: Some(seed), ..*training };
         let (Output { y, states }, tape) = self.rnn.forward(&self.batch(&x, inputs), &training)?;
         let mut pooled = self.pool(y, &states, inputs)?;
         self.masks(seed)[1].apply(&mut pooled.features)?;
-        Ok(Record { tape, states, flat, seed, pooled })
+        Ok(Record { tape, states, weights, seed, pooled })
     }
 
     fn backward(&self, record: Record<F>, inputs: &Inputs<'_, F>, d_scores: &[F], gradient: &mut [F]) -> Result<()> {
-        let Record { mut tape, flat, seed, pooled, .. } = record;
+        let Record { mut tape, weights, seed, pooled, .. } = record;
         let (parts, steps) = (&self.parts, self.steps(inputs));
         let (d_w, d_b) = gradient[parts.w.start..parts.b.end].split_at_mut(parts.w.len());
         let mut sums = LinearGradients { w: d_w, b: d_b };
         let head = self.config.head(self.isa());
-        let w = &flat[parts.w.clone()];
+        let w = &weights.flat()?[parts.w.clone()];
         let mut d = head.backward(w, &pooled.features, d_scores, pooled.rows, &mut sums)?;
         self.masks(seed)[1].apply(&mut d)?;
         // What the record holds may be the last handle but the model's on the weights.
-        drop(flat);
+        drop(weights);
         let gradients = if self.config.pooling == Pooling::Last {
             let len = self.config.rnn.layers * inputs.batch * steps.width;
             // Of h, and for an LSTM of c, which the head does not see.

@@ -103,7 +103,12 @@ impl<F: Dispatch> EncoderDecoder<F> {
             let mut d_v = zeros(self.parts.v.len(), "gradients")?;
             let (keys, values) = (&mut d_k[..others * n], &mut d_values[..others * width]);
             let mut sums = AttendGradients { keys, values, v: &mut d_v };
-            let d_q = self.attend_to(flat, source, row, kind).backward(q, &weights[row], d_c, &mut sums)?;
+            let d_q = self.attend_to(&flat[self.parts.v.clone()], source, row, kind).backward(
+                q,
+                &weights[row],
+                d_c,
+                &mut sums,
+            )?;
             *found = (d_q, d_v);
             Ok(())
         })?;

@@ -13,6 +13,7 @@ use crate::buffer::{copied, zeros};
 use crate::error::Result;
 use crate::kernels::activation::Tanh;
 use crate::kernels::exponential::{Softmax, sum};
+use crate::narrow::Matrix;
 use crate::simd::{Dispatch, Isa};
 
 /// How queries and keys are compared.
@@ -154,7 +155,7 @@ impl<F: Dispatch> Attend<'_, F> {
 }
 
 /// tanh (W x + b) for some rows, and what its backward needs beside x: itself.
-pub fn tanh_layer<F: Dispatch>(linear: Linear, w: &[F], b: &[F], x: &[F], rows: usize) -> Result<Vec<F>> {
+pub fn tanh_layer<F: Dispatch>(linear: Linear, w: Matrix<'_, F>, b: &[F], x: &[F], rows: usize) -> Result<Vec<F>> {
     let mut y = linear.forward(w, b, x, rows)?;
     F::dispatch(linear.isa, Tanh(&mut y));
     Ok(y)

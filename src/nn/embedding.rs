@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::narrow::Matrix;
 
 /// The tokens of a batch, `(batch, seq, per_step)`; what lies past a row's length is never read.
 #[derive(Clone, Copy, Debug)]
@@ -40,14 +41,14 @@ impl Tokens<'_> {
 
 /// x = Σ table[token]: `(batch, seq, width)` from a `(vocabulary, width)` table. Steps past a row's length keep
 /// what `x` holds.
-pub fn forward<F: Float>(table: &[F], tokens: Tokens<'_>, width: usize, x: &mut [F]) {
+pub fn forward<F: Float>(table: Matrix<'_, F>, tokens: Tokens<'_>, width: usize, x: &mut [F]) {
     for (place, tokens) in tokens.valid() {
         let x = &mut x[place * width..][..width];
         for (i, &token) in tokens.iter().enumerate() {
-            let vector = &table[token as usize * width..][..width];
+            let vector = table.rows(token as usize, width);
             match i {
-                0 => x.copy_from_slice(vector),
-                _ => x.iter_mut().zip(vector).for_each(|(sum, &v)| *sum += v),
+                0 => vector.each(width, |i, v| x[i] = v),
+                _ => vector.each(width, |i, v| x[i] += v),
             }
         }
     }

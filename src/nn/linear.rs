@@ -6,9 +6,11 @@
 
 use crate::buffer::{Aligned, zeros};
 use crate::error::Result;
-use crate::kernels::pack::{self, Packed};
+use crate::kernels::bytes::{BytesScratch, Scaled};
+use crate::kernels::pack::{self, PackedMatrix};
 use crate::kernels::product::{At, BLOCK, Bias, Left, Outputs, Product, Rows, Sum, tallest};
 use crate::kernels::sums::ColumnSums;
+use crate::narrow::Matrix;
 use crate::parallel;
 use crate::simd::{Dispatch, Isa};
 
@@ -43,28 +45,50 @@ pub struct LinearGradients<'a, F> {
 #[derive(Debug)]
 pub struct PackedLinear<F> {
     of: Linear,
-    w: Packed<F>,
+    w: PackedMatrix<F>,
     bias: Aligned<F>,
+}
+
+/// Memory for [`PackedLinear::forward`].
+#[derive(Debug)]
+pub struct LinearScratch<F> {
+    y: Aligned<F>,
+    bytes: BytesScratch<F>,
 }
 
 impl<F: Dispatch> PackedLinear<F> {
     /// Memory for [`Self::forward`] on so many rows.
-    pub fn scratch(&self, rows: usize) -> Result<Aligned<F>> {
-        Aligned::zeros(rows.min(CHUNK) * self.bias.len(), "scratch")
+    pub fn scratch(&self, rows: usize) -> Result<LinearScratch<F>> {
+        let y = Aligned::zeros(rows.min(CHUNK) * self.bias.len(), "scratch")?;
+        let mut bytes = BytesScratch::default();
+        if let PackedMatrix::Int8(w) = &self.w {
+            bytes.make_room(rows.min(CHUNK), w)?;
+        }
+        Ok(LinearScratch { y, bytes })
     }
 
     /// y, `(rows, outputs)`, from x, `(rows, inputs)`.
-    pub fn forward(&self, x: &[F], y: &mut [F], scratch: &mut [F]) {
+    pub fn forward(&self, x: &[F], y: &mut [F], scratch: &mut LinearScratch<F>) {
         let Linear { isa, inputs, outputs, .. } = self.of;
         let (lanes, padded) = (F::lanes(isa), self.bias.len());
         for (x, y) in x.chunks(CHUNK * inputs).zip(y.chunks_mut(CHUNK * outputs)) {
             let rows = y.len() / outputs;
-            let a = Left::Rows(rows_of(x, inputs));
             let bias = Bias { data: &self.bias, panel: lanes, from: 0 };
-            let c = Outputs { data: scratch, row: padded, panel: lanes };
-            let (w, panels) = (self.w.panels(), 0..padded / lanes);
-            F::dispatch(isa, Product { a, rows, w, panels, backwards: false, sum: Sum::Chain(bias), c });
-            for (y, from) in y.chunks_exact_mut(outputs).zip(scratch.chunks_exact(padded)) {
+            let (a, sum, panels) = (Left::Rows(rows_of(x, inputs)), Sum::Chain(bias), 0..padded / lanes);
+            let c = Outputs { data: &mut scratch.y, row: padded, panel: lanes };
+            match &self.w {
+                PackedMatrix::Whole(w) => {
+                    F::dispatch(isa, Product { a, rows, w: w.panels(), panels, backwards: false, sum, c });
+                }
+                PackedMatrix::Float16(w) => {
+                    F::dispatch(isa, Product { a, rows, w: w.panels(), panels, backwards: false, sum, c });
+                }
+                PackedMatrix::Int8(w) => {
+                    let c = Scaled { c, bias, panels: panels.len(), backwards: false };
+                    scratch.bytes.multiply(isa, rows_of(x, inputs), rows, w, c);
+                }
+            }
+            for (y, from) in y.chunks_exact_mut(outputs).zip(scratch.y.chunks_exact(padded)) {
                 y.copy_from_slice(&from[..outputs]);
             }
         }
@@ -83,9 +107,11 @@ impl Linear {
     }
 
     /// y, `(rows, outputs)`, from x, `(rows, inputs)`. Each output is one chain from its bias over the inputs.
-    pub fn forward<F: Dispatch>(&self, w: &[F], b: &[F], x: &[F], rows: usize) -> Result<Vec<F>> {
+    pub fn forward<'w, F: Dispatch>(
+        &self, w: impl Into<Matrix<'w, F>>, b: &[F], x: &[F], rows: usize,
+    ) -> Result<Vec<F>> {
         let mut y = zeros(rows * self.outputs, "output")?;
-        let packed = self.pack(w, b)?;
+        let packed = self.pack(w.into(), b)?;
         let tasks: Vec<_> = x.chunks(CHUNK * self.inputs).zip(y.chunks_mut(CHUNK * self.outputs)).collect();
         parallel::for_each(self.threads(rows)?, tasks, |(x, y), _| {
             packed.forward(x, y, &mut packed.scratch(y.len() / self.outputs)?);
@@ -95,11 +121,11 @@ impl Linear {
     }
 
     /// W and b laid out for products.
-    pub fn pack<F: Dispatch>(&self, w: &[F], b: &[F]) -> Result<PackedLinear<F>> {
+    pub fn pack<F: Dispatch>(&self, w: Matrix<'_, F>, b: &[F]) -> Result<PackedLinear<F>> {
         let (lanes, outputs) = (F::lanes(self.isa), self.outputs);
         let mut bias = Aligned::zeros(outputs.next_multiple_of(lanes), "scratch")?;
         bias[..outputs].copy_from_slice(b);
-        Ok(PackedLinear { of: *self, w: pack::by_units(w, &[0], outputs, self.inputs, lanes)?, bias })
+        Ok(PackedLinear { of: *self, w: pack::by_units(self.isa, w, &[0], outputs, self.inputs)?, bias })
     }
 
     /// dx, `(rows, inputs)`, from dy, `(rows, outputs)`; dW and db are added to what is there.

@@ -107,7 +107,7 @@ impl Rule {
     /// # Ok::<(), gru_rs::Error>(())
     /// ```
     pub fn step<F: Dispatch>(&self, layer: &Rnn<F>, gradients: &[F], memory: &mut Memory<F>) -> Result<()> {
-        let len = layer.flat().len();
+        let len = layer.weights().flat()?.len();
         shape::expect_len("grads", gradients.len(), &[len])?;
         if memory.moments.is_empty() {
             memory.moments = (0..self.moments()).map(|_| zeros(len, "optimizer")).collect::<Result<_>>()?;

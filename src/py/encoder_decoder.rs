@@ -3,6 +3,7 @@
 use super::arrays::{Number, give};
 use super::layer::Rnn;
 use super::model::{Given, Loss, Names, Steps, Wanted, Wishes, cell_of, listed};
+use super::narrow::{self, Parts, narrow_of};
 use super::{Either, each};
 use crate::nn::loss::Targets;
 use crate::{Attention, Config, EncoderDecoderConfig, Error, Spelling, TapeMemory, Training};
@@ -83,7 +84,14 @@ fn spelling<'a, F: Number>(targets: Targets<'a, F>) -> Result<Spelling<'a>, Erro
 #[pymethods]
 impl EncoderDecoder {
     #[new]
-    fn new(py: Python<'_>, options: Options) -> PyResult<Self> {
+    #[pyo3(signature = (options, parts=None))]
+    fn new(py: Python<'_>, options: Options, parts: Option<Parts<'_>>) -> PyResult<Self> {
+        if let Some(parts) = parts {
+            return Ok(Self(match &options.dtype[..] {
+                "float64" => Either::F64(crate::EncoderDecoder::of_parts(options.config(), narrow::take(&parts)?)?),
+                _ => Either::F32(crate::EncoderDecoder::of_parts(options.config(), narrow::take(&parts)?)?),
+            }));
+        }
         let make = || match &options.dtype[..] {
             "float64" => crate::EncoderDecoder::new(options.config()).map(Either::F64),
             _ => crate::EncoderDecoder::new(options.config()).map(Either::F32),
@@ -105,6 +113,20 @@ impl EncoderDecoder {
             Either::F32(model) => Either::F32(model.rnn().clone()),
             Either::F64(model) => Either::F64(model.rnn().clone()),
         })
+    }
+
+    /// One for inference, of narrow matrices.
+    fn narrowed(&self, py: Python<'_>, to: &str) -> PyResult<Self> {
+        let to = narrow_of(to);
+        Ok(Self(match &self.0 {
+            Either::F32(model) => Either::F32(py.detach(|| model.narrowed(to))?),
+            Either::F64(model) => Either::F64(py.detach(|| model.narrowed(to))?),
+        }))
+    }
+
+    /// The parameters as they are kept.
+    fn parts<'py>(&self, py: Python<'py>) -> PyResult<Parts<'py>> {
+        each!(&self.0, model => Ok(narrow::give(py, model.parts()?)))
     }
 
     /// (name, first, last, shape) of each parameter in order.

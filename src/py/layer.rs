@@ -1,10 +1,11 @@
 //! Layers and tapes.
 
 use super::arrays::{Number, borrow, borrow_all, give, give_all, slices};
+use super::narrow::{self, Parts, narrow_of};
 use super::stream::{Stepper, Stream};
 use super::{Either, each};
 use crate::rnn;
-use crate::{Batch, Cell, Config, Function, Functions, Reset, TapeMemory, Training};
+use crate::{Batch, Cell, Config, Function, Functions, Narrow, Reset, TapeMemory, Training};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -20,12 +21,12 @@ pub(crate) struct Rnn(pub(super) Either<crate::Rnn<f32>, crate::Rnn<f64>>);
 impl Rnn {
     #[new]
     #[pyo3(signature = (cell, dtype, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, seed, recurrent_activation,
-        activation, clip))]
+        activation, clip, parts=None))]
     #[expect(clippy::too_many_arguments, reason = "the layer's own")]
     fn new(
         py: Python<'_>, cell: &str, dtype: &str, input_size: usize, hidden_size: usize, num_layers: usize, bias: bool,
         batch_first: bool, dropout: f64, bidirectional: bool, seed: u64, recurrent_activation: &str, activation: &str,
-        clip: Option<f64>,
+        clip: Option<f64>, parts: Option<Parts<'_>>,
     ) -> PyResult<Self> {
         let cell = match cell {
             "lstm" => Cell::Lstm,
@@ -39,6 +40,12 @@ impl Rnn {
         };
         let (input, hidden, layers) = (input_size, hidden_size, num_layers);
         let config = Config { cell, functions, input, hidden, layers, bias, bidirectional, dropout, batch_first, seed };
+        if let Some(parts) = parts {
+            return Ok(Self(match dtype {
+                "float64" => Either::F64(crate::Rnn::of_parts(config, narrow::take(&parts)?)?),
+                _ => Either::F32(crate::Rnn::of_parts(config, narrow::take(&parts)?)?),
+            }));
+        }
         let make = || match dtype {
             "float64" => crate::Rnn::new(config).map(Either::F64),
             _ => crate::Rnn::new(config).map(Either::F32),
@@ -87,11 +94,11 @@ impl Rnn {
     }
 
     /// All parameters at this moment.
-    fn flat(&self) -> FlatView {
-        FlatView(match &self.0 {
-            Either::F32(rnn) => Either::F32(rnn.flat()),
-            Either::F64(rnn) => Either::F64(rnn.flat()),
-        })
+    fn flat(&self) -> PyResult<FlatView> {
+        Ok(FlatView(match &self.0 {
+            Either::F32(rnn) => Either::F32(rnn.try_flat()?),
+            Either::F64(rnn) => Either::F64(rnn.try_flat()?),
+        }))
     }
 
     /// Replaces all parameters.
@@ -111,6 +118,31 @@ impl Rnn {
             Either::F64(rnn) => with_weights(py, rnn, &parts)?.map(Either::F64),
         };
         other.map_or_else(|| Ok(slf.clone()), |other| Bound::new(py, Self(other)))
+    }
+
+    /// What the matrices are kept in; None for numbers that can be learnt.
+    fn narrow(&self) -> Option<&'static str> {
+        each!(&self.0, rnn => rnn.narrow().map(Narrow::name))
+    }
+
+    /// Bytes of the parameters.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        each!(&self.0, rnn => rnn.bytes())
+    }
+
+    /// One for inference, of narrow matrices.
+    fn narrowed(&self, py: Python<'_>, to: &str) -> PyResult<Self> {
+        let to = narrow_of(to);
+        Ok(Self(match &self.0 {
+            Either::F32(rnn) => Either::F32(py.detach(|| rnn.narrowed(to))?),
+            Either::F64(rnn) => Either::F64(py.detach(|| rnn.narrowed(to))?),
+        }))
+    }
+
+    /// The parameters as they are kept.
+    fn parts<'py>(&self, py: Python<'py>) -> PyResult<Parts<'py>> {
+        each!(&self.0, rnn => Ok(narrow::give(py, rnn.parts()?)))
     }
 
     /// (name, first, last, shape) of each parameter in order.

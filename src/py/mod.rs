@@ -6,6 +6,7 @@ mod arrays;
 mod encoder_decoder;
 mod layer;
 mod model;
+mod narrow;
 mod optimizer;
 mod stream;
 mod threads;

@@ -2,6 +2,7 @@
 
 use super::arrays::{Number, borrow, borrow_all, borrow_as, borrow_mut, give, slices};
 use super::layer::Rnn;
+use super::narrow::{self, Parts, narrow_of};
 use super::{Either, each};
 use crate::model::{Inputs, ModelConfig, Numbers};
 use crate::nn::loss::{self, Targets};
@@ -137,12 +138,19 @@ type Guesses = Vec<(Vec<u32>, f64)>;
 
 /// An embedding, a stack and a head in one of the two float types.
 #[pyclass(frozen, module = "gru_rs._core")]
-pub(crate) struct Model(Either<crate::Model<f32>, crate::Model<f64>>);
+pub(crate) struct Model(pub(super) Either<crate::Model<f32>, crate::Model<f64>>);
 
 #[pymethods]
 impl Model {
     #[new]
-    fn new(py: Python<'_>, options: Options) -> PyResult<Self> {
+    #[pyo3(signature = (options, parts=None))]
+    fn new(py: Python<'_>, options: Options, parts: Option<Parts<'_>>) -> PyResult<Self> {
+        if let Some(parts) = parts {
+            return Ok(Self(match &options.dtype[..] {
+                "float64" => Either::F64(crate::Model::of_parts(options.config(), narrow::take(&parts)?)?),
+                _ => Either::F32(crate::Model::of_parts(options.config(), narrow::take(&parts)?)?),
+            }));
+        }
         let make = || match &options.dtype[..] {
             "float64" => crate::Model::new(options.config()).map(Either::F64),
             _ => crate::Model::new(options.config()).map(Either::F32),
@@ -164,6 +172,20 @@ impl Model {
             Either::F32(model) => Either::F32(model.rnn().clone()),
             Either::F64(model) => Either::F64(model.rnn().clone()),
         })
+    }
+
+    /// One for inference, of narrow matrices.
+    fn narrowed(&self, py: Python<'_>, to: &str) -> PyResult<Self> {
+        let to = narrow_of(to);
+        Ok(Self(match &self.0 {
+            Either::F32(model) => Either::F32(py.detach(|| model.narrowed(to))?),
+            Either::F64(model) => Either::F64(py.detach(|| model.narrowed(to))?),
+        }))
+    }
+
+    /// The parameters as they are kept.
+    fn parts<'py>(&self, py: Python<'py>) -> PyResult<Parts<'py>> {
+        each!(&self.0, model => Ok(narrow::give(py, model.parts()?)))
     }
 
     /// (name, first, last, shape) of each parameter in order.

@@ -5,7 +5,8 @@ use super::cell::{Cell, Phase, Reset};
 use crate::buffer::{Aligned, copied, zeros};
 use crate::error::{Error, Result};
 use crate::function::Functions;
-use crate::kernels::pack::{self, Packed};
+use crate::kernels::pack::{self, Packed, PackedMatrix};
+use crate::narrow::{Matrix, Names, Narrow, Part as Kept, Store};
 use crate::rng::Rng;
 use crate::shape;
 use crate::simd::{Dispatch, Isa};
@@ -171,8 +172,8 @@ impl Part {
 pub(crate) struct PhasePack<F> {
     /// The slots' biases, panel by panel.
     pub bias: Aligned<F>,
-    pub w_ih: Packed<F>,
-    pub w_hh: Packed<F>,
+    pub w_ih: PackedMatrix<F>,
+    pub w_hh: PackedMatrix<F>,
 }
 
 /// The weights of one layer and direction as the backward kernels read them.
@@ -188,7 +189,7 @@ pub(crate) struct BackwardPack<F> {
 #[derive(Debug)]
 pub(crate) struct Weights<F> {
     /// Of the stack, and of a model around it.
-    pub flat: Vec<F>,
+    pub store: Store<F>,
     /// Where the stack's begin.
     begin: usize,
     /// Raised by every write.
@@ -198,8 +199,8 @@ pub(crate) struct Weights<F> {
 }
 
 impl<F: Dispatch> Weights<F> {
-    pub fn new(flat: Vec<F>, begin: usize, version: u64) -> Self {
-        Self { flat, begin, version, forward: OnceLock::new(), backward: OnceLock::new() }
+    pub fn new(store: Store<F>, begin: usize, version: u64) -> Self {
+        Self { store, begin, version, forward: OnceLock::new(), backward: OnceLock::new() }
     }
 
     /// Uniform in ±1/√H as PyTorch, with room for `around` others before and behind.
@@ -208,17 +209,60 @@ impl<F: Dispatch> Weights<F> {
         let own = around.0..around.0 + config.parameters();
         let mut flat = zeros(own.end + around.1, "weights")?;
         flat[own].iter_mut().for_each(|w| *w = F::from_f64(rng.symmetric() * bound));
-        Ok(Self::new(flat, around.0, 0))
+        Ok(Self::new(Store::whole(flat), around.0, 0))
     }
 
-    /// The stack's own.
-    fn own(&self) -> &[F] {
-        &self.flat[self.begin..]
+    /// All parameters, if they can be learnt.
+    pub fn flat(&self) -> Result<&[F]> {
+        self.store.flat().ok_or_else(|| self.refusal())
+    }
+
+    /// The same, to be written.
+    pub fn flat_mut(&mut self) -> Result<&mut [F]> {
+        let refusal = self.refusal();
+        self.store.flat_mut().ok_or(refusal)
+    }
+
+    fn refusal(&self) -> Error {
+        let kept = self.store.narrow().map_or("whole", Narrow::name);
+        Error::state(format!("{kept} weights do not learn: train or write those they were made of, and quantize again"))
     }
 
     /// A copy to write to.
     pub fn successor(&self) -> Result<Self> {
-        Ok(Self::new(copied(&self.flat, "weights")?, self.begin, self.version))
+        let flat = copied(self.flat()?, "weights")?;
+        Ok(Self::new(Store::whole(flat), self.begin, self.version))
+    }
+
+    /// With the same numbers, whatever they are kept in.
+    pub fn duplicate(&self) -> Result<Self> {
+        Ok(Self::new(self.store.duplicate()?, self.begin, self.version))
+    }
+
+    /// The same with narrow matrices; `names` are all parameters'.
+    pub fn narrowed(&self, names: &Names, narrow: Narrow) -> Result<Self> {
+        let flat = self.flat()?;
+        let parts = names.iter().map(|(name, place, shape)| match shape[..] {
+            // A chain's moves are added, not multiplied.
+            [_, columns] if !name.starts_with("crf.") => Kept::narrowed(&flat[place.clone()], columns, narrow, name),
+            _ => Ok(Kept::Whole(copied(&flat[place.clone()], "narrow weights")?)),
+        });
+        Ok(Self::new(Store::of(parts.collect::<Result<_>>()?), self.begin, self.version + 1))
+    }
+
+    /// A matrix of the stack's own.
+    fn matrix(&self, place: &Range<usize>) -> Matrix<'_, F> {
+        self.store.matrix(&(self.begin + place.start..self.begin + place.end))
+    }
+
+    /// Biases of the stack's own.
+    fn numbers(&self, place: &Range<usize>) -> &[F] {
+        self.store.numbers(&(self.begin + place.start..self.begin + place.end))
+    }
+
+    /// The stack's own, to be learnt.
+    fn own(&self) -> Result<&[F]> {
+        Ok(&self.flat()?[self.begin..])
     }
 
     /// To be called after writing: what was packed is stale.
@@ -232,7 +276,7 @@ impl<F: Dispatch> Weights<F> {
     pub fn forward(&self, config: &Config, isa: Isa) -> Result<&[Vec<PhasePack<F>>]> {
         once(&self.forward, || {
             let scans = config.scans();
-            scans.map(|(layer, _, part)| self.pack_forward(config, layer, &part, F::lanes(isa))).collect()
+            scans.map(|(layer, _, part)| self.pack_forward(config, layer, &part, isa)).collect()
         })
     }
 
@@ -244,14 +288,14 @@ impl<F: Dispatch> Weights<F> {
         })
     }
 
-    fn pack_forward(&self, config: &Config, layer: usize, part: &Part, lanes: usize) -> Result<Vec<PhasePack<F>>> {
+    fn pack_forward(&self, config: &Config, layer: usize, part: &Part, isa: Isa) -> Result<Vec<PhasePack<F>>> {
         let units = config.hidden;
-        let (w_ih, w_hh) = (&self.own()[part.w_ih.clone()], &self.own()[part.w_hh.clone()]);
+        let (w_ih, w_hh) = (self.matrix(&part.w_ih), self.matrix(&part.w_hh));
         let pack = |phase: &Phase| {
             Ok(PhasePack {
-                bias: self.pack_bias(config, part, phase, lanes)?,
-                w_ih: pack::by_units(w_ih, &row_blocks(phase.x, units), units, config.inputs(layer), lanes)?,
-                w_hh: pack::by_units(w_hh, &row_blocks(phase.h, units), units, units, lanes)?,
+                bias: self.pack_bias(config, part, phase, F::lanes(isa))?,
+                w_ih: pack::by_units(isa, w_ih, &row_blocks(phase.x, units), units, config.inputs(layer))?,
+                w_hh: pack::by_units(isa, w_hh, &row_blocks(phase.h, units), units, units)?,
             })
         };
         config.cell.phases().iter().map(pack).collect()
@@ -264,7 +308,7 @@ impl<F: Dispatch> Weights<F> {
         if config.bias {
             for (bias, gates, at) in [(&part.b_ih, phase.x, phase.x_at), (&part.b_hh, phase.h, phase.h_at)] {
                 for (slot, gate) in (at..).zip(gates) {
-                    let units = &self.own()[bias.clone()][gate * config.hidden..][..config.hidden];
+                    let units = &self.numbers(bias)[gate * config.hidden..][..config.hidden];
                     for (unit, &value) in units.iter().enumerate() {
                         out[unit / lanes * row + slot * lanes + unit % lanes] += value;
                     }
@@ -276,7 +320,7 @@ impl<F: Dispatch> Weights<F> {
 
     fn pack_backward(&self, config: &Config, layer: usize, part: &Part, lanes: usize) -> Result<BackwardPack<F>> {
         let units = config.hidden;
-        let (w_ih, w_hh) = (&self.own()[part.w_ih.clone()], &self.own()[part.w_hh.clone()]);
+        let (w_ih, w_hh) = (&self.own()?[part.w_ih.clone()], &self.own()?[part.w_hh.clone()]);
         let x_gates: Vec<usize> = config.cell.x_gates().collect();
         let w_ih = pack::by_columns(w_ih, &row_blocks(&x_gates, units), units, config.inputs(layer), lanes)?;
         let pack_hh = |phase: &Phase| pack::by_columns(w_hh, &row_blocks(phase.h, units), units, units, lanes);

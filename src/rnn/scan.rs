@@ -12,8 +12,9 @@ use super::sequence::{Array, GROUP, Out, Walk};
 use crate::buffer::{Aligned, Spare, copied};
 use crate::error::Result;
 use crate::function::Functions;
+use crate::kernels::bytes::{BytesScratch, Scaled};
 use crate::kernels::gates::Gates;
-use crate::kernels::pack::Packed;
+use crate::kernels::pack::PackedMatrix;
 use crate::kernels::product::{At, Bias, Left, Outputs, Product, Rows, Sum, panels_at_once};
 use crate::parallel::Turn;
 use crate::simd::{Dispatch, Isa};
@@ -82,6 +83,8 @@ pub(crate) struct Workspace<F> {
     reset: Aligned<F>,
     /// The inputs of the rows in `pre`.
     inputs: Aligned<F>,
+    /// Rows for weights of bytes; empty without them.
+    bytes: BytesScratch<F>,
     /// Whether the next step takes the last panel first: to and fro, it finds in the caches what the step
     /// before left there.
     backwards: bool,
@@ -105,6 +108,7 @@ impl<F: Dispatch> Workspace<F> {
             next: spare.zeros(state * scan.cell.states(), "scratch")?,
             reset: spare.zeros(reset, "scratch")?,
             inputs: spare.zeros(projected * input_row, "scratch")?,
+            bytes: BytesScratch::default(),
             backwards: false,
             state_row,
             input_row,
@@ -115,6 +119,7 @@ impl<F: Dispatch> Workspace<F> {
     pub fn grow(&mut self, scan: &Scan, rows: usize, steps: usize) -> Result<()> {
         let mut grown = Self::new(scan, rows, steps, &Spare::default())?;
         grown.states.copy_from_slice(&self.states);
+        grown.bytes = std::mem::take(&mut self.bytes);
         *self = grown;
         Ok(())
     }
@@ -145,11 +150,13 @@ pub(crate) struct Forward<'a, 'io, F> {
 impl<F: Dispatch> Forward<'_, '_, F> {
     /// Some steps, from the states where [`Self::begin`], [`Self::resume`] or the steps before left them.
     pub fn steps(mut self, steps: Range<usize>, turn: &Turn<'_>) -> Result<()> {
+        let narrow = self.make_room()?;
         let mut step = steps.start;
         while step < steps.end {
             turn.go_on()?;
             let active = self.walk.active(step);
-            let few = active < FUSED_ROWS;
+            // Bytes are few enough to be read for all panels at once.
+            let few = active < FUSED_ROWS || narrow;
             let chunk = if few { (GROUP / active).min(steps.end - step) } else { 1 };
             let rows = self.gather(step..step + chunk);
             if !few {
@@ -172,6 +179,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
 
     /// What a single row's inputs of a single step come to, before the recurrence.
     pub fn projected(mut self) -> Result<Vec<F>> {
+        self.make_room()?;
         let rows = self.gather(0..1);
         self.project(rows);
         copied(&self.work.pre, "stream")
@@ -182,6 +190,19 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         self.work.pre.copy_from_slice(projected);
         self.recur(0, 0, 1, 1);
         self.end_step(0, 1);
+    }
+
+    /// What weights of bytes need; whether they are.
+    fn make_room(&mut self) -> Result<bool> {
+        let rows = self.work.inputs.len() / self.work.input_row;
+        let mut narrow = false;
+        for matrix in self.packs.iter().flat_map(|pack| [&pack.w_ih, &pack.w_hh]) {
+            if let PackedMatrix::Int8(w) = matrix {
+                self.work.bytes.make_room(rows, w)?;
+                narrow = true;
+            }
+        }
+        Ok(narrow)
     }
 
     /// Copies the inputs of some steps to where products read them best; gives back the number of rows.
@@ -280,8 +301,8 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         let (pack, slots, isa) = (&self.packs[p], phase.slots, self.scan.isa);
         let first = phase.x_at * F::lanes(isa);
         let bias = Bias { data: &pack.bias[first..], panel: slots * F::lanes(isa), from: 0 };
-        let pre = &mut self.work.pre[at + first..];
-        multiply(isa, a, rows, &pack.w_ih, bias, panels, pre, slots, rows, backwards);
+        let (pre, bytes) = (&mut self.work.pre[at + first..], &mut self.work.bytes);
+        multiply(isa, a, rows, &pack.w_ih, bias, panels, pre, slots, rows, backwards, bytes);
     }
 
     #[allow(clippy::too_many_arguments, reason = "where the rows lie in a chunk")]
@@ -299,8 +320,8 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         // Slots that x does not feed.
         let from = phase.x_at + phase.x.len() - phase.h_at;
         let bias = Bias { data: &pack.bias[first..], panel: slots * F::lanes(isa), from };
-        let pre = &mut self.work.pre[at + first..];
-        multiply(isa, a, active, &pack.w_hh, bias, panels, pre, slots, rows, backwards);
+        let (pre, bytes) = (&mut self.work.pre[at + first..], &mut self.work.bytes);
+        multiply(isa, a, active, &pack.w_hh, bias, panels, pre, slots, rows, backwards, bytes);
     }
 
     /// The gates of rows whose pre-activations begin at `at`, `rows` rows to a panel.
@@ -345,14 +366,23 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     }
 }
 
-/// pre = bias + A W, or pre += A W, for the panels, `rows` pre-activation rows of `slots` vectors to a panel.
+/// pre = bias + A W, or pre += A W, for the panels, `rows` pre-activation rows of `slots` vectors to a panel; of a matrix
+/// of bytes for all panels.
 #[allow(clippy::too_many_arguments, reason = "the fields of a Product, in this file's terms")]
 fn multiply<F: Dispatch>(
-    isa: Isa, a: Rows<'_, F>, count: usize, w: &Packed<F>, bias: Bias<'_, F>, panels: Range<usize>, pre: &mut [F],
-    slots: usize, rows: usize, backwards: bool,
+    isa: Isa, a: Rows<'_, F>, count: usize, w: &PackedMatrix<F>, bias: Bias<'_, F>, panels: Range<usize>,
+    pre: &mut [F], slots: usize, rows: usize, backwards: bool, bytes: &mut BytesScratch<F>,
 ) {
     let row = slots * F::lanes(isa);
     let c = Outputs { data: pre, row, panel: rows * row };
-    let product = Product { a: Left::Rows(a), rows: count, w: w.panels(), panels, backwards, sum: Sum::Chain(bias), c };
-    F::dispatch(isa, product);
+    let (a_rows, sum) = (Left::Rows(a), Sum::Chain(bias));
+    match w {
+        PackedMatrix::Whole(w) => {
+            F::dispatch(isa, Product { a: a_rows, rows: count, w: w.panels(), panels, backwards, sum, c });
+        }
+        PackedMatrix::Float16(w) => {
+            F::dispatch(isa, Product { a: a_rows, rows: count, w: w.panels(), panels, backwards, sum, c });
+        }
+        PackedMatrix::Int8(w) => bytes.multiply(isa, a, count, w, Scaled { c, bias, panels: panels.len(), backwards }),
+    }
 }

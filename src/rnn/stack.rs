@@ -11,6 +11,7 @@ use super::stream::Stream;
 use super::tape::Tape;
 use crate::buffer::{Spare, zeros};
 use crate::error::{Error, Result};
+use crate::narrow::{Names, Narrow, Part, Store};
 use crate::parallel;
 use crate::rng::Rng;
 use crate::shape::{self, Rows};
@@ -82,12 +83,22 @@ impl<F: Dispatch> Shared<F> {
 
 /// The parameters at one moment; later writes do not change it.
 #[derive(Debug, Clone)]
-pub struct Snapshot<F>(Arc<Weights<F>>);
+pub struct Snapshot<F>(Shot<F>);
 
-impl<F> Deref for Snapshot<F> {
+#[derive(Debug, Clone)]
+enum Shot<F> {
+    Shared(Arc<Weights<F>>),
+    /// What narrow ones stand for.
+    Widened(Arc<Vec<F>>),
+}
+
+impl<F: Dispatch> Deref for Snapshot<F> {
     type Target = [F];
     fn deref(&self) -> &[F] {
-        &self.0.flat
+        match &self.0 {
+            Shot::Shared(weights) => weights.store.flat().expect("whole weights"),
+            Shot::Widened(flat) => flat,
+        }
     }
 }
 
@@ -172,7 +183,7 @@ impl<F: Dispatch> Rnn<F> {
 
     /// A layer of its own with the same weights, and the same place in its generator.
     pub fn duplicate(&self) -> Result<Self> {
-        self.another(self.shared.weights().successor()?, Arc::default())
+        self.another(self.shared.weights().duplicate()?, Arc::default())
     }
 
     fn another(&self, weights: Weights<F>, spare: Arc<Spare<F>>) -> Result<Self> {
@@ -200,12 +211,13 @@ impl<F: Dispatch> Rnn<F> {
             shape::expect_len("weights", part.len(), &[place.len()])?;
         }
         let weights = self.shared.weights();
-        if parts.iter().zip(&places).all(|(part, place)| F::same_bits(part, &weights.flat[place.clone()])) {
+        let flat = weights.flat()?;
+        if parts.iter().zip(&places).all(|(part, place)| F::same_bits(part, &flat[place.clone()])) {
             return Ok(None);
         }
         let mut weights = weights.successor()?;
         for (part, place) in parts.iter().zip(places) {
-            weights.flat[place].copy_from_slice(part);
+            weights.flat_mut()?[place].copy_from_slice(part);
         }
         weights.written();
         self.another(weights, self.shared.spare.clone()).map(Some)
@@ -226,14 +238,75 @@ impl<F: Dispatch> Rnn<F> {
         self.shared.version()
     }
 
-    /// All parameters end to end, in the order of [`Config::names`].
+    /// All parameters end to end, in the order of [`Config::names`]; of narrow ones the numbers they stand for.
+    ///
+    /// # Panics
+    ///
+    /// When there is no memory for what narrow ones stand for.
     pub fn flat(&self) -> Snapshot<F> {
-        Snapshot(self.shared.weights())
+        self.try_flat().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same, or [`Error::Memory`].
+    pub(crate) fn try_flat(&self) -> Result<Snapshot<F>> {
+        let weights = self.shared.weights();
+        let whole = weights.store.flat().is_some();
+        Ok(Snapshot(if whole { Shot::Shared(weights) } else { Shot::Widened(weights.store.widened()?.into()) }))
+    }
+
+    /// What the matrices are kept in; none for numbers that can be learnt.
+    ///
+    /// ```
+    /// use gru_rs::{Config, Narrow, Rnn};
+    /// let rnn = Rnn::<f32>::new(Config::lstm(3, 8))?;
+    /// assert_eq!((rnn.narrow(), rnn.narrowed(Narrow::Float16)?.narrow()), (None, Some(Narrow::Float16)));
+    /// # Ok::<(), gru_rs::Error>(())
+    /// ```
+    pub fn narrow(&self) -> Option<Narrow> {
+        self.shared.weights().store.narrow()
+    }
+
+    /// Bytes of the parameters.
+    pub fn bytes(&self) -> usize {
+        self.shared.weights().store.bytes()
+    }
+
+    /// A layer for inference whose matrices are narrow. It cannot be trained or written.
+    pub fn narrowed(&self, narrow: Narrow) -> Result<Self> {
+        self.narrowed_as(&self.config().names(), narrow)
+    }
+
+    /// A copy of the parameters, a part for each of [`Config::names`].
+    pub fn parts(&self) -> Result<Vec<Part<F>>> {
+        self.shared.weights().store.parts(&self.config().names())
+    }
+
+    /// A layer with these parameters, a part for each of [`Config::names`].
+    pub fn of_parts(config: Config, parts: Vec<Part<F>>) -> Result<Self> {
+        config.check()?;
+        let store = Store::of_names(&config.names(), parts)?;
+        Ok(Self::of_store(Isa::chosen()?, config, 0, store))
+    }
+
+    /// A stack whose parameters begin somewhere in a model's.
+    pub(crate) fn of_store(isa: Isa, config: Config, begin: usize, store: Store<F>) -> Self {
+        let rng = Rng::new(config.seed);
+        Self::with(isa, config, Weights::new(store, begin, 0), rng, Arc::default())
+    }
+
+    /// The same of a model's parameters, whose names are told.
+    pub(crate) fn narrowed_as(&self, names: &Names, narrow: Narrow) -> Result<Self> {
+        self.another(self.shared.weights().narrowed(names, narrow)?, Arc::default())
+    }
+
+    /// Its parameters, whatever they are kept in.
+    pub(crate) fn weights(&self) -> Arc<Weights<F>> {
+        self.shared.weights()
     }
 
     /// Replaces all parameters. Calls in flight finish on the old ones.
     pub fn set_flat(&self, flat: &[F]) -> Result<()> {
-        shape::expect_len("flat", flat.len(), &[self.flat().len()])?;
+        shape::expect_len("flat", flat.len(), &[self.weights().store.len()])?;
         self.update(|weights| {
             weights.copy_from_slice(flat);
             Ok(())
@@ -246,13 +319,13 @@ impl<F: Dispatch> Rnn<F> {
         let mut guard = self.shared.weights.write().unwrap_or_else(PoisonError::into_inner);
         let version = match Arc::get_mut(&mut guard) {
             Some(weights) => {
-                write(&mut weights.flat)?;
+                write(weights.flat_mut()?)?;
                 weights.written();
                 weights.version
             }
             None => {
                 let mut weights = guard.successor()?;
-                write(&mut weights.flat)?;
+                write(weights.flat_mut()?)?;
                 weights.written();
                 *guard = Arc::new(weights);
                 guard.version
@@ -296,6 +369,7 @@ impl<F: Dispatch> Rnn<F> {
     /// Training: what backward needs is kept, and with dropout the outputs between layers are masked.
     pub fn forward(&self, batch: &Batch<'_, F>, training: &Training) -> Result<(Output<F>, Tape<F>)> {
         let rows = self.check(batch)?;
+        self.shared.weights().flat()?;
         let seed = if self.config().dropout > 0.0 { training.seed.unwrap_or_else(|| self.draw()) } else { 0 };
         let cut = Cut::new(rows, training_slices(batch.batch));
         let mut tape = Tape::new(self, batch, cut, seed, training.memory)?;

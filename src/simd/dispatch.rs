@@ -1,11 +1,12 @@
 //! The one place that chooses an instruction set: what the CPU has, or what `GRU_RS_ISA` names.
 
+use super::bytes::{self, BytesIsa};
 #[cfg(target_arch = "aarch64")]
-use super::neon::Neon;
+use super::neon::{Dot, Neon};
 use super::scalar::Scalar;
 use super::{Kernel, Simd};
 #[cfg(target_arch = "x86_64")]
-use super::{avx2::Avx2, avx512::Avx512};
+use super::{avx2::Avx2, avx512::Avx512, vnni::Vnni256, vnni::Vnni512};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use std::sync::OnceLock;
@@ -71,6 +72,24 @@ impl Isa {
                 None => Ok(*Self::available().last().expect("scalar is always there")),
             })
             .clone()
+    }
+
+    /// The quickest way that goes with it to multiply bytes.
+    pub fn bytes(&self) -> BytesIsa {
+        BytesIsa(self.all_bytes().into_iter().flatten().last().expect("one at least"))
+    }
+
+    /// All ways that go with it, the quickest last.
+    pub(super) fn all_bytes(&self) -> [Option<bytes::Token>; 2] {
+        match self.0 {
+            Token::Scalar(token) => [Some(bytes::Token::Scalar(token)), None],
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx2(token) => [Some(bytes::Token::Avx2(token)), Vnni256::detect().map(bytes::Token::Vnni256)],
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512(token) => [Some(bytes::Token::Avx512(token)), Vnni512::detect().map(bytes::Token::Vnni512)],
+            #[cfg(target_arch = "aarch64")]
+            Token::Neon(token) => [Some(bytes::Token::Neon(token)), Dot::detect().map(bytes::Token::Dot)],
+        }
     }
 
     /// Its name.

@@ -7,7 +7,7 @@ macro_rules! simd_by_intrinsics {
     ($token:ident, $features:literal, $float:ident, $vector:ident, $lanes:literal;
      $splat:ident, $load:ident, $store:ident;
      $($operation:ident($($operand:ident),*): $intrinsic:path),*;
-     $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident) => {
+     $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident; $half:path) => {
         impl super::Simd<$float> for $token {
             type V = $vector;
             const LANES: usize = $lanes;
@@ -46,6 +46,12 @@ macro_rules! simd_by_intrinsics {
                     unsafe { $intrinsic($($operand),*) }
                 }
             )*
+            #[inline(always)]
+            fn load_half(self, x: &[crate::half::Half]) -> $vector {
+                let x: &[crate::half::Half; $lanes] = x.first_chunk().expect("a full vector");
+                // SAFETY: the token proves the instruction; the array has as many numbers as it reads.
+                unsafe { $half(x) }
+            }
             #[inline(always)]
             fn shift_to_exponent(self, a: $vector) -> $vector {
                 // SAFETY: the token proves the instruction.

@@ -11,16 +11,21 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bytes;
 mod dispatch;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod intrinsics;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
 
+pub use bytes::{Bytes, BytesIsa, BytesKernel};
 pub use dispatch::{Dispatch, Isa};
 
 use crate::float::Float;
+use crate::half::Half;
 
 /// Vectors of `F` in one instruction set. `self` is the proof that it is there.
 pub trait Simd<F: Float>: Copy + Send + Sync + 'static {
@@ -55,6 +60,8 @@ pub trait Simd<F: Float>: Copy + Send + Sync + 'static {
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// a if a < b, else b: a NaN in `b` is kept.
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// The first `LANES` numbers of 16 bits, exactly. Panics when there are fewer.
+    fn load_half(self, x: &[Half]) -> Self::V;
     /// Each lane's [`Float::flush`].
     fn flush(self, a: Self::V, limit: Self::V) -> Self::V;
     /// Each lane's [`Float::shift_to_exponent`].

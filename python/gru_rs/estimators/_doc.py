@@ -111,6 +111,8 @@ _PARTS = {
             With early stopping.
         best_validation_score_ : float, or None
             The highest.
+        quantization_ : gru_rs.Quantization
+            After `quantize`.
     """,
 }
 

@@ -5,6 +5,7 @@ with the parameters, the vocabulary and what else was learnt. Nothing in a file 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ import safetensors
 from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
+from .._arrays import as_float_dtype
+from .._narrow import Quantization, from_tensors, to_tensors
+from .._weights import as_names
 from ..io._files import write_whole
 
 if TYPE_CHECKING:
@@ -39,7 +43,10 @@ def save(estimator: NetworkEstimator, path: str | os.PathLike[str]) -> None:
         "generators": {"model": model._core.rng_state, "shuffling": estimator._rng.bit_generator.state},
         "learnt": {name: _to_json(value) for name, value in state.items()},
     }
-    data = to_bytes(dict(model.params), {_KEY: json.dumps(header, allow_nan=True)})
+    if model.quantization is not None:
+        header["quantization"] = asdict(estimator.quantization_)
+    tensors = to_tensors(model._names, model._parts())
+    data = to_bytes(tensors, {_KEY: json.dumps(header, allow_nan=True)})
     write_whole(path, data)
 
 
@@ -141,16 +148,14 @@ def _restore(
         most, layers = len(tensors), options["num_layers"]
         msg = f"num_layers: expected no more than the file's {most} tensors, got {layers}"
         raise ValueError(msg)
-    wanted = {
-        name: tuple(shape) for name, _, _, shape in estimator._network._kind.names_of(options | {"seed": 0})
-    }
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    if wanted != found:
-        differing = sorted(set(wanted.items()) ^ set(found.items()))[:4]
-        msg = f"weights: expected those of the model's sizes, got others at {differing}"
+    names = as_names(estimator._network._kind.names_of(options | {"seed": 0}))
+    parts = from_tensors(names, tensors, as_float_dtype(options["dtype"]))
+    report = header.get("quantization")
+    quantization = None if report is None else Quantization(**report)
+    model = estimator._network._of_parts(options, parts, quantization)
+    if (model.weight_dtype != model.dtype) != (quantization is not None):
+        msg = f"weights: expected {'narrow' if quantization else 'whole'} ones, got {model.weight_dtype}"
         raise ValueError(msg)
-    model = estimator._network(**options)
-    model.load_state_dict(tensors)
     model._core.set_rng_state(header["generators"]["model"])
     learnt = {name: _from_json(value) for name, value in header["learnt"].items()}
     for name, value in learnt.items():
@@ -159,10 +164,12 @@ def _restore(
             raise ValueError(msg)
         setattr(estimator, name, value)
     estimator._resume(model, header["generators"]["shuffling"])
+    if quantization is not None:
+        estimator.quantization_ = quantization
     return estimator
 
 
-_NOT_LEARNT = {"model_", "_optimizer", "_progress", "_rng"}
+_NOT_LEARNT = {"model_", "quantization_", "_optimizer", "_progress", "_rng"}
 
 
 def _is_learnt(name: str, estimator: NetworkEstimator) -> bool:

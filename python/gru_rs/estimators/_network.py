@@ -10,17 +10,20 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
 from gru_rs._model import Model, Network
+from gru_rs._narrow import as_width, compared
 from gru_rs._optim import AdamW
 
 from . import _files
@@ -124,6 +127,8 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
 
     def _begin(self, inputs: int, vocabulary_size: int | None) -> None:
         """A fresh network."""
+        if hasattr(self, "quantization_"):
+            del self.quantization_
         draws = check_random_state(self.random_state)
         seed, shuffling = (int(draws.randint(2**31)) for _ in range(2))
         self._rng = np.random.default_rng(shuffling)
@@ -159,6 +164,51 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
             self.validation_scores_ = self._progress.validation_scores or None
             self.best_validation_score_ = self._progress.best_score
             self.n_iter_ = len(self.loss_curve_)
+
+    # Narrow weights
+
+    def quantize(
+        self, dtype: Literal["int8", "f16"] = "int8", *, validate: Any = None, lengths: Any = None
+    ) -> Self:
+        """A copy for prediction whose network has narrow weights, a quarter or half as large.
+
+        Parameters
+        ----------
+        dtype : {"int8", "f16"}
+            See `gru_rs.Model.quantize`.
+        validate : sequences, optional
+            As `predict` takes them: the outputs of both networks are compared in ``quantization_``. They are
+            the scores of classes before softmax, predictions in units of the training targets' deviation, the
+            probabilities of what a `Seq2Seq` writes, and of a `LanguageModel` ln p of each text.
+        lengths : array_like of int, optional
+            Theirs.
+
+        Returns
+        -------
+        estimator
+            Of the same class, with ``quantization_``. It predicts and is saved as before; to train it further
+            is a RuntimeError, to fit it anew gives whole weights again.
+
+        Raises
+        ------
+        ValueError
+            A weight that is not finite, or beyond ±65504 for ``"f16"``.
+        RuntimeError
+            The weights are narrow already.
+        """
+        check_is_fitted(self, "model_")
+        other = copy(self)
+        other.model_ = self.model_.quantize(dtype)
+        other.quantization_ = other.model_.quantization
+        if validate is not None:
+            both = [estimator._network_outputs(validate, lengths) for estimator in (self, other)]
+            sizes = (other.model_.nbytes, self.model_.nbytes)
+            other.quantization_ = compared(as_width(dtype), sizes, *both)
+        return other
+
+    @abstractmethod
+    def _network_outputs(self, X: Any, lengths: Any) -> list[Array]:
+        """What the network says of data as they are predicted for, to be compared."""
 
     # Files
 

@@ -164,6 +164,11 @@ class SequenceEstimator(SupervisedEstimator):
         check_is_fitted(self, "model_")
         return self._read(X, lengths, first=False, most=self.max_length)
 
+    def _network_outputs(self, X: Any, lengths: Any) -> list[Array]:
+        sequences = self._read_fitted(X, lengths)
+        every = np.arange(len(sequences.lengths))
+        return self._predict_rows(sequences, every, self.model_._outputs_for)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.non_deterministic = False

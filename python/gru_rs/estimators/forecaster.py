@@ -289,6 +289,21 @@ class Forecaster(SupervisedEstimator):
         found: Array = self._forecast(values, np.concatenate([past, future]), np.array([len(values)]))[0]
         return found
 
+    def _network_outputs(self, X: Any, lengths: Any) -> list[Array]:
+        """Forecasts from every origin of a series, or of a pair of one and its columns."""
+        if lengths is not None:
+            msg = "lengths: expected None for a series, which has its own"
+            raise ValueError(msg)
+        y, exog = X if isinstance(X, tuple) else (X, None)
+        values, columns = _as_series("validate", y), _as_columns("validate", exog, y)
+        self._expect_columns("validate", columns)
+        last = len(values) - self.horizon
+        if last < self._first_origin():
+            least = self._first_origin() + self.horizon
+            msg = f"validate: expected at least {least} values, got {len(values)}"
+            raise ValueError(msg)
+        return [self._forecast(values, columns, np.arange(self._first_origin(), last + 1))]
+
     def _forecast(self, values: Array, exog: Array, origins: Array) -> Array:
         """Forecasts from each origin; the columns reach a horizon further than the last one."""
         padded = np.concatenate([values, np.full(max(len(exog) - len(values), 0), np.nan)])

@@ -266,6 +266,12 @@ class LanguageModel(NetworkEstimator):
         """−ln p a token."""
         return float(-self._log_likelihoods(texts).sum() / sum(map(len, texts)))
 
+    def _network_outputs(self, X: Any, lengths: Any) -> list[Array]:
+        if lengths is not None:
+            msg = "lengths: expected None for texts, which have their own"
+            raise ValueError(msg)
+        return [self.log_likelihood(X)]
+
     def _fitted_numbers(self, X: Any) -> list[Array]:
         check_is_fitted(self, "model_")
         return self._encode(self._read("X", _as_texts(X)))

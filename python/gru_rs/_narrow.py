@@ -1,0 +1,111 @@
+"""Narrow weights: their names, as tensors of a file, and what they cost. The numbers are `_core`'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from ._arrays import as_array
+from ._checks import as_choice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ._arrays import Array
+    from ._weights import Names
+
+Parts: TypeAlias = list[list[Any]]
+"""The arrays of each parameter: one, or bytes and their scales."""
+
+WIDTHS = {"int8": "int8", "f16": "float16", "float16": "float16"}
+"""What `quantize` takes, and NumPy's names."""
+
+_SCALE = ".scale"
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What `quantize` has done.
+
+    Attributes
+    ----------
+    weight_dtype : str
+        ``"int8"`` or ``"float16"``.
+    nbytes, whole_nbytes : int
+        Bytes of the parameters, and of those they were made of.
+    max_difference, mean_difference : float or None
+        Between the outputs of both for the data of ``validate``, the largest and the mean of absolute values;
+        None without it.
+    mean_output : float or None
+        The mean absolute output of the whole weights, to compare them with.
+
+    Examples
+    --------
+    >>> import gru_rs, numpy as np
+    >>> x = np.random.default_rng(1).normal(size=(20, 4, 64)).astype(np.float32)
+    >>> report = gru_rs.GRU(64, 128, seed=1).quantize("int8", validate=x).quantization
+    >>> report.nbytes < 0.27 * report.whole_nbytes and report.max_difference < 0.05
+    True
+    """
+
+    weight_dtype: str
+    nbytes: int
+    whole_nbytes: int
+    max_difference: float | None = None
+    mean_difference: float | None = None
+    mean_output: float | None = None
+
+
+def as_width(dtype: Any) -> str:
+    """NumPy's name of what the weights shall be kept in."""
+    return WIDTHS[as_choice("dtype", dtype, tuple(WIDTHS))]
+
+
+def compared(
+    name: str, sizes: tuple[int, int], whole: Iterable[Array], narrow: Iterable[Array]
+) -> Quantization:
+    """The report over outputs of both, array by array."""
+    total, largest, apart, size = 0, 0.0, 0.0, 0.0
+    for one, other in zip(whole, narrow, strict=True):
+        difference = np.abs(np.subtract(other, one, dtype=np.float64))
+        if difference.size:
+            largest = float(np.max([largest, difference.max()]))
+            apart += float(difference.sum())
+            size += float(np.abs(one, dtype=np.float64).sum())
+            total += difference.size
+    return Quantization(name, *sizes, largest, apart / max(total, 1), size / max(total, 1))
+
+
+def to_tensors(names: Names, parts: Parts) -> dict[str, Array]:
+    """The parameters as a file holds them: bytes with their scales under another name, halves, floats."""
+    tensors = {}
+    for (name, _, _, shape), arrays in zip(names, parts, strict=True):
+        numbers = arrays[0]
+        tensors[name] = (numbers.view(np.float16) if numbers.dtype == np.uint16 else numbers).reshape(shape)
+        if len(arrays) == 2:
+            tensors[name + _SCALE] = arrays[1]
+    return tensors
+
+
+def from_tensors(names: Names, tensors: Mapping[str, Array], dtype: np.dtype[Any]) -> Parts:
+    """The same back; a ValueError or TypeError where they are not those of the names."""
+    wanted = {name: shape for name, _, _, shape in names}
+    found = {name: tensor.shape for name, tensor in tensors.items()}
+    narrow = [name for name in wanted if name in tensors and tensors[name].dtype == np.int8]
+    wanted |= {name + _SCALE: wanted[name][:1] for name in narrow}
+    if wanted != found:
+        differing = sorted(set(wanted.items()) ^ set(found.items()))[:4]
+        msg = f"weights: expected those of the model's sizes, got others at {differing}"
+        raise ValueError(msg)
+    parts: Parts = []
+    for name, _, _, shape in names:
+        numbers = np.ascontiguousarray(tensors[name]).reshape(-1)
+        if name in narrow:
+            parts.append([numbers, as_array(name + _SCALE, tensors[name + _SCALE], dtype)])
+        elif numbers.dtype == np.float16 and len(shape) == 2:
+            parts.append([numbers.view(np.uint16)])
+        else:
+            parts.append([as_array(name, numbers, dtype)])
+    return parts

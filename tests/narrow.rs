@@ -1,0 +1,290 @@
+//! Narrow weights: products of bytes against plain sums on every instruction set, layers against plain steps and
+//! against layers of the numbers that the weights stand for, equal bits whatever runs them.
+
+use gru_rs::kernels::bytes::{BytesScratch, PackedBytes, Scaled};
+use gru_rs::kernels::product::{At, Bias, Outputs, Rows};
+use gru_rs::nn::linear::Linear;
+use gru_rs::simd::BytesIsa;
+use gru_rs::{Batch, Cell, Config, Dispatch, Half, Isa, Narrow, Reset, Rnn, Training};
+use proptest::prelude::*;
+
+/// Deterministic numbers of [−1, 1).
+fn numbers(count: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
+    };
+    (0..count).map(|_| f64::from(next() as f32)).collect()
+}
+
+fn cast<F: Dispatch>(x: &[f64]) -> Vec<F> {
+    x.iter().map(|&x| F::from_f64(x)).collect()
+}
+
+fn bits<F: Dispatch>(x: &[F]) -> Vec<u64> {
+    x.iter().map(|x| x.to_f64().to_bits()).collect()
+}
+
+/// A row as bytes and their scale, in the words of the formula.
+fn to_bytes<F: Dispatch>(x: &[F]) -> (Vec<i32>, F) {
+    let most = x.iter().fold(F::ZERO, |most, &x| {
+        if x > most {
+            x
+        } else if F::ZERO - x > most {
+            F::ZERO - x
+        } else {
+            most
+        }
+    });
+    if most < F::FADED {
+        return (vec![0; x.len()], F::ZERO);
+    }
+    let inverse = F::from_f64(127.0) / most;
+    (x.iter().map(|&x| (x * inverse).to_f64().round_ties_even() as i32).collect(), most / F::from_f64(127.0))
+}
+
+/// y = b + W x by plain loops over the bytes of both.
+fn plain_product<F: Dispatch>(w: &[F], b: &[F], x: &[F]) -> Vec<F> {
+    let (q_x, s_x) = to_bytes(x);
+    let one = |(row, &b): (&[F], &F)| {
+        let most = row.iter().fold(0.0f64, |most, w| most.max(w.to_f64().abs()));
+        let s_w = F::from_f64(most / 127.0);
+        let byte = |w: &F| (w.to_f64() / s_w.to_f64()).round_ties_even() as i32;
+        let sum: i32 = row.iter().zip(&q_x).map(|(w, q)| byte(w) * q).sum();
+        F::from_i32(sum).mul_add(s_x * s_w, b)
+    };
+    w.chunks_exact(x.len()).zip(b).map(one).collect()
+}
+
+fn linear_layers<F: Dispatch>(inputs: usize, outputs: usize, rows: usize) {
+    let (w, b) = (cast::<F>(&numbers(inputs * outputs, 1)), cast::<F>(&numbers(outputs, 2)));
+    let x = cast::<F>(&numbers(rows * inputs, 3));
+    let expected: Vec<F> = x.chunks_exact(inputs).flat_map(|x| plain_product(&w, &b, x)).collect();
+    for isa in Isa::available() {
+        let part = gru_rs::narrow::Part::narrowed(&w, inputs, Narrow::Int8, "w").unwrap();
+        let store = gru_rs::narrow::Store::of(vec![part]);
+        let linear = Linear { isa, inputs, outputs, spread: true };
+        let y = linear.forward(store.matrix(&(0..w.len())), &b, &x, rows).unwrap();
+        assert_eq!(bits(&y), bits(&expected), "{}", isa.name());
+    }
+}
+
+fn cell() -> impl Strategy<Value = Cell> {
+    prop_oneof![Just(Cell::Gru(Reset::After)), Just(Cell::Gru(Reset::Before)), Just(Cell::Lstm)]
+}
+
+/// One step of a layer whose products are those of bytes.
+fn plain_step(
+    cell: Cell, flat: &[f64], input: usize, hidden: usize, x: &[f64], h: &[f64], c: &[f64],
+) -> (Vec<f64>, Vec<f64>) {
+    let rows = cell.gates() * hidden;
+    let (w_ih, rest) = flat.split_at(rows * input);
+    let (w_hh, rest) = rest.split_at(rows * hidden);
+    let (b_ih, b_hh) = rest.split_at(rows);
+    let f32s = cast::<f32>;
+    let product = |w: &[f64], x: &[f64]| -> Vec<f64> {
+        let rows = w.len() / x.len();
+        plain_product(&f32s(w), &vec![0.0; rows], &f32s(x)).into_iter().map(f64::from).collect()
+    };
+    let (of_x, of_h) = (product(w_ih, x), product(w_hh, h));
+    let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
+    let at = |gate: usize, unit: usize| gate * hidden + unit;
+    let both = |i: usize| of_x[i] + b_ih[i] + of_h[i] + b_hh[i];
+    let units = 0..hidden;
+    match cell {
+        Cell::Gru(Reset::After) => {
+            let next = units.map(|u| {
+                let (r, z) = (sigmoid(both(at(0, u))), sigmoid(both(at(1, u))));
+                let n = (of_x[at(2, u)] + b_ih[at(2, u)] + r * (of_h[at(2, u)] + b_hh[at(2, u)])).tanh();
+                n + z * (h[u] - n)
+            });
+            (next.collect(), vec![])
+        }
+        Cell::Gru(Reset::Before) => {
+            let reset: Vec<f64> = units.clone().map(|u| sigmoid(both(at(0, u))) * h[u]).collect();
+            let of_reset = product(&w_hh[2 * hidden * hidden..], &reset);
+            let next = units.map(|u| {
+                let z = sigmoid(both(at(1, u)));
+                let n = (of_x[at(2, u)] + b_ih[at(2, u)] + of_reset[u] + b_hh[at(2, u)]).tanh();
+                n + z * (h[u] - n)
+            });
+            (next.collect(), vec![])
+        }
+        Cell::Lstm => {
+            let next = units.map(|u| {
+                let gate = |gate: usize| both(at(gate, u));
+                let c = sigmoid(gate(1)) * c[u] + sigmoid(gate(0)) * gate(2).tanh();
+                (sigmoid(gate(3)) * c.tanh(), c)
+            });
+            next.unzip()
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn sums_of_bytes(depth in 1usize..300, columns in 1usize..200, rows in 1usize..40) {
+        let byte = |x: &f64| (x * 127.0).round() as i8;
+        let w: Vec<i8> = numbers(columns * depth, 1).iter().map(byte).collect();
+        let x: Vec<f32> = numbers(rows * depth, 2).iter().map(|x| *x as f32).collect();
+        for isa in BytesIsa::available() {
+            let float = *Isa::available().last().unwrap();
+            let packed = PackedBytes::new(isa, depth, columns, |c| Some((&w[c * depth..], 1.0f32))).unwrap();
+            let mut scratch = BytesScratch::default();
+            scratch.make_room(rows, &packed).unwrap();
+            let mut y = vec![0.5f32; rows * columns];
+            let a = Rows { data: &x, at: At::Stride { offset: 0, stride: depth } };
+            let c = Outputs { data: &mut y, row: columns, panel: columns };
+            scratch.multiply(float, a, rows, &packed, Scaled { c, bias: Bias::NONE, panels: 1, backwards: rows % 2 == 1 });
+            for (y, x) in y.chunks_exact(columns).zip(x.chunks_exact(depth)) {
+                let (q, s) = to_bytes(x);
+                for (y, w) in y.iter().zip(w.chunks_exact(depth)) {
+                    let sum: i32 = q.iter().zip(w).map(|(q, &w)| q * i32::from(w)).sum();
+                    prop_assert_eq!(*y, (sum as f32).mul_add(s, 0.5), "{}", isa.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn linear_layers_of_bytes(inputs in 1usize..150, outputs in 1usize..90, rows in 1usize..40) {
+        linear_layers::<f32>(inputs, outputs, rows);
+        linear_layers::<f64>(inputs, outputs, rows);
+    }
+
+    /// Each step from the layer's own state before it, so that what is rounded the other way does not add up.
+    #[test]
+    fn steps_of_bytes(cell in cell(), input in 1usize..40, hidden in 1usize..70, seed in any::<u64>()) {
+        let rnn = Rnn::<f32>::new(Config { cell, seed, ..Config::gru(input, hidden) }).unwrap();
+        let flat: Vec<f64> = rnn.flat().iter().map(|&w| f64::from(w)).collect();
+        let mut stream = rnn.narrowed(Narrow::Int8).unwrap().stream(1).unwrap();
+        let mut y = vec![0.0f32; hidden];
+        for step in 0..6 {
+            let x = numbers(input, seed ^ step);
+            let before: Vec<Vec<f64>> =
+                stream.states().unwrap().iter().map(|s| s.iter().map(|&s| f64::from(s)).collect()).collect();
+            stream.step(&cast::<f32>(&x), &mut y).unwrap();
+            let c = before.get(1).cloned().unwrap_or_default();
+            let (h, c) = plain_step(cell, &flat, input, hidden, &x, &before[0], &c);
+            let after = stream.states().unwrap();
+            // What a byte more or less of r ⊙ h is worth, when f32 and f64 round it to different sides.
+            let tolerance = if cell == Cell::Gru(Reset::Before) { 2e-3 } else { 2e-6 };
+            for (got, expected) in after.iter().zip([h, c]) {
+                let off = got.iter().zip(&expected).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+                prop_assert!(off <= tolerance, "step {step}: off by {off:e}");
+            }
+        }
+    }
+
+    /// A narrow layer is that of the numbers its weights stand for: to the bit with 16 bits, nearly with 8.
+    #[test]
+    fn layers_of_rounded_weights(
+        cell in cell(), input in 1usize..40, hidden in 1usize..50, layers in 1usize..3, bidirectional in any::<bool>(),
+        batch in 1usize..20, seq in 1usize..9, seed in any::<u64>(),
+    ) {
+        let config = Config { cell, layers, bidirectional, seed, ..Config::gru(input, hidden) };
+        let x: Vec<f32> = cast(&numbers(seq * batch * input, seed));
+        let of = Batch { x: &x, batch, seq, states: &[], lengths: None };
+        let rnn = Rnn::<f32>::new(config.clone()).unwrap();
+        for narrow in [Narrow::Float16, Narrow::Int8] {
+            let narrowed = rnn.narrowed(narrow).unwrap();
+            prop_assert_eq!(narrowed.narrow(), Some(narrow));
+            let rounded = Rnn::<f32>::new(config.clone()).unwrap();
+            rounded.set_flat(&narrowed.flat()).unwrap();
+            let (got, expected) = (narrowed.run(&of).unwrap(), rounded.run(&of).unwrap());
+            if narrow == Narrow::Float16 {
+                let halves: Vec<f32> = rnn.flat().iter().map(|&w| Half::from_f32(w).to_f32()).collect();
+                let biases = rnn.config().names().into_iter().filter(|(name, ..)| name.starts_with("bias"));
+                let mut expected_flat = halves;
+                biases.for_each(|(_, place, _)| expected_flat[place.clone()].copy_from_slice(&rnn.flat()[place]));
+                prop_assert_eq!(&expected_flat[..], &narrowed.flat()[..]);
+                prop_assert_eq!(bits(&got.y), bits(&expected.y));
+                prop_assert_eq!(bits(&got.states.concat()), bits(&expected.states.concat()));
+            } else {
+                let off = got.y.iter().zip(&expected.y).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                prop_assert!(off < 0.1, "off by {off}");
+            }
+        }
+    }
+
+    /// Whatever instruction set, chunk or batch a row is in.
+    #[test]
+    fn equal_bits(
+        cell in cell(), input in 1usize..40, hidden in 1usize..70, layers in 1usize..3, batch in 1usize..80,
+        seq in 1usize..9, cut in 0usize..9, narrow in prop_oneof![Just(Narrow::Int8), Just(Narrow::Float16)],
+        double in any::<bool>(),
+    ) {
+        let config = Config { cell, layers, ..Config::gru(input, hidden) };
+        if double {
+            same_everywhere::<f64>(config, batch, seq, cut, narrow);
+        } else {
+            same_everywhere::<f32>(config, batch, seq, cut, narrow);
+        }
+    }
+}
+
+fn same_everywhere<F: Dispatch>(config: Config, batch: usize, seq: usize, cut: usize, narrow: Narrow) {
+    let (input, hidden) = (config.input, config.hidden);
+    let x: Vec<F> = cast(&numbers(seq * batch * input, 5));
+    let of = Batch { x: &x, batch, seq, states: &[], lengths: None };
+    let mut first = None;
+    for isa in Isa::available() {
+        let rnn = Rnn::<F>::on(isa, config.clone()).unwrap().narrowed(narrow).unwrap();
+        let y = rnn.run(&of).unwrap().y;
+        assert_eq!(bits(&y), *first.get_or_insert_with(|| bits(&y)), "{}", isa.name());
+        let mut stream = rnn.stream(batch).unwrap();
+        let (cut, mut chunks) = (cut.min(seq), vec![F::ZERO; y.len()]);
+        stream.steps(cut, &x[..cut * batch * input], &mut chunks[..cut * batch * hidden]).unwrap();
+        stream.steps(seq - cut, &x[cut * batch * input..], &mut chunks[cut * batch * hidden..]).unwrap();
+        assert_eq!(bits(&chunks), bits(&y), "in chunks");
+        let row = batch / 2;
+        let own: Vec<F> = x.chunks_exact(input).skip(row).step_by(batch).flatten().copied().collect();
+        let alone = rnn.run(&Batch { x: &own, batch: 1, seq, states: &[], lengths: None }).unwrap().y;
+        let among: Vec<F> = y.chunks_exact(hidden).skip(row).step_by(batch).flatten().copied().collect();
+        assert_eq!(bits(&alone), bits(&among), "row {row}");
+    }
+}
+
+#[test]
+fn what_is_not_finite_stays_so() {
+    for narrow in [Narrow::Int8, Narrow::Float16] {
+        let rnn = Rnn::<f32>::new(Config::gru(3, 5)).unwrap().narrowed(narrow).unwrap();
+        for wrong in [f32::NAN, f32::INFINITY] {
+            let mut x = [0.5f32; 2 * 3];
+            x[1] = wrong;
+            let y = rnn.run(&Batch { x: &x, batch: 2, seq: 1, states: &[], lengths: None }).unwrap().y;
+            assert!(narrow == Narrow::Float16 && wrong.is_infinite() || y[..5].iter().all(|y| y.is_nan()), "{y:?}");
+            assert!(y[5..].iter().all(|y| y.is_finite()));
+        }
+    }
+    // Nothing but zeros, and numbers that have faded.
+    let rnn = Rnn::<f32>::new(Config { bias: false, ..Config::gru(3, 5) }).unwrap().narrowed(Narrow::Int8).unwrap();
+    let x = [0.0, 1e-40, 0.0];
+    let y = rnn.run(&Batch { x: &x, batch: 1, seq: 1, states: &[], lengths: None }).unwrap().y;
+    assert_eq!(y, [0.0; 5]);
+}
+
+#[test]
+fn what_cannot_be_done_says_so() {
+    let rnn = Rnn::<f32>::new(Config::gru(3, 5)).unwrap();
+    let narrow = rnn.narrowed(Narrow::Int8).unwrap();
+    let of = Batch { x: &[0.5; 3], batch: 1, seq: 1, states: &[], lengths: None };
+    let refusals = [
+        narrow.set_flat(&rnn.flat()).unwrap_err(),
+        narrow.forward(&of, &Training::default()).unwrap_err(),
+        narrow.narrowed(Narrow::Float16).unwrap_err(),
+    ];
+    for error in refusals {
+        assert!(error.to_string().starts_with("int8 weights do not learn"), "{error}");
+    }
+    let mut flat = rnn.flat().to_vec();
+    flat[4] = 7e4;
+    rnn.set_flat(&flat).unwrap();
+    let error = rnn.narrowed(Narrow::Float16).unwrap_err().to_string();
+    assert!(error.contains("weight_ih_l0") && error.contains("65504") && error.contains("70000"), "{error}");
+    flat[4] = f32::NAN;
+    rnn.set_flat(&flat).unwrap();
+    let error = rnn.narrowed(Narrow::Int8).unwrap_err().to_string();
+    assert!(error.contains("weight_ih_l0") && error.contains("finite") && error.contains("NaN"), "{error}");
+}
