@@ -57,7 +57,8 @@ pub use float::Float;
 pub use function::{Function, Functions};
 pub use half::Half;
 pub use model::{
-    EncoderDecoder, EncoderDecoderConfig, Generator, Hypothesis, Inputs, Lost, Model, ModelConfig, Numbers, Sampling,
+    EncoderDecoder, EncoderDecoderConfig, Generator, Hypothesis, Inputs, Lost, Model, ModelConfig, ModelStream,
+    Numbers, Sampling, StreamState,
 };
 pub use narrow::{Narrow, Part};
 pub use nn::attention::Attention;

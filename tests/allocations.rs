@@ -2,7 +2,9 @@
 //! steps. What a count may be is written here, so that a new one is seen.
 
 use allocation_counter::{AllocationInfo, measure};
-use gru_rs::{Batch, Cell, Config, Reset, Rnn, TapeMemory, Training};
+use gru_rs::{
+    Batch, Cell, Config, Model, ModelConfig, ModelStream, Narrow, Numbers, Pooling, Reset, Rnn, TapeMemory, Training,
+};
 
 const CELLS: [Cell; 3] = [Cell::Gru(Reset::After), Cell::Gru(Reset::Before), Cell::Lstm];
 
@@ -39,6 +41,36 @@ fn a_chunk_after_the_first_allocates_nothing() {
             let (x, mut y) = (vec![0.5; 150 * batch * 3], vec![0.0; 150 * batch * 20]);
             let info = second(|| stream.steps(150, &x, &mut y).unwrap());
             assert_eq!(info.count_total, 0, "{cell:?}, {batch} rows");
+        }
+    }
+}
+
+#[test]
+fn a_narrow_step_allocates_nothing() {
+    for cell in CELLS {
+        for narrow in [Narrow::Int8, Narrow::Float16] {
+            let mut stream = layer(cell).narrowed(narrow).unwrap().stream(5).unwrap();
+            let (x, mut y) = (vec![0.5; 5 * 3], vec![0.0; 5 * 20]);
+            let info = second(|| stream.step(&x, &mut y).unwrap());
+            assert_eq!(info.count_total, 0, "{cell:?}, {narrow:?}");
+        }
+    }
+}
+
+#[test]
+fn a_step_of_a_model_allocates_nothing() {
+    for cell in CELLS {
+        for (vocabulary, numbers) in [(None, Numbers::Floats(&[0.5; 30 * 3][..])), (Some(9), Numbers::Tokens(&[7; 30]))]
+        {
+            for pooling in [Pooling::Last, Pooling::Mean, Pooling::Max, Pooling::Each] {
+                let rnn = Config { cell, batch_first: true, ..Config::gru(3, 20) };
+                let model = Model::new(ModelConfig { vocabulary, pooling, ..ModelConfig::new(rnn, 2) }).unwrap();
+                for model in [model.clone(), model.narrowed(Narrow::Int8).unwrap()] {
+                    let (mut stream, mut scores) = (ModelStream::new(&model, 5).unwrap(), [0.0; 30 * 2]);
+                    let info = second(|| stream.steps(numbers, 6, &mut scores).unwrap());
+                    assert_eq!(info.count_total, 0, "{cell:?}, {vocabulary:?}, {pooling:?}");
+                }
+            }
         }
     }
 }

@@ -150,6 +150,11 @@ impl<F: Copy> Inputs<'_, F> {
     /// Whether they fit a model with a vocabulary, or one that reads so many numbers a step.
     pub(super) fn check(&self, vocabulary: Option<usize>, numbers: usize) -> Result<()> {
         shape::Rows::new(self.batch, self.seq, self.lengths)?;
+        self.check_numbers(vocabulary, numbers)
+    }
+
+    /// The same of whole rows.
+    pub(super) fn check_numbers(&self, vocabulary: Option<usize>, numbers: usize) -> Result<()> {
         match (self.numbers, vocabulary) {
             (Numbers::Floats(x), None) => shape::expect_len("x", x.len(), &[self.batch, self.seq, numbers]),
             (Numbers::Tokens(tokens), Some(vocabulary)) => {

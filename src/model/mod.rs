@@ -8,6 +8,7 @@ mod generator;
 mod net;
 mod pair_backward;
 mod pair_config;
+mod stream;
 
 pub use config::{Inputs, ModelConfig, Numbers};
 pub use decoding::Hypothesis;
@@ -15,3 +16,4 @@ pub use encoder_decoder::EncoderDecoder;
 pub use generator::{Generator, Sampling};
 pub use net::{Lost, Model};
 pub use pair_config::EncoderDecoderConfig;
+pub use stream::{ModelStream, StreamState};

@@ -6,6 +6,7 @@ mod arrays;
 mod encoder_decoder;
 mod layer;
 mod model;
+mod model_stream;
 mod narrow;
 mod optimizer;
 mod stream;
@@ -86,6 +87,8 @@ mod _core {
     use super::layer::{FlatView, Rnn, Tape};
     #[pymodule_export]
     use super::model::{Generator, Loss, Model, ctc_loss};
+    #[pymodule_export]
+    use super::model_stream::ModelStream;
     #[pymodule_export]
     use super::optimizer::{Cosine, Memory, Plateau, Rule, clip_by_norm};
     #[pymodule_export]

@@ -1,0 +1,101 @@
+//! A model's stream; its manners are in `gru_rs._streams`.
+
+use super::arrays::{Number, borrow_all, borrow_mut, give_all, slices};
+use super::model::{Given, Model, Steps};
+use super::{Either, each};
+use crate::StreamState;
+use crate::buffer::copied;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use std::sync::{Mutex, MutexGuard};
+
+/// A model's state between steps.
+#[pyclass(frozen, module = "gru_rs._core")]
+pub(crate) struct ModelStream(Either<Mutex<crate::ModelStream<f32>>, Mutex<crate::ModelStream<f64>>>);
+
+/// The stack's states and what is pooled, 1-D each, and the steps of each row.
+type State<'py> = (Vec<Bound<'py, PyAny>>, Vec<u64>);
+
+fn lock<F>(stream: &Mutex<crate::ModelStream<F>>) -> PyResult<MutexGuard<'_, crate::ModelStream<F>>> {
+    let busy = "this stream is in use by another thread: one stream, one call at a time";
+    stream.try_lock().map_err(|_| PyRuntimeError::new_err(busy))
+}
+
+/// For Python.
+fn given<F: Number>(py: Python<'_>, state: StreamState<F>) -> State<'_> {
+    let StreamState { mut states, pooled, counts } = state;
+    states.push(pooled);
+    (give_all(py, states), counts)
+}
+
+/// From Python, copied.
+fn taken<F: Number>((arrays, counts): State<'_>) -> PyResult<StreamState<F>> {
+    let arrays = borrow_all(&arrays)?;
+    let copies = slices(&arrays)?.into_iter().map(|array| copied(array, "states"));
+    let mut states: Vec<Vec<F>> = copies.collect::<crate::Result<_>>()?;
+    let pooled = states.pop().unwrap_or_default();
+    Ok(StreamState { states, pooled, counts })
+}
+
+#[pymethods]
+impl ModelStream {
+    #[new]
+    fn new(model: &Model, batch: usize) -> PyResult<Self> {
+        Ok(Self(match &model.0 {
+            Either::F32(model) => Either::F32(Mutex::new(crate::ModelStream::new(model, batch)?)),
+            Either::F64(model) => Either::F64(Mutex::new(crate::ModelStream::new(model, batch)?)),
+        }))
+    }
+
+    /// The scores after each step, into an array.
+    fn steps<'py>(&self, py: Python<'py>, given: Given<'py>, out: &Bound<'py, PyAny>) -> PyResult<()> {
+        fn steps<F: Number>(
+            py: Python<'_>, stream: &Mutex<crate::ModelStream<F>>, given: &Given<'_>, out: &Bound<'_, PyAny>,
+        ) -> PyResult<()> {
+            let stream = &mut *lock(stream)?;
+            let (steps, mut out) = (Steps::new(given, stream.model().config().vocabulary.is_some())?, borrow_mut(out)?);
+            let (inputs, out) = (steps.inputs(given, &[])?, out.as_slice_mut()?);
+            Ok(py.detach(|| stream.steps(inputs.numbers, inputs.seq, out))?)
+        }
+        each!(&self.0, stream => steps(py, stream, &given, out))
+    }
+
+    /// Begin again from zeros.
+    fn reset(&self, mask: Option<Vec<bool>>) -> PyResult<()> {
+        each!(&self.0, stream => Ok(lock(stream)?.reset(mask.as_deref())?))
+    }
+
+    /// One that goes on from here on its own.
+    fn duplicate(&self) -> PyResult<Self> {
+        Ok(Self(match &self.0 {
+            Either::F32(stream) => Either::F32(Mutex::new(lock(stream)?.duplicate()?)),
+            Either::F64(stream) => Either::F64(Mutex::new(lock(stream)?.duplicate()?)),
+        }))
+    }
+
+    /// Takes another sequence in.
+    fn join(&self, state: Option<State<'_>>) -> PyResult<()> {
+        each!(&self.0, stream => {
+            let state = state.map(taken).transpose()?;
+            Ok(lock(stream)?.join(state.as_ref())?)
+        })
+    }
+
+    /// Lets one go; gives back what is remembered of it.
+    fn leave<'py>(&self, py: Python<'py>, row: usize) -> PyResult<State<'py>> {
+        each!(&self.0, stream => Ok(given(py, lock(stream)?.leave(row)?)))
+    }
+
+    /// What it remembers.
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<State<'py>> {
+        each!(&self.0, stream => Ok(given(py, lock(stream)?.state()?)))
+    }
+
+    /// Goes on from there.
+    fn set_state(&self, state: State<'_>) -> PyResult<()> {
+        each!(&self.0, stream => {
+            let state = taken(state)?;
+            Ok(lock(stream)?.set_state(&state)?)
+        })
+    }
+}
