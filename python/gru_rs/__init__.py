@@ -24,6 +24,7 @@ from ._model import Model
 from ._narrow import Quantization
 from ._optim import SGD, Adam, AdamW, clip_grad_norm
 from ._schedules import CosineSchedule, PlateauSchedule
+from ._streams import ModelStream
 from ._threads import get_num_threads, num_threads, set_num_threads
 from ._weights import Grads
 from .io._plain import from_haiku, from_paddle
@@ -110,6 +111,7 @@ __all__ = [
     "Hypothesis",
     "LSTMCell",
     "Model",
+    "ModelStream",
     "PlateauSchedule",
     "QuantileError",
     "Quantization",

@@ -24,6 +24,7 @@ from ._arrays import (
 )
 from ._checks import as_choice, as_count, as_flag, as_real, as_seed, as_size
 from ._losses import CTC, Loss, QuantileError
+from ._streams import ModelStream
 from ._weights import Weighted, as_names, fresh_seed
 
 if TYPE_CHECKING:
@@ -306,6 +307,35 @@ class Model(Network):
 
     def _outputs_for(self, x: Any, lengths: Any) -> Array:
         return self.scores(x, lengths=lengths)
+
+    def stream(self, batch_size: int | None = None) -> ModelStream:
+        """The scores step by step or chunk by chunk, while the sequence comes.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Sequences side by side; None for one, without an axis of rows.
+
+        Returns
+        -------
+        ModelStream
+            Call it with a step or a chunk: it gives the scores of the sequence so far after each step. It
+            takes the newest weights at each call, and has ``state``, ``reset(mask)``, ``clone()``,
+            ``join(state)`` and ``leave(row)``.
+
+        Raises
+        ------
+        ValueError
+            The model is bidirectional, or has a chain over its labels: both need the end of the sequence.
+
+        Examples
+        --------
+        >>> model = Model(3, 8, 2, pooling="mean", seed=1)
+        >>> x = np.random.default_rng(1).normal(size=(1, 20, 3)).astype(np.float32)
+        >>> bool((model.stream()(x[0])[-1] == model.scores(x)[0]).all())
+        True
+        """
+        return ModelStream(self, batch_size)
 
     def labels(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> Array:
         """The label of each row, or with pooling "each" of each step: the best score's, or the best path's.

@@ -4,6 +4,7 @@
 
 from ._compare import Comparison, Entry, compare
 from ._files import load
+from ._streams import EstimatorStream, SpellingStream
 from ._training import TrainingInfo
 from .classifier import SequenceClassifier
 from .forecaster import Backtest, Forecaster
@@ -17,6 +18,7 @@ __all__ = [
     "Backtest",
     "Comparison",
     "Entry",
+    "EstimatorStream",
     "Forecaster",
     "Guess",
     "LanguageModel",
@@ -24,6 +26,7 @@ __all__ = [
     "SequenceClassifier",
     "SequenceRegressor",
     "SequenceTagger",
+    "SpellingStream",
     "TrainingInfo",
     "Transcriber",
     "compare",

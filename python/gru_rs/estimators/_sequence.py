@@ -7,7 +7,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
@@ -18,6 +18,7 @@ from gru_rs._checks import as_choice, as_size
 from ._network import SupervisedEstimator
 from ._reading import analyzer_of, as_list, as_numeric, as_tokens, is_text, is_tokens
 from ._sequences import UNKNOWN, Numeric, Token, Tokens, encode, spelling, vocabulary_of
+from ._streams import EstimatorStream
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -38,6 +39,8 @@ class SequenceEstimator(SupervisedEstimator):
     embedding_size: int = 64
     max_length: int | None = None
     token_features: str | Callable[[Any], Sequence[Token]] | None = None
+
+    _stream_kind: ClassVar[type[EstimatorStream]] = EstimatorStream
 
     @abstractmethod
     def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> Any:
@@ -159,6 +162,34 @@ class SequenceEstimator(SupervisedEstimator):
         """
         first = not (self.warm_start and hasattr(self, "model_"))
         return self._fit(X, y, sample_weight, lengths, first=first, epochs=self.max_iter, stop=True)
+
+    def stream(self, batch_size: int | None = None) -> EstimatorStream:
+        """Predictions for the sequence so far, while it comes.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Sequences side by side, strangers to each other; None for one, without an axis of rows.
+
+        Returns
+        -------
+        EstimatorStream
+            Call it with a step or a chunk. After each step it gives what the estimator predicts for the
+            sequence so far: the probabilities of ``classes_`` (a tagger those of the step's label), a
+            regressor's numbers; a `Transcriber` the labels that are new. It has ``state``, ``reset(mask)``,
+            ``clone()``, ``join(state)`` and ``leave(row)``, and can be pickled. `max_length` does not end it.
+
+        Raises
+        ------
+        ValueError
+            The network is bidirectional, or has a chain over its labels: both need the end of the sequence.
+        """
+        check_is_fitted(self, "model_")
+        return self._stream_kind(self, batch_size)
+
+    @abstractmethod
+    def _of_scores(self, scores: Array) -> Array:
+        """Predictions from the scores, (…, outputs)."""
 
     def _read_fitted(self, X: Any, lengths: Any) -> Numeric | Tokens:
         check_is_fitted(self, "model_")

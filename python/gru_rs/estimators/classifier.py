@@ -169,7 +169,10 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
             Sequences that `fit` would not take, or of another kind.
         """
         sequences = self._read_fitted(X, lengths)
-        found: Array = softmax(self._scores(sequences, np.arange(len(sequences.lengths))), axis=1)
+        return self._of_scores(self._scores(sequences, np.arange(len(sequences.lengths))))
+
+    def _of_scores(self, scores: Array) -> Array:
+        found: Array = softmax(scores, axis=-1)
         return found
 
     def predict(self, X: Any, lengths: Any = None) -> Array:

@@ -163,11 +163,14 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
             Sequences that `fit` would not take, or of another kind.
         """
         sequences = self._read_fitted(X, lengths)
-        found = self._scores(sequences, np.arange(len(sequences.lengths))).astype(np.float64)
+        return self._of_scores(self._scores(sequences, np.arange(len(sequences.lengths))))
+
+    def _of_scores(self, scores: Array) -> Array:
+        found = scores.astype(np.float64)
         if self.target_scale_ is not None:
             mean, deviation = self.target_scale_
             found = found * deviation + mean
-        return found[:, 0] if self._flat else found
+        return found[..., 0] if self._flat else found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> float:
         """The coefficient of determination, R².

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._losses import CrossEntropy
@@ -119,6 +120,10 @@ class SequenceTagger(SequenceEstimator):
             [self.classes_[path] for path in self._paths(sequences, rows)],
             None if weights is None else weights[rows],
         )
+
+    def _of_scores(self, scores: Array) -> Array:
+        found: Array = softmax(scores, axis=-1)
+        return found
 
     def _paths(self, sequences: Any, rows: Array) -> list[Array]:
         return self._predict_rows(sequences, rows, lambda x, lengths: self.model_.labels(x, lengths=lengths))

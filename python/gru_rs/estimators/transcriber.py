@@ -16,6 +16,7 @@ from gru_rs._losses import CTC
 from ._doc import document
 from ._reading import as_list, as_sequence, expect_rows
 from ._sequence import SequenceEstimator
+from ._streams import SpellingStream
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -60,6 +61,8 @@ class Transcriber(SequenceEstimator):
 
     beam_width: int | None = None
 
+    _stream_kind = SpellingStream
+
     def _check(self) -> None:
         super()._check()
         if self.beam_width is not None:
@@ -103,6 +106,11 @@ class Transcriber(SequenceEstimator):
         guesses = [guess[0][0] for guess in self._guesses(sequences, rows, self.beam_width)]
         counted = None if weights is None else weights[rows]
         return 1 - error_rate([targets[row].tolist() for row in rows], guesses, counted)
+
+    def _of_scores(self, scores: Array) -> Array:
+        """The best label of each step, 0 for none."""
+        found: Array = scores.argmax(axis=-1)
+        return found
 
     def _guesses(self, sequences: Any, rows: Array, width: int | None) -> list[list[tuple[list[int], float]]]:
         def spell(x: Array, lengths: Array) -> list[list[tuple[list[int], float]]]:
