@@ -35,7 +35,7 @@ fn count<F: Dispatch>(work: &str, mode: &str, calls: usize) {
     let isa = Isa::named("avx2").expect("an emulator with AVX2");
     let rnn = Rnn::<F>::on(isa, Config { cell, seed: 1, ..Config::gru(input, hidden) }).expect("a layer");
     let x: Vec<F> = (0..seq * batch * input).map(|i| F::from_f64((i % 100) as f64 / 50.0 - 1.0)).collect();
-    let given = Batch { x: &x, batch, seq, states: &[], lengths: None };
+    let given = Batch { x: &x, batch, seq, states: &[], lengths: None, resets: None };
     let mut stream = rnn.stream(batch).expect("a stream");
     let mut y = vec![F::ZERO; batch * hidden];
     for _ in 0..calls {

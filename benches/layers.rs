@@ -56,7 +56,14 @@ fn made(point: &Point, cell: Cell) -> (Rnn<f32>, Vec<f32>) {
     let x = noise(point.seq * point.batch * point.input);
     let scalar = Rnn::<f32>::on(Isa::named("scalar").expect("always there"), rnn.config().clone()).expect("a layer");
     let seq = point.seq.min(3);
-    let batch = Batch { x: &x[..seq * point.batch * point.input], batch: point.batch, seq, states: &[], lengths: None };
+    let batch = Batch {
+        x: &x[..seq * point.batch * point.input],
+        batch: point.batch,
+        seq,
+        states: &[],
+        lengths: None,
+        resets: None,
+    };
     assert_eq!(rnn.run(&batch).expect("outputs"), scalar.run(&batch).expect("outputs"), "{}", point.name);
     (rnn, x)
 }
@@ -74,7 +81,8 @@ fn layers(c: &mut Criterion) {
                 group.bench_function(BenchmarkId::from_parameter(&point.name), |b| {
                     let (rnn, x) = &*made;
                     let weights = rnn.flat().to_vec();
-                    let batch = Batch { x, batch: point.batch, seq: point.seq, states: &[], lengths: None };
+                    let batch =
+                        Batch { x, batch: point.batch, seq: point.seq, states: &[], lengths: None, resets: None };
                     b.iter(|| {
                         if training {
                             rnn.set_flat(&weights).expect("weights");

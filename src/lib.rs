@@ -20,7 +20,7 @@
 //!
 //! let gru = Gru::<f32>::new(Config { seed: 1, ..Config::gru(3, 8) })?;
 //! let x = vec![0.1; 20 * 4 * 3]; // 20 steps of 4 rows of 3 numbers
-//! let batch = Batch { x: &x, batch: 4, seq: 20, states: &[], lengths: Some(&[20, 7, 0, 13]) };
+//! let batch = Batch { x: &x, batch: 4, seq: 20, states: &[], lengths: Some(&[20, 7, 0, 13]), resets: None };
 //! let (output, mut tape) = gru.forward(&batch, &Training::default())?;
 //! let gradients = tape.backward(Some(&output.y), &[])?; // of ½ Σ y²
 //! let sgd = Rule::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false, weight_decay: 0.0 });

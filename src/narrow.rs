@@ -20,7 +20,7 @@ use std::ops::Range;
 /// let narrow = gru.narrowed(Narrow::Int8)?;
 /// assert!(narrow.bytes() * 100 < gru.bytes() * 27);
 /// let x = vec![0.5; 20 * 64];
-/// let batch = Batch { x: &x, batch: 1, seq: 20, states: &[], lengths: None };
+/// let batch = Batch { x: &x, batch: 1, seq: 20, states: &[], lengths: None, resets: None };
 /// let (y, expected) = (narrow.run(&batch)?.y, gru.run(&batch)?.y);
 /// assert!(y.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 0.01));
 /// # Ok::<(), gru_rs::Error>(())

@@ -2,6 +2,7 @@
 //! checks of the crate, done once at its public edge. It must not know what the numbers mean.
 
 use crate::error::{Error, Result};
+use std::sync::Arc;
 
 /// The product of sizes, or an error that names them.
 pub fn product(what: &'static str, sizes: &[usize]) -> Result<usize> {
@@ -37,13 +38,23 @@ pub struct Rows {
     pub order: Vec<usize>,
     /// The length of each sorted row, falling.
     pub lengths: Vec<usize>,
+    resets: Option<Resets>,
+}
+
+/// Steps that begin a new sequence within a row of the caller's.
+#[derive(Clone, Debug)]
+struct Resets {
+    flags: Arc<[bool]>,
+    /// From a step to the next, and from a row.
+    step: usize,
+    row: usize,
 }
 
 impl Rows {
     /// `batch` rows of `seq` steps, or of the given lengths.
     pub fn new(batch: usize, seq: usize, lengths: Option<&[usize]>) -> Result<Self> {
         let Some(lengths) = lengths else {
-            return Ok(Self { order: (0..batch).collect(), lengths: vec![seq; batch] });
+            return Ok(Self { order: (0..batch).collect(), lengths: vec![seq; batch], resets: None });
         };
         if lengths.len() != batch {
             let expected = format!("one length for each of {batch} rows");
@@ -55,7 +66,29 @@ impl Rows {
         let mut order: Vec<usize> = (0..batch).collect();
         order.sort_by_key(|&row| std::cmp::Reverse(lengths[row]));
         let lengths = order.iter().map(|&row| lengths[row]).collect();
-        Ok(Self { order, lengths })
+        Ok(Self { order, lengths, resets: None })
+    }
+
+    /// The same rows with new sequences within: `(seq, batch)` flags, or `(batch, seq)`.
+    pub fn with_resets(mut self, seq: usize, batch_first: bool, resets: Option<&[bool]>) -> Result<Self> {
+        let Some(flags) = resets else { return Ok(self) };
+        let batch = self.order.len();
+        expect_len("resets", flags.len(), &[seq, batch])?;
+        if flags.contains(&true) {
+            let (step, row) = if batch_first { (1, seq) } else { (batch, 1) };
+            self.resets = Some(Resets { flags: flags.into(), step, row });
+        }
+        Ok(self)
+    }
+
+    /// Whether any step may begin a new sequence.
+    pub fn has_resets(&self) -> bool {
+        self.resets.is_some()
+    }
+
+    /// Whether the caller's row begins a new sequence with that of its steps.
+    pub fn resets(&self, row: usize, time: usize) -> bool {
+        self.resets.as_ref().is_some_and(|resets| resets.flags[time * resets.step + row * resets.row])
     }
 
     /// All steps of all rows.

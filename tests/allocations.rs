@@ -82,7 +82,7 @@ fn inference_allocates_its_answer_and_little_else() {
         let rnn = layer(cell);
         let count = |seq: usize| {
             let x = vec![0.5; seq * 4 * 3];
-            let batch = Batch { x: &x, batch: 4, seq, states: &[], lengths: None };
+            let batch = Batch { x: &x, batch: 4, seq, states: &[], lengths: None, resets: None };
             let info = second(|| drop(rnn.run(&batch).unwrap()));
             let answer = (seq * 4 * 20 * 4) as u64;
             assert!(info.bytes_total < answer + 4_000, "{cell:?}, {seq} steps: {} bytes", info.bytes_total);
@@ -101,7 +101,7 @@ fn training_allocates_its_answers_and_little_else() {
             let rnn = layer(cell);
             let count = |seq: usize| {
                 let x = vec![0.5; seq * 4 * 3];
-                let batch = Batch { x: &x, batch: 4, seq, states: &[], lengths: None };
+                let batch = Batch { x: &x, batch: 4, seq, states: &[], lengths: None, resets: None };
                 let training = Training { seed: None, memory };
                 let info = second(|| {
                     let (output, mut tape) = rnn.forward(&batch, &training).unwrap();

@@ -60,7 +60,7 @@ fn train<F: Dispatch>(rnn: &Rnn<F>, x: &[F], (seq, batch): (usize, usize), ragge
     let states: Vec<Vec<F>> = (0..config.cell.states() as u64).map(|i| numbers(state, 20 + i, 1.0)).collect();
     let states: Vec<&[F]> = states.iter().map(|s| &s[..]).collect();
     let lengths: Vec<usize> = (0..batch).map(|row| (row * 5 + 3) % (seq + 1)).collect();
-    let problem = Batch { x, batch, seq, states: &states, lengths: ragged.then_some(&lengths[..]) };
+    let problem = Batch { x, batch, seq, states: &states, lengths: ragged.then_some(&lengths[..]), resets: None };
     digest.add(&rnn.run(&problem).unwrap().y);
     let (output, mut tape) = rnn.forward(&problem, &Training { seed: Some(7), ..Training::default() }).unwrap();
     let gradients = tape.backward(Some(&numbers(output.y.len(), 30, 1.0)), &states).unwrap();

@@ -71,8 +71,14 @@ impl Case {
         let states: Vec<&[F]> = states.iter().map(|s| &s[..]).collect();
         let d_states: Vec<Vec<F>> = data.d_states.iter().map(|s| cast(s)).collect();
         let d_states: Vec<&[F]> = d_states.iter().map(|s| &s[..]).collect();
-        let batch =
-            Batch { x: &x, batch: self.batch, seq: self.seq, states: &states, lengths: self.lengths.as_deref() };
+        let batch = Batch {
+            x: &x,
+            batch: self.batch,
+            seq: self.seq,
+            states: &states,
+            lengths: self.lengths.as_deref(),
+            resets: None,
+        };
         let plain = rnn.run(&batch).unwrap();
         self.leave_nans_behind(&rnn);
         let training = Training { seed: Some(1), memory };
@@ -86,8 +92,9 @@ impl Case {
     fn leave_nans_behind<F: Dispatch>(&self, rnn: &Rnn<F>) {
         let (batch, seq) = (self.batch + 1, self.seq + 1);
         let x = vec![F::from_f64(f64::NAN); batch * seq * self.config.input];
-        let (output, mut tape) =
-            rnn.forward(&Batch { x: &x, batch, seq, states: &[], lengths: None }, &Training::default()).unwrap();
+        let (output, mut tape) = rnn
+            .forward(&Batch { x: &x, batch, seq, states: &[], lengths: None, resets: None }, &Training::default())
+            .unwrap();
         let gradients = tape.backward(Some(&output.y), &[]).unwrap();
         assert!(gradients.flat.iter().all(|d| d.to_f64().is_nan()));
     }
@@ -250,7 +257,7 @@ fn little_memory_gives_the_same_bits_and_holds_less() {
         let (x, d_y) = (cast::<f32>(&data.x), cast::<f32>(&data.d_y));
         let states: Vec<Vec<f32>> = data.states.iter().map(|s| cast(s)).collect();
         let states: Vec<&[f32]> = states.iter().map(|s| &s[..]).collect();
-        let batch = Batch { x: &x, batch, seq, states: &states, lengths: case.lengths.as_deref() };
+        let batch = Batch { x: &x, batch, seq, states: &states, lengths: case.lengths.as_deref(), resets: None };
         let rnn = Rnn::<f32>::new(config.clone()).unwrap();
         let run = |memory| {
             let (output, mut tape) = rnn.forward(&batch, &Training { seed: Some(9), memory }).unwrap();
@@ -302,7 +309,7 @@ fn what_fades_ends_as_zero() {
         let (x, state) = (vec![F::ZERO; seq * batch * 2], vec![F::from_f64(0.5); batch * 7]);
         let states = vec![&state[..]; cell.states()];
         let rnn = Rnn::<F>::on(isa, config).unwrap();
-        let given = Batch { x: &x, batch, seq, states: &states, lengths: None };
+        let given = Batch { x: &x, batch, seq, states: &states, lengths: None, resets: None };
         let (output, mut tape) = rnn.forward(&given, &Training::default()).unwrap();
         let gradients = tape.backward(None, &states).unwrap();
         let zero = |what, x: &[F]| assert!(x.iter().all(|&x| x == F::ZERO), "{} {cell:?}: {what}", isa.name());

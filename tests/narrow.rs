@@ -185,7 +185,7 @@ proptest! {
     ) {
         let config = Config { cell, layers, bidirectional, seed, ..Config::gru(input, hidden) };
         let x: Vec<f32> = cast(&numbers(seq * batch * input, seed));
-        let of = Batch { x: &x, batch, seq, states: &[], lengths: None };
+        let of = Batch { x: &x, batch, seq, states: &[], lengths: None, resets: None };
         let rnn = Rnn::<f32>::new(config.clone()).unwrap();
         for narrow in [Narrow::Float16, Narrow::Int8] {
             let narrowed = rnn.narrowed(narrow).unwrap();
@@ -227,7 +227,7 @@ proptest! {
 fn same_everywhere<F: Dispatch>(config: Config, batch: usize, seq: usize, cut: usize, narrow: Narrow) {
     let (input, hidden) = (config.input, config.hidden);
     let x: Vec<F> = cast(&numbers(seq * batch * input, 5));
-    let of = Batch { x: &x, batch, seq, states: &[], lengths: None };
+    let of = Batch { x: &x, batch, seq, states: &[], lengths: None, resets: None };
     let mut first = None;
     for isa in Isa::available() {
         let rnn = Rnn::<F>::on(isa, config.clone()).unwrap().narrowed(narrow).unwrap();
@@ -240,7 +240,7 @@ fn same_everywhere<F: Dispatch>(config: Config, batch: usize, seq: usize, cut: u
         assert_eq!(bits(&chunks), bits(&y), "in chunks");
         let row = batch / 2;
         let own: Vec<F> = x.chunks_exact(input).skip(row).step_by(batch).flatten().copied().collect();
-        let alone = rnn.run(&Batch { x: &own, batch: 1, seq, states: &[], lengths: None }).unwrap().y;
+        let alone = rnn.run(&Batch { x: &own, batch: 1, seq, states: &[], lengths: None, resets: None }).unwrap().y;
         let among: Vec<F> = y.chunks_exact(hidden).skip(row).step_by(batch).flatten().copied().collect();
         assert_eq!(bits(&alone), bits(&among), "row {row}");
     }
@@ -253,7 +253,7 @@ fn what_is_not_finite_stays_so() {
         for wrong in [f32::NAN, f32::INFINITY] {
             let mut x = [0.5f32; 2 * 3];
             x[1] = wrong;
-            let y = rnn.run(&Batch { x: &x, batch: 2, seq: 1, states: &[], lengths: None }).unwrap().y;
+            let y = rnn.run(&Batch { x: &x, batch: 2, seq: 1, states: &[], lengths: None, resets: None }).unwrap().y;
             assert!(narrow == Narrow::Float16 && wrong.is_infinite() || y[..5].iter().all(|y| y.is_nan()), "{y:?}");
             assert!(y[5..].iter().all(|y| y.is_finite()));
         }
@@ -261,7 +261,7 @@ fn what_is_not_finite_stays_so() {
     // Nothing but zeros, and numbers that have faded.
     let rnn = Rnn::<f32>::new(Config { bias: false, ..Config::gru(3, 5) }).unwrap().narrowed(Narrow::Int8).unwrap();
     let x = [0.0, 1e-40, 0.0];
-    let y = rnn.run(&Batch { x: &x, batch: 1, seq: 1, states: &[], lengths: None }).unwrap().y;
+    let y = rnn.run(&Batch { x: &x, batch: 1, seq: 1, states: &[], lengths: None, resets: None }).unwrap().y;
     assert_eq!(y, [0.0; 5]);
 }
 
@@ -269,7 +269,7 @@ fn what_is_not_finite_stays_so() {
 fn what_cannot_be_done_says_so() {
     let rnn = Rnn::<f32>::new(Config::gru(3, 5)).unwrap();
     let narrow = rnn.narrowed(Narrow::Int8).unwrap();
-    let of = Batch { x: &[0.5; 3], batch: 1, seq: 1, states: &[], lengths: None };
+    let of = Batch { x: &[0.5; 3], batch: 1, seq: 1, states: &[], lengths: None, resets: None };
     let refusals = [
         narrow.set_flat(&rnn.flat()).unwrap_err(),
         narrow.forward(&of, &Training::default()).unwrap_err(),

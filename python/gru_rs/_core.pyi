@@ -72,6 +72,7 @@ class Rnn:
         seq: int,
         states: list[NDArray[Any]],
         lengths: list[int] | None,
+        resets: NDArray[Any] | None = None,
     ) -> tuple[NDArray[Any], list[NDArray[Any]]]: ...
     def forward(
         self,
@@ -82,6 +83,7 @@ class Rnn:
         lengths: list[int] | None,
         seed: int | None,
         low_memory: bool,
+        resets: NDArray[Any] | None = None,
     ) -> tuple[NDArray[Any], list[NDArray[Any]], Tape]: ...
     def with_weights(self, parts: list[NDArray[Any]]) -> Rnn: ...
     def stream(self, layer: Any, batch: int | None) -> Stream: ...

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from ._arrays import as_array, as_lengths, as_pair, expect_shape
+from ._arrays import as_array, as_flags, as_lengths, as_pair, expect_shape
 from ._checks import as_choice, as_flag, as_real, as_seed, as_size
 from ._weights import Grads, Recurrent
 
@@ -155,8 +155,16 @@ class _Layer(Recurrent):
         steps = None if lengths is None else as_lengths(lengths, frame.batch, frame.seq)
         return frame, (given, frame.batch, frame.seq, states, steps)
 
+    def _resets(self, resets: ArrayLike | None, frame: _Frame) -> Array | None:
+        return None if resets is None else as_flags("resets", resets, frame.x_shape[:-1])
+
     def __call__(
-        self, x: ArrayLike, h0: Any = None, *, lengths: ArrayLike | Sequence[int] | None = None
+        self,
+        x: ArrayLike,
+        h0: Any = None,
+        *,
+        lengths: ArrayLike | Sequence[int] | None = None,
+        resets: ArrayLike | None = None,
     ) -> tuple[Array, Any]:
         """Run the layer for its outputs: nothing is kept, nothing is dropped.
 
@@ -171,6 +179,10 @@ class _Layer(Recurrent):
         lengths : array_like of int, (B,), optional
             Each row's steps, in any order, zeros allowed. Past them x is not read and y is zero; the
             reverse direction starts at the last of them.
+        resets : array_like of bool, optional
+            Shaped as x without its last axis: True where a step begins a new sequence, as an episode does.
+            The states before it are zeros (h0 before the first step), and gradients do not go beyond it; the
+            reverse direction begins anew at the step before it. The bits are those of separate calls.
 
         Returns
         -------
@@ -193,7 +205,7 @@ class _Layer(Recurrent):
         ((5, 2, 8), (1, 2, 8))
         """
         frame, arguments = self._run(x, h0, lengths)
-        y, states = self._core.run(*arguments)
+        y, states = self._core.run(*arguments, self._resets(resets, frame))
         return y.reshape(frame.y_shape), self._wrap([state.reshape(frame.state_shape) for state in states])
 
     def forward(
@@ -202,6 +214,7 @@ class _Layer(Recurrent):
         h0: Any = None,
         *,
         lengths: ArrayLike | Sequence[int] | None = None,
+        resets: ArrayLike | None = None,
         seed: int | None = None,
         memory: Literal["full", "low"] = "full",
     ) -> tuple[Array, Any, Tape]:
@@ -209,7 +222,7 @@ class _Layer(Recurrent):
 
         Parameters
         ----------
-        x, h0, lengths
+        x, h0, lengths, resets
             As in a call.
         seed : int, optional
             Of the dropout between layers; when missing the layer's own generator gives one and moves on.
@@ -236,7 +249,7 @@ class _Layer(Recurrent):
         drawn = None if seed is None else as_seed(seed)
         low = as_choice("memory", memory, ("full", "low")) == "low"
         frame, arguments = self._run(x, h0, lengths)
-        y, states, tape = self._core.forward(*arguments, drawn, low)
+        y, states, tape = self._core.forward(*arguments, drawn, low, self._resets(resets, frame))
         wrapped = self._wrap([state.reshape(frame.state_shape) for state in states])
         return y.reshape(frame.y_shape), wrapped, Tape(self, frame, tape)
 

@@ -148,7 +148,7 @@ impl<F: Dispatch> Search<'_, F> {
             table.rows(self.nodes[path.node].token as usize, width).each(width, |i, v| x[i] = v);
         }
         let states: Vec<&[F]> = self.states.iter().map(|state| &state[..]).collect();
-        let batch = Batch { x: &x, batch: live.len(), seq: 1, states: &states, lengths: None };
+        let batch = Batch { x: &x, batch: live.len(), seq: 1, states: &states, lengths: None, resets: None };
         let output = model.decoder()?.run(&batch)?;
         // Paths of a row lie side by side.
         let mut counts = vec![0; self.source.lengths.len()];

@@ -370,7 +370,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
             self.masks(seed)[0].apply(x.to_mut())?;
         }
         let (batch, seq) = (inputs.batch, inputs.seq);
-        let of = Batch { x: &x, batch, seq, states: &[], lengths: inputs.lengths };
+        let of = Batch { x: &x, batch, seq, states: &[], lengths: inputs.lengths, resets: None };
         let (output, tape) = run(&self.encoder, &of, training)?;
         let Output { y, states } = output;
         let (ends, initial) = self.cross(store, batch, states)?;
@@ -419,7 +419,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
         }
         let initial: Vec<&[F]> = source.initial.iter().map(|state| &state[..]).collect();
         let lengths = Some(&lesson.lengths[..]);
-        let batch = Batch { x: &x, batch: inputs.batch, seq: lesson.seq, states: &initial, lengths };
+        let batch = Batch { x: &x, batch: inputs.batch, seq: lesson.seq, states: &initial, lengths, resets: None };
         let training = training.map(|training| Training { seed: seed.map(|seed| seed.wrapping_add(1)), ..*training });
         let (output, decoder_tape) = run(self.decoder()?, &batch, training.as_ref())?;
         let rows = pooling::each(output.y, self.steps(inputs.batch, lesson));

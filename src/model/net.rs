@@ -301,7 +301,7 @@ impl<F: Dispatch> Model<F> {
     }
 
     fn batch<'a>(&self, x: &'a [F], inputs: &Inputs<'a, F>) -> Batch<'a, F> {
-        Batch { x, batch: inputs.batch, seq: inputs.seq, states: inputs.states, lengths: inputs.lengths }
+        Batch { x, batch: inputs.batch, seq: inputs.seq, states: inputs.states, lengths: inputs.lengths, resets: None }
     }
 
     fn steps<'a>(&self, inputs: &Inputs<'a, F>) -> Steps<'a> {

@@ -1,6 +1,6 @@
 //! Layers and tapes.
 
-use super::arrays::{Number, borrow, borrow_all, give, give_all, slices};
+use super::arrays::{Number, borrow, borrow_all, borrow_as, give, give_all, slices};
 use super::narrow::{self, Parts, narrow_of};
 use super::stream::{Stepper, Stream};
 use super::{Either, each};
@@ -54,30 +54,32 @@ impl Rnn {
     }
 
     /// y and the final states, each 1-D.
-    #[pyo3(signature = (x, batch, seq, states, lengths))]
+    #[pyo3(signature = (x, batch, seq, states, lengths, resets=None))]
+    #[expect(clippy::too_many_arguments, reason = "the layer's own")]
     fn run<'py>(
         &self, py: Python<'py>, x: &Bound<'py, PyAny>, batch: usize, seq: usize, states: Arrays<'py>,
-        lengths: Option<Vec<usize>>,
+        lengths: Option<Vec<usize>>, resets: Option<Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyAny>, Arrays<'py>)> {
-        each!(&self.0, rnn => run(py, rnn, x, (batch, seq), &states, lengths.as_deref()))
+        let given = Given { x, batch, seq, states: &states, lengths: lengths.as_deref(), resets: resets.as_ref() };
+        each!(&self.0, rnn => given.run(py, rnn))
     }
 
     /// The same, and the tape.
-    #[pyo3(signature = (x, batch, seq, states, lengths, seed, low_memory))]
+    #[pyo3(signature = (x, batch, seq, states, lengths, seed, low_memory, resets=None))]
     #[expect(clippy::too_many_arguments, reason = "as run, and how to train")]
     fn forward<'py>(
         &self, py: Python<'py>, x: &Bound<'py, PyAny>, batch: usize, seq: usize, states: Arrays<'py>,
-        lengths: Option<Vec<usize>>, seed: Option<u64>, low_memory: bool,
+        lengths: Option<Vec<usize>>, seed: Option<u64>, low_memory: bool, resets: Option<Bound<'py, PyAny>>,
     ) -> PyResult<(Bound<'py, PyAny>, Arrays<'py>, Tape)> {
-        let (sizes, lengths) = ((batch, seq), lengths.as_deref());
+        let given = Given { x, batch, seq, states: &states, lengths: lengths.as_deref(), resets: resets.as_ref() };
         let training = Training { seed, memory: if low_memory { TapeMemory::Low } else { TapeMemory::Full } };
         Ok(match &self.0 {
             Either::F32(rnn) => {
-                let (y, states, tape) = forward(py, rnn, x, sizes, &states, lengths, &training)?;
+                let (y, states, tape) = given.forward(py, rnn, &training)?;
                 (y, states, Tape(Either::F32(tape)))
             }
             Either::F64(rnn) => {
-                let (y, states, tape) = forward(py, rnn, x, sizes, &states, lengths, &training)?;
+                let (y, states, tape) = given.forward(py, rnn, &training)?;
                 (y, states, Tape(Either::F64(tape)))
             }
         })
@@ -179,26 +181,40 @@ fn with_weights<F: Number>(
     Ok(py.detach(|| rnn.with_weights(&parts))?)
 }
 
-fn run<'py, F: Number>(
-    py: Python<'py>, rnn: &crate::Rnn<F>, x: &Bound<'py, PyAny>, (batch, seq): (usize, usize),
-    states: &[Bound<'py, PyAny>], lengths: Option<&[usize]>,
-) -> PyResult<(Bound<'py, PyAny>, Arrays<'py>)> {
-    let (x, states) = (borrow(x)?, borrow_all(states)?);
-    let (x, states) = (x.as_slice()?, slices(&states)?);
-    let output = py.detach(|| rnn.run(&Batch { x, batch, seq, states: &states, lengths }))?;
-    Ok((give(py, output.y), give_all(py, output.states)))
+/// A batch of Python's.
+struct Given<'a, 'py> {
+    x: &'a Bound<'py, PyAny>,
+    batch: usize,
+    seq: usize,
+    states: &'a [Bound<'py, PyAny>],
+    lengths: Option<&'a [usize]>,
+    resets: Option<&'a Bound<'py, PyAny>>,
 }
 
 type Taped<'py, F> = (Bound<'py, PyAny>, Arrays<'py>, Mutex<rnn::tape::Tape<F>>);
 
-fn forward<'py, F: Number>(
-    py: Python<'py>, rnn: &crate::Rnn<F>, x: &Bound<'py, PyAny>, (batch, seq): (usize, usize),
-    states: &[Bound<'py, PyAny>], lengths: Option<&[usize]>, training: &Training,
-) -> PyResult<Taped<'py, F>> {
-    let (x, states) = (borrow(x)?, borrow_all(states)?);
-    let (x, states) = (x.as_slice()?, slices(&states)?);
-    let (output, tape) = py.detach(|| rnn.forward(&Batch { x, batch, seq, states: &states, lengths }, training))?;
-    Ok((give(py, output.y), give_all(py, output.states), Mutex::new(tape)))
+impl<'py> Given<'_, 'py> {
+    /// Lends it to Rust while other Python threads may run.
+    fn lend<F: Number, T: Send>(
+        &self, py: Python<'py>, run: impl FnOnce(&Batch<'_, F>) -> crate::Result<T> + Send,
+    ) -> PyResult<T> {
+        let Self { batch, seq, lengths, .. } = *self;
+        let (x, states) = (borrow(self.x)?, borrow_all(self.states)?);
+        let resets = self.resets.map(|resets| borrow_as::<bool>(resets, "bool")).transpose()?;
+        let (x, states) = (x.as_slice()?, slices(&states)?);
+        let resets = resets.as_ref().map(|resets| resets.as_slice()).transpose()?;
+        Ok(py.detach(|| run(&Batch { x, batch, seq, states: &states, lengths, resets }))?)
+    }
+
+    fn run<F: Number>(&self, py: Python<'py>, rnn: &crate::Rnn<F>) -> PyResult<(Bound<'py, PyAny>, Arrays<'py>)> {
+        let output = self.lend(py, |batch| rnn.run(batch))?;
+        Ok((give(py, output.y), give_all(py, output.states)))
+    }
+
+    fn forward<F: Number>(&self, py: Python<'py>, rnn: &crate::Rnn<F>, training: &Training) -> PyResult<Taped<'py, F>> {
+        let (output, tape) = self.lend(py, |batch| rnn.forward(batch, training))?;
+        Ok((give(py, output.y), give_all(py, output.states), Mutex::new(tape)))
+    }
 }
 
 /// What one forward keeps for one backward.

@@ -160,6 +160,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             let chunk = if few { (GROUP / active).min(steps.end - step) } else { 1 };
             let rows = self.gather(step..step + chunk);
             if !few {
+                self.begin_again(step, active);
                 self.panel_by_panel(step, active);
                 self.end_step(step, active);
             } else {
@@ -167,6 +168,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
                 let mut first = 0;
                 for s in step..step + chunk {
                     let active = self.walk.active(s);
+                    self.begin_again(s, active);
                     self.recur(s, first, active, rows);
                     self.end_step(s, active);
                     first += active;
@@ -244,6 +246,13 @@ impl<F: Dispatch> Forward<'_, '_, F> {
                 let h = &self.work.states[i * state + row * row_len..][..hidden];
                 last.only(&self.walk, row).copy_from_slice(h);
             }
+        }
+    }
+
+    /// Zeros for the rows that begin a new sequence.
+    fn begin_again(&mut self, step: usize, active: usize) {
+        for row in self.walk.beginning(step, active) {
+            self.work.states(&self.scan, row).for_each(|state| state.fill(F::ZERO));
         }
     }
 

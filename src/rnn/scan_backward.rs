@@ -124,6 +124,7 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
             turn.go_on()?;
             before -= walk.active(step);
             self.step(walk, step, before, steps, collected);
+            self.begin_again(walk, step);
         }
         self.again = again;
         if window.steps.start == 0 {
@@ -145,6 +146,16 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
             match self.io.d_finals.get(i) {
                 Some(d_final) => carry.copy_from_slice(&d_final[from..from + hidden]),
                 None => carry.fill(F::ZERO),
+            }
+        }
+    }
+
+    /// What came before a new sequence has no part in it.
+    fn begin_again(&mut self, walk: &Walk<'_>, step: usize) {
+        let (hidden, state) = (self.scan.hidden, self.carry_state());
+        for row in walk.beginning(step, walk.active(step)) {
+            for i in 0..self.scan.cell.states() {
+                self.carry[i * state + row * self.carry_row..][..hidden].fill(F::ZERO);
             }
         }
     }

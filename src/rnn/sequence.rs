@@ -240,6 +240,14 @@ impl Walk<'_> {
         self.active(step + 1)..self.active(step)
     }
 
+    /// Those of the first `active` rows that begin a new sequence with their step s: their states before it are zeros,
+    /// and no gradient goes back beyond it. Backwards a sequence ends where the next one begins.
+    pub fn beginning(&self, step: usize, active: usize) -> impl Iterator<Item = usize> {
+        let rows = if self.cut.rows.has_resets() && !(self.reverse && step == 0) { active } else { 0 };
+        (0..rows)
+            .filter(move |&row| self.cut.rows.resets(self.row(row), self.time(row, step) + usize::from(self.reverse)))
+    }
+
     /// The caller's index of row r.
     pub fn row(&self, row: usize) -> usize {
         self.cut.rows.order[self.first + row]

@@ -118,6 +118,9 @@ pub struct Batch<'a, F> {
     pub states: &'a [&'a [F]],
     /// Each row's steps, in any order, zeros allowed; all have `seq` when there is none.
     pub lengths: Option<&'a [usize]>,
+    /// Steps that begin a new sequence, shaped as `x` without its last axis: before such a step the states are
+    /// zeros, and backwards after the step before it; gradients end there as well. None for no such steps.
+    pub resets: Option<&'a [bool]>,
 }
 
 /// How a batch is trained on.
@@ -392,7 +395,7 @@ impl<F: Dispatch> Rnn<F> {
         shape::expect_len("x", batch.x.len(), &[batch.seq, batch.batch, config.input])?;
         expect_states("h0", config, batch.states, batch.batch)?;
         shape::product("the output", &[batch.seq, batch.batch, config.outputs()])?;
-        Rows::new(batch.batch, batch.seq, batch.lengths)
+        Rows::new(batch.batch, batch.seq, batch.lengths)?.with_resets(batch.seq, config.batch_first, batch.resets)
     }
 }
 
@@ -439,7 +442,7 @@ layer!(
     /// use gru_rs::{Batch, Config, Gru, Training};
     /// let gru = Gru::<f32>::new(Config { seed: 1, ..Config::gru(3, 8) })?;
     /// let x = vec![0.5; 5 * 2 * 3];
-    /// let batch = Batch { x: &x, batch: 2, seq: 5, states: &[], lengths: None };
+    /// let batch = Batch { x: &x, batch: 2, seq: 5, states: &[], lengths: None, resets: None };
     /// let output = gru.run(&batch)?;
     /// assert_eq!(output.y.len(), 5 * 2 * 8);
     ///
@@ -460,7 +463,7 @@ layer!(
     /// ```
     /// use gru_rs::{Batch, Config, Lstm};
     /// let lstm = Lstm::<f64>::new(Config::lstm(3, 8))?;
-    /// let batch = Batch { x: &[0.5; 12], batch: 1, seq: 4, states: &[], lengths: None };
+    /// let batch = Batch { x: &[0.5; 12], batch: 1, seq: 4, states: &[], lengths: None, resets: None };
     /// let states = lstm.run(&batch)?.states;
     /// assert_eq!((states[0].len(), states[1].len()), (8, 8)); // h and c
     /// # Ok::<(), gru_rs::Error>(())

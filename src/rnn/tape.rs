@@ -210,7 +210,7 @@ impl<F: Dispatch> Tape<F> {
     fn inputs_again(&self, record: &Record<F>, layer: usize) -> Result<Vec<F>> {
         let initial: Vec<&[F]> = record.initial.iter().map(|state| &state[..]).collect();
         let (batch, seq) = (self.batch, self.seq);
-        let batch = Batch { x: &record.inputs[0], batch, seq, states: &initial, lengths: None };
+        let batch = Batch { x: &record.inputs[0], batch, seq, states: &initial, lengths: None, resets: None };
         let (pass, _) = pass(&self.shared, &record.weights, batch, &self.cut)?;
         let mut below: Option<Vec<F>> = None;
         for l in 0..layer {
