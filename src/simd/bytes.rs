@@ -84,8 +84,14 @@ macro_rules! each {
 impl BytesIsa {
     /// Those this machine has, the plainest first.
     pub fn available() -> Vec<BytesIsa> {
-        let each = super::Isa::available().into_iter();
-        each.flat_map(|isa| isa.all_bytes()).flatten().map(BytesIsa).collect()
+        let each = super::Isa::available().into_iter().flat_map(|isa| [BytesIsa(isa.plain_bytes()), isa.bytes()]);
+        let mut all: Vec<Self> = Vec::new();
+        for isa in each {
+            if all.iter().all(|other| other.name() != isa.name()) {
+                all.push(isa);
+            }
+        }
+        all
     }
 
     /// Its name.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use std::sync::OnceLock;
 
-/// An instruction set that this machine has, named `scalar`, `avx2`, `avx512` or `neon`.
+/// An instruction set that this machine has, named `scalar`, `avx2`, `avx2-vnni`, `avx512` or `neon`.
 ///
 /// ```
 /// let isa = gru_rs::Isa::chosen()?;
@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 /// # Ok::<(), gru_rs::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Isa(Token);
+pub struct Isa(Token, Option<bytes::Token>);
 
 #[derive(Clone, Copy, Debug)]
 enum Token {
@@ -33,7 +33,10 @@ enum Token {
 }
 
 /// All that there are, on whatever machine, fallback first.
-const NAMES: [&str; 4] = ["scalar", "avx2", "avx512", "neon"];
+const NAMES: [&str; 5] = ["scalar", "avx2", "avx2-vnni", "avx512", "neon"];
+
+/// Those whose tests nobody has recorded yet (docs/isas.md): never chosen, only named.
+const UNTRIED: [&str; 1] = ["avx2-vnni"];
 
 impl Isa {
     /// The environment variable that forces an instruction set.
@@ -42,14 +45,18 @@ impl Isa {
     /// Those this machine has, the plainest first.
     pub fn available() -> Vec<Isa> {
         #[allow(unused_mut, reason = "nothing to add on other processors")]
-        let mut all = vec![Isa(Token::Scalar(Scalar(())))];
+        let mut all = vec![Isa(Token::Scalar(Scalar(())), None)];
         #[cfg(target_arch = "x86_64")]
         {
-            all.extend(Avx2::detect().map(|t| Isa(Token::Avx2(t))));
-            all.extend(Avx512::detect().map(|t| Isa(Token::Avx512(t))));
+            let avx2 = Avx2::detect().map(Token::Avx2);
+            all.extend(avx2.map(|avx2| Isa(avx2, None)));
+            let vnni = Vnni256::detect().map(bytes::Token::Vnni256);
+            all.extend(avx2.zip(vnni).map(|(avx2, vnni)| Isa(avx2, Some(vnni))));
+            let vnni = Vnni512::detect().map(bytes::Token::Vnni512);
+            all.extend(Avx512::detect().map(|t| Isa(Token::Avx512(t), vnni)));
         }
         #[cfg(target_arch = "aarch64")]
-        all.extend(Neon::detect().map(|t| Isa(Token::Neon(t))));
+        all.extend(Neon::detect().map(|t| Isa(Token::Neon(t), Dot::detect().map(bytes::Token::Dot))));
         all
     }
 
@@ -63,32 +70,36 @@ impl Isa {
         })
     }
 
-    /// The one that new layers use: `GRU_RS_ISA` if set, else the widest there is. Asked once for the process.
+    /// The one that new layers use: `GRU_RS_ISA` if set, else the widest there is whose tests have a record. Asked once for
+    /// the process.
     pub fn chosen() -> Result<Isa> {
         static CHOSEN: OnceLock<Result<Isa>> = OnceLock::new();
         CHOSEN
             .get_or_init(|| match std::env::var_os(Self::VARIABLE) {
                 Some(name) => Self::named(&name.to_string_lossy()),
-                None => Ok(*Self::available().last().expect("scalar is always there")),
+                None => {
+                    let tried = |isa: &Isa| !UNTRIED.contains(&isa.name());
+                    Ok(Self::available().into_iter().rfind(tried).expect("scalar is always there"))
+                }
             })
             .clone()
     }
 
     /// The quickest way that goes with it to multiply bytes.
     pub fn bytes(&self) -> BytesIsa {
-        BytesIsa(self.all_bytes().into_iter().flatten().last().expect("one at least"))
+        BytesIsa(self.1.unwrap_or(self.plain_bytes()))
     }
 
-    /// All ways that go with it, the quickest last.
-    pub(super) fn all_bytes(&self) -> [Option<bytes::Token>; 2] {
+    /// That of its own instructions, without those that came later.
+    pub(super) fn plain_bytes(&self) -> bytes::Token {
         match self.0 {
-            Token::Scalar(token) => [Some(bytes::Token::Scalar(token)), None],
+            Token::Scalar(token) => bytes::Token::Scalar(token),
             #[cfg(target_arch = "x86_64")]
-            Token::Avx2(token) => [Some(bytes::Token::Avx2(token)), Vnni256::detect().map(bytes::Token::Vnni256)],
+            Token::Avx2(token) => bytes::Token::Avx2(token),
             #[cfg(target_arch = "x86_64")]
-            Token::Avx512(token) => [Some(bytes::Token::Avx512(token)), Vnni512::detect().map(bytes::Token::Vnni512)],
+            Token::Avx512(token) => bytes::Token::Avx512(token),
             #[cfg(target_arch = "aarch64")]
-            Token::Neon(token) => [Some(bytes::Token::Neon(token)), Dot::detect().map(bytes::Token::Dot)],
+            Token::Neon(token) => bytes::Token::Neon(token),
         }
     }
 
@@ -97,11 +108,11 @@ impl Isa {
         match self.0 {
             Token::Scalar(_) => NAMES[0],
             #[cfg(target_arch = "x86_64")]
-            Token::Avx2(_) => NAMES[1],
+            Token::Avx2(_) => NAMES[if self.1.is_some() { 2 } else { 1 }],
             #[cfg(target_arch = "x86_64")]
-            Token::Avx512(_) => NAMES[2],
+            Token::Avx512(_) => NAMES[3],
             #[cfg(target_arch = "aarch64")]
-            Token::Neon(_) => NAMES[3],
+            Token::Neon(_) => NAMES[4],
         }
     }
 }
