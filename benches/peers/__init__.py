@@ -13,6 +13,7 @@ engines/   what each engine does for forward, training and a step: nothing there
 race       checks, then times, the jobs that meet at one point
 sections   which engines meet at which sizes on one thread
 threads    the same on two
+loops      processes that keep the machine busy
 busy       default settings, quiet and with busy neighbours
 footprint  import time, resident memory, training memory, wheel size
 results    the figures, and their CSV

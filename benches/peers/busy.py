@@ -2,14 +2,10 @@
 quiet and with a busy process for each core, in turn. Single calls are timed: here it is the slow ones that
 matter."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
-from dataclasses import dataclass, field
 
 from . import grid, workload
+from .loops import BusyLoops
 from .sections import entries, step_entries
 from .timing import calls, summary
 
@@ -21,39 +17,6 @@ CASES = (
     ("step", "t1_b1_i128_h256"),
 )
 MOST_CALLS = 20_000  # under each load
-SETTLE = 0.05  # seconds after a change of load
-# 1 is PR_SET_PDEATHSIG: it is killed with the process that started it, however that ends.
-LOOP = """
-import ctypes
-ctypes.CDLL(None).prctl(1, 9)
-while True:
-    pass
-"""
-
-
-@dataclass
-class BusyLoops:
-    """A process for each core that does nothing but take its time, of the priority that we have; stopped at
-    first."""
-
-    processes: list = field(default_factory=list)
-
-    def __enter__(self):
-        for _ in os.sched_getaffinity(0):
-            self.processes.append(subprocess.Popen([sys.executable, "-c", LOOP]))
-        time.sleep(0.5)  # while Python starts
-        self.let(False)
-        return self
-
-    def __exit__(self, *_):
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-    def let(self, run):
-        for process in self.processes:
-            process.send_signal(signal.SIGCONT if run else signal.SIGSTOP)
-        time.sleep(SETTLE)
 
 
 def busy(bench, named, seconds, blocks):
