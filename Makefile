@@ -113,7 +113,7 @@ examples: $(EXAMPLES_READY) ## run the examples, briefly
 
 # Peers ------------------------------------------------------------------------------------------------------
 
-.PHONY: golden golden-check test-peers bench bench-peers bench-models bench-language bench-bridge bench-isas
+.PHONY: golden golden-check test-peers bench bench-peers bench-models bench-language bench-bridge bench-isas bench-edge
 golden: $(PEERS_READY) ## write the golden vectors anew from PyTorch, Keras and ONNX Runtime
 	$(PEERS)/bin/python tests/golden/generate.py
 	$(PEERS)/bin/python tests/golden/training.py
@@ -139,6 +139,8 @@ bench-bridge: $(DEVELOPED) $(PEERS_READY) ## time accelerated models, and traine
 	PYTHONPATH=python $(PEERS)/bin/python benches/bridge.py --record benches/record
 bench-isas: $(DEVELOPED) ## time the instruction sets of this machine beside each other (two minutes), into benches/record
 	PYTHONPATH=python $(BIN)/python benches/isas.py --record benches/record
+bench-edge: $(DEVELOPED) $(PEERS_READY) ## time single steps and narrow weights beside ONNX Runtime (8 minutes), into benches/record
+	PYTHONPATH=python $(PEERS)/bin/python benches/edge.py --record benches/record
 
 # No --clear: GRU_RS_PEERS may name an environment that holds more than ours. pip finishes what was begun.
 $(PEERS_READY):
