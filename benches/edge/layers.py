@@ -16,6 +16,7 @@ STEPS = ((32, 64), (64, 128), (128, 256), (512, 512))
 CHUNKS = ((64, 64), (80, 256), (256, 256), (512, 512))
 SEQ = 1000
 CHECKED_STEPS = 50
+PEER_WAYS = tuple(f"{onnxruntime_engine.NAME}, {way}" for way in ("run", "binding"))
 
 # Largest differences from ONNX Runtime, of outputs within ±1. Float32 sums in another order part by 1e-6;
 # narrow weights are rounded, by 2^-11 of each or 1/254 of the largest; a wrong gate or a dropped state is 0.1
@@ -82,9 +83,9 @@ def step_times(inputs, hidden, budget):
 def step(quick):
     """## One step from Python
 
-    µs of a call on one core, input and output NumPy arrays, the state carried on; ONNX Runtime: one GRU node,
-    one thread, the better of `run` with h fed back and of bound buffers. `stream(x)`, and behind the stroke
-    `stream(x, out=y)`; the better of the two counts.
+    µs of a call on one core, input and output NumPy arrays, the state carried on. ONNX Runtime: one GRU node,
+    one thread, `run` with h fed back, and behind the stroke bound buffers; `stream(x)`, and behind the stroke
+    `stream(x, out=y)`. The better of the two counts.
     """
     table = Table(
         *("I, H", "ORT", "float32", "int8", "float32: µs", "float32 / ORT", "int8 / ORT"),
@@ -93,18 +94,17 @@ def step(quick):
     ratios = []
     for inputs, hidden in STEPS:
         seconds, apart = ask(step_times, inputs, hidden, 0.1 if quick else 1.5)
-        peer = min(seconds[name] for name in seconds if name.startswith("onnxruntime"))
-        own = {width: [seconds[width], seconds[f"{width}, out="]] for width in ("float32", "int8")}
-        best = {width: min(both) for width, both in own.items()}
-        ratios.append(peer / best["float32"])
+        ways = {name: (name, f"{name}, out=") for name in ("float32", "int8")} | {"ORT": PEER_WAYS}
+        both = {name: [seconds[way] for way in pair] for name, pair in ways.items()}
+        whole, byte, peer = map(min, both.values())
+        ratios.append(peer / whole)
         table.row(
             f"{inputs}, {hidden}",
-            micro(peer),
-            *(" / ".join(map(micro, both)) for both in own.values()),
-            barred(at_most, best["float32"] * 1e6, STEP_MICROSECONDS.get(hidden)),
-            barred(at_most, best["float32"] / peer, STEP_OF_PEER.get(hidden), ".3f"),
-            barred(at_most, best["int8"] / peer, BYTE_STEP_OF_PEER.get(hidden), ".3f"),
-            *(f"{max(apart[width], apart[f'{width}, out=']):.1e}" for width in own),
+            *(" / ".join(map(micro, both[name])) for name in ("ORT", "float32", "int8")),
+            barred(at_most, whole * 1e6, STEP_MICROSECONDS.get(hidden)),
+            barred(at_most, whole / peer, STEP_OF_PEER.get(hidden), ".3f"),
+            barred(at_most, byte / peer, BYTE_STEP_OF_PEER.get(hidden), ".3f"),
+            *(f"{max(apart[way] for way in ways[name]):.1e}" for name in ("float32", "int8")),
         )
     mean = math.prod(ratios) ** (1 / len(ratios))
     return f"{table}\nORT / float32, geometric mean: {at_least(mean, STEP_MEAN)}\n"

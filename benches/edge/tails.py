@@ -11,8 +11,6 @@ from .process import ask
 from .tables import Table, micro
 
 SIZES = ((32, 64), (128, 256))
-BINDING = "onnxruntime, binding"
-"""The faster way to ask it for a step."""
 ENGINES = {"float32": 1, "int8": 1, "ORT, one thread": 1, "ORT, default": 0}
 """And the threads that ONNX Runtime is told; 0: nothing."""
 LOADS = ("quiet", "busy")
@@ -35,7 +33,7 @@ def slow_ones(engine, inputs, hidden, seconds):
         run = layers.step_jobs(work, engine)[f"{engine}, out="].run
     else:
         onnxruntime_engine.use_threads(ENGINES[engine])
-        run = onnxruntime_engine.steps(work)[BINDING].run
+        run = onnxruntime_engine.steps(work)[layers.PEER_WAYS[1]].run
     samples = {load: [] for load in LOADS}
     with BusyLoops() as loops:
         for _ in range(BLOCKS):
