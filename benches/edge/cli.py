@@ -63,6 +63,7 @@ def head(facts, minutes):
         "load at the start": facts["load at the start"],
         "commit": facts["commit"],
         "instruction set": f"{isa}; there are {', '.join(own['isa_available'])}",
+        "extension built at": own["commit"][:10],
         "versions": f"onnxruntime {onnxruntime.__version__}, numpy {own['numpy']}, Python {own['python']}",
         "command": f"`{facts['command']}` (`make bench-edge`), {minutes:.1f} minutes",
     }
