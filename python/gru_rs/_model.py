@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._arrays import Array
-    from ._narrow import Parts, Quantization
+    from ._narrow import Parts
 
     _Given = tuple[Array, tuple[int, int], list[int] | None, list[Array]]
     _State: TypeAlias = Array | tuple[Array, Array]
@@ -101,15 +101,6 @@ class Network(Weighted):
     def _parts(self) -> Parts:
         found: Parts = self._model.parts()
         return found
-
-    @classmethod
-    def _of_parts(cls, options: dict[str, Any], parts: Parts, quantization: Quantization | None) -> Self:
-        """A model with the weights of a file."""
-        model = cls.__new__(cls)
-        model._given = parts
-        cls.__init__(model, **options)
-        model._given, model._quantization = None, quantization
-        return model
 
     def _source(self, x: ArrayLike) -> Array:
         """Tokens or numbers, shaped as they should be."""

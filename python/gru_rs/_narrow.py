@@ -22,7 +22,8 @@ Parts: TypeAlias = list[list[Any]]
 WIDTHS = {"int8": "int8", "f16": "float16", "float16": "float16"}
 """What `quantize` takes, and NumPy's names."""
 
-_SCALE = ".scale"
+SCALE = ".scale"
+"""What the name of a matrix's scales ends with."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def to_tensors(names: Names, parts: Parts) -> dict[str, Array]:
         numbers = arrays[0]
         tensors[name] = (numbers.view(np.float16) if numbers.dtype == np.uint16 else numbers).reshape(shape)
         if len(arrays) == 2:
-            tensors[name + _SCALE] = arrays[1]
+            tensors[name + SCALE] = arrays[1]
     return tensors
 
 
@@ -94,7 +95,7 @@ def from_tensors(names: Names, tensors: Mapping[str, Array], dtype: np.dtype[Any
     wanted = {name: shape for name, _, _, shape in names}
     found = {name: tensor.shape for name, tensor in tensors.items()}
     narrow = [name for name in wanted if name in tensors and tensors[name].dtype == np.int8]
-    wanted |= {name + _SCALE: wanted[name][:1] for name in narrow}
+    wanted |= {name + SCALE: wanted[name][:1] for name in narrow}
     if wanted != found:
         differing = sorted(set(wanted.items()) ^ set(found.items()))[:4]
         msg = f"weights: expected those of the model's sizes, got others at {differing}"
@@ -103,7 +104,7 @@ def from_tensors(names: Names, tensors: Mapping[str, Array], dtype: np.dtype[Any
     for name, _, _, shape in names:
         numbers = np.ascontiguousarray(tensors[name]).reshape(-1)
         if name in narrow:
-            parts.append([numbers, as_array(name + _SCALE, tensors[name + _SCALE], dtype)])
+            parts.append([numbers, as_array(name + SCALE, tensors[name + SCALE], dtype)])
         elif numbers.dtype == np.float16 and len(shape) == 2:
             parts.append([numbers.view(np.uint16)])
         else:

@@ -192,6 +192,17 @@ class Weighted(ABC):
             other._quantization = compared(width, sizes, *both)
         return other
 
+    @classmethod
+    def _of_parts(
+        cls: type[Self], options: dict[str, Any], parts: Parts, quantization: Quantization | None
+    ) -> Self:
+        """One with the weights of a file, and no others before them."""
+        made = cls.__new__(cls)
+        made._given = parts
+        made.__init__(**options)  # type: ignore[misc]
+        made._given, made._quantization = None, quantization
+        return made
+
     def _narrow(self, other: Weighted, width: str) -> None:
         """Gives another its narrow weights."""
         other._core = self._core.narrowed(width)

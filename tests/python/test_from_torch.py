@@ -1,5 +1,7 @@
 """Weights of PyTorch without PyTorch: state dicts of arrays and safetensors files. With it: tests/peers."""
 
+import pickle
+
 import gru_rs
 import numpy as np
 import pytest
@@ -124,3 +126,60 @@ def test_what_pytorch_does_not_have_is_not_given(options, words, tmp_path):
     assert not path.exists()
     with pytest.raises(TypeError, match="layer: expected a GRU"):
         gru_rs.to_safetensors(3, path)
+
+
+@pytest.mark.parametrize("width", ["int8", "f16"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        gru_rs.GRU(30, 40, 2, bidirectional=True, seed=1),
+        gru_rs.LSTM(30, 40, bias=False, seed=1, dtype=np.float64),
+        gru_rs.GRUCell(30, 40, seed=1),
+    ],
+    ids=repr,
+)
+def test_narrow_weights_in_a_file(layer, width, tmp_path):
+    """Small there, and small again: of float16 PyTorch's own files tell nobody that they were narrow."""
+    narrow, path = layer.quantize(width), tmp_path / "layer.safetensors"
+    gru_rs.to_safetensors({"encoder.": narrow}, path)
+    assert path.stat().st_size < narrow.nbytes + 2500
+    again = gru_rs.from_torch(path)
+    if width == "int8":
+        assert (again.weight_dtype, again.quantization) == (np.int8, narrow.quantization)
+        assert repr(again) == repr(narrow).replace("seed=1", "seed=0")
+    np.testing.assert_array_equal(again.flat, narrow.flat)
+    x = np.random.default_rng(0).standard_normal((5, 30)).astype(layer.dtype)
+    if width == "int8":
+        assert pickle.dumps(again(x)) == pickle.dumps(narrow(x))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("weight_hh_l1"), "weight_hh_l1: expected among"),
+        (
+            lambda state: state.update(weight_ih_l2=state["weight_ih_l1"]),
+            "weight_ih_l2: expected weights",
+        ),
+        (lambda state: state["weight_hh_l0"].fill(-128), "bytes of -127 to 127"),
+        (
+            lambda state: state.update({"weight_ih_l0.scale": np.ones(3, np.float32)}),
+            "weight_ih_l0: expected",
+        ),
+        (lambda state: state.pop("weight_ih_l0.scale"), "weight_ih_l0: expected weights in float16"),
+    ],
+)
+def test_narrow_files_that_are_not_whole(change, message):
+    state = {}
+    for name, arrays in zip(
+        [name + tail for tail in ("_l0", "_l1") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")],
+        gru_rs.GRU(3, 4, 2).quantize("int8")._parts(),
+        strict=True,
+    ):
+        columns = 3 if name == "weight_ih_l0" else 4
+        state[name] = arrays[0].reshape(-1, columns) if len(arrays) == 2 else arrays[0]
+        state |= {name + ".scale": arrays[1]} if len(arrays) == 2 else {}
+    assert gru_rs.from_torch(dict(state)).weight_dtype == np.int8
+    change(state)
+    with pytest.raises(ValueError, match=message):
+        gru_rs.from_torch(state)

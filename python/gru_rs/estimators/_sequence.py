@@ -40,8 +40,6 @@ class SequenceEstimator(SupervisedEstimator):
     max_length: int | None = None
     token_features: str | Callable[[Any], Sequence[Token]] | None = None
 
-    _stream_kind: ClassVar[type[EstimatorStream]] = EstimatorStream
-
     @abstractmethod
     def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> Any:
         """The targets as training takes them; `first` when they say what there is to predict."""
@@ -163,6 +161,29 @@ class SequenceEstimator(SupervisedEstimator):
         first = not (self.warm_start and hasattr(self, "model_"))
         return self._fit(X, y, sample_weight, lengths, first=first, epochs=self.max_iter, stop=True)
 
+    def _read_fitted(self, X: Any, lengths: Any) -> Numeric | Tokens:
+        check_is_fitted(self, "model_")
+        return self._read(X, lengths, first=False, most=self.max_length)
+
+    def _network_outputs(self, X: Any, lengths: Any) -> list[Array]:
+        sequences = self._read_fitted(X, lengths)
+        every = np.arange(len(sequences.lengths))
+        return self._predict_rows(sequences, every, self.model_._outputs_for)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class StreamedEstimator(SequenceEstimator):
+    """Those that say something after each step."""
+
+    _stream_kind: ClassVar[type[EstimatorStream]] = EstimatorStream
+
     def stream(self, batch_size: int | None = None) -> EstimatorStream:
         """Predictions for the sequence so far, while it comes.
 
@@ -190,19 +211,3 @@ class SequenceEstimator(SupervisedEstimator):
     @abstractmethod
     def _of_scores(self, scores: Array) -> Array:
         """Predictions from the scores, (…, outputs)."""
-
-    def _read_fitted(self, X: Any, lengths: Any) -> Numeric | Tokens:
-        check_is_fitted(self, "model_")
-        return self._read(X, lengths, first=False, most=self.max_length)
-
-    def _network_outputs(self, X: Any, lengths: Any) -> list[Array]:
-        sequences = self._read_fitted(X, lengths)
-        every = np.arange(len(sequences.lengths))
-        return self._predict_rows(sequences, every, self.model_._outputs_for)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.non_deterministic = False
-        tags.input_tags.three_d_array = True
-        tags.input_tags.string = True
-        return tags

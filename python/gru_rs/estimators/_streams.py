@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from typing_extensions import Self
 
-    from ._sequence import SequenceEstimator
+    from ._sequence import StreamedEstimator
     from ._sequences import Array
 
 
@@ -41,7 +41,7 @@ class EstimatorStream:
     [0, 0]
     """
 
-    def __init__(self, estimator: SequenceEstimator, batch_size: int | None = None) -> None:
+    def __init__(self, estimator: StreamedEstimator, batch_size: int | None = None) -> None:
         # As it is now: to fit it again shall not change how a stream reads.
         self._estimator = copy(estimator)
         self._stream: ModelStream = estimator.model_.stream(batch_size)
@@ -155,7 +155,7 @@ class SpellingStream(EstimatorStream):
     repeated ones and blanks left out.
     """
 
-    def __init__(self, estimator: SequenceEstimator, batch_size: int | None = None) -> None:
+    def __init__(self, estimator: StreamedEstimator, batch_size: int | None = None) -> None:
         super().__init__(estimator, batch_size)
         self._last = np.zeros(batch_size or 1, np.int64)
 

@@ -20,7 +20,7 @@ from gru_rs._losses import CrossEntropy
 
 from ._doc import document
 from ._reading import expect_rows
-from ._sequence import SequenceEstimator
+from ._sequence import StreamedEstimator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
+class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[misc]
     """A class for each sequence, by a GRU or LSTM, trained by cross-entropy.
 
     Parameters

@@ -16,7 +16,7 @@ from gru_rs._losses import AbsoluteError, Loss, QuantileError, SquaredError
 
 from ._doc import document
 from ._reading import expect_rows
-from ._sequence import SequenceEstimator
+from ._sequence import StreamedEstimator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
+class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc]
     """One or several numbers for each sequence, by a GRU or LSTM.
 
     Parameters

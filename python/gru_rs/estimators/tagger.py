@@ -14,7 +14,7 @@ from gru_rs._losses import CrossEntropy
 
 from ._doc import document
 from ._reading import expect_rows
-from ._sequence import SequenceEstimator
+from ._sequence import StreamedEstimator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -37,7 +37,7 @@ class _Labels:
 
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceTagger(SequenceEstimator):
+class SequenceTagger(StreamedEstimator):
     """A label for each step of a sequence, by a GRU or LSTM and a chain over the labels.
 
     Parameters

@@ -15,7 +15,7 @@ from gru_rs._losses import CTC
 
 from ._doc import document
 from ._reading import as_list, as_sequence, expect_rows
-from ._sequence import SequenceEstimator
+from ._sequence import StreamedEstimator
 from ._streams import SpellingStream
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class Transcriber(SequenceEstimator):
+class Transcriber(StreamedEstimator):
     """A sequence of labels for a longer sequence of steps, by a GRU or LSTM trained by CTC.
 
     Connectionist temporal classification (Graves et al., 2006) sums over all ways to spread the labels over

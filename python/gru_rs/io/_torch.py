@@ -14,6 +14,7 @@ import numpy as np
 
 from .._cells import GRUCell, LSTMCell
 from .._layers import GRU, LSTM
+from .._narrow import SCALE, Quantization, to_tensors
 from ._files import write_whole
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def from_torch(
     Returns
     -------
     GRU, LSTM, GRUCell or LSTMCell
-        In the weights' dtype; float16 and bfloat16 become float32, exactly.
+        In the weights' dtype; float16 and bfloat16 become float32, exactly. A file of int8 weights that
+        `to_safetensors` wrote becomes a layer of them again.
 
     Raises
     ------
@@ -111,7 +113,7 @@ def to_torch_state_dict(layer: Layer, *, prefix: str = "") -> dict[str, Any]:
     Returns
     -------
     dict of str to torch.Tensor
-        Copies, for ``module.load_state_dict``.
+        Copies, for ``module.load_state_dict``; of narrow weights the numbers that they stand for.
 
     Raises
     ------
@@ -129,13 +131,16 @@ def to_torch_state_dict(layer: Layer, *, prefix: str = "") -> dict[str, Any]:
     """
     import torch
 
-    return {name: torch.from_numpy(value) for name, value in _given(layer, prefix).items()}
+    _expect_known(layer)
+    return {prefix + name: torch.from_numpy(value) for name, value in layer.state_dict().items()}
 
 
 def to_safetensors(
     layer: Layer | Mapping[str, Layer], path: str | os.PathLike[str], *, prefix: str = ""
 ) -> None:
     """Write weights with PyTorch's names into a ``.safetensors`` file (extra ``safetensors``).
+
+    Narrow weights are written as they are kept: float16, or int8 beside a scale for each row, ``NAME.scale``.
 
     Parameters
     ----------
@@ -168,11 +173,14 @@ def to_safetensors(
 
     state: dict[str, Array] = {}
     for own, one in (layer if isinstance(layer, Mapping) else {"": layer}).items():
-        state |= _given(one, prefix + own)
+        _expect_known(one)
+        tensors = to_tensors(one._names, one._parts())
+        state |= {prefix + own + name: tensor for name, tensor in tensors.items()}
     write_whole(path, safetensors.numpy.save(state))
 
 
-def _given(layer: Layer, prefix: str) -> dict[str, Array]:
+def _expect_known(layer: Layer) -> None:
+    """One that PyTorch has."""
     if not isinstance(layer, tuple(_MODULES.values())):
         msg = f"layer: expected a GRU, LSTM, GRUCell or LSTMCell of gru_rs, got {type(layer).__name__}"
         raise TypeError(msg)
@@ -186,7 +194,6 @@ def _given(layer: Layer, prefix: str) -> dict[str, Array]:
         if value != expected:
             msg = f"layer: expected {option}={expected!r}, the only one that PyTorch has, got {value!r}"
             raise ValueError(msg)
-    return {prefix + name: value for name, value in layer.state_dict().items()}
 
 
 _Found: TypeAlias = dict[str, tuple[dict[str, Any], dict[str, Any]]]
@@ -273,9 +280,10 @@ def _flat(tree: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def _tail(name: str) -> str | None:
-    """The parameter's own name, if it is one of a recurrent module."""
-    own = name.rpartition(".")[2]
-    return own if own.startswith(_PARAMETERS) else None
+    """The parameter's own name, or that of its scale, if it is one of a recurrent module."""
+    whole = name.removesuffix(SCALE)
+    own = whole.rpartition(".")[2]
+    return own + name[len(whole) :] if own.startswith(_PARAMETERS) else None
 
 
 def _groups(arrays: Iterator[tuple[str, Any]]) -> _Found:
@@ -308,7 +316,10 @@ def _array(name: str, value: Any) -> Array:
 def _layer(name: str, parameters: dict[str, Any], options: dict[str, Any]) -> Layer:
     """The layer whose parameters these are."""
     where = f"{name}: " if name else ""
+    bytes_ = {own: np.asarray(parameters.pop(own)) for own in list(parameters) if own + SCALE in parameters}
     arrays = {own: _array(f"{name}.{own}".lstrip("."), value) for own, value in parameters.items()}
+    dtype = np.result_type(*arrays.values())
+    arrays |= bytes_
     if any(own.startswith("weight_hr") for own in arrays):
         msg = f"{where}expected an LSTM without projection, got one with proj_size, which layers do not have"
         raise ValueError(msg)
@@ -333,14 +344,41 @@ def _layer(name: str, parameters: dict[str, Any], options: dict[str, Any]) -> La
     if is_cell and options:
         msg = f"{where}expected neither batch_first nor dropout for a {gates}Cell, got {options}"
         raise ValueError(msg)
-    shape = {"bias": f"bias_ih{tail}" in arrays, "dtype": np.result_type(*arrays.values()), "seed": 0}
+    shape: dict[str, Any] = {"bias": f"bias_ih{tail}" in arrays, "dtype": dtype, "seed": 0}
     if not is_cell:
-        last = max(int(own.removesuffix("_reverse").rpartition("_l")[2]) for own in arrays)
-        options = {"num_layers": last + 1, "bidirectional": "weight_ih_l0_reverse" in arrays, **options}
-    layer: Layer = _MODULES[gates + "Cell" * is_cell](w_ih.shape[1], w_hh.shape[1], **shape, **options)
+        tails = {own.removesuffix(SCALE).removesuffix("_reverse").rpartition("_l")[2] for own in arrays}
+        reverse = "weight_ih_l0_reverse" in arrays
+        options = {"num_layers": max(map(int, tails)) + 1, "bidirectional": reverse, **options}
+    kind: Any = _MODULES[gates + "Cell" * is_cell]
+    shape |= {"input_size": w_ih.shape[1], "hidden_size": w_hh.shape[1], **options}
     try:
+        if bytes_:
+            return _narrow_layer(kind, shape, arrays)
+        layer: Layer = kind(**shape)
         layer.load_state_dict(arrays)
     except ValueError as error:
         msg = f"{where}expected the parameters of one {gates}{'Cell' * is_cell}: {error}"
         raise ValueError(msg) from error
+    return layer
+
+
+def _narrow_layer(kind: Any, options: dict[str, Any], arrays: dict[str, Array]) -> Layer:
+    """A layer of bytes, without whole weights on the way."""
+    tails = [""]
+    if "num_layers" in options:
+        sides = ("", "_reverse") if options["bidirectional"] else ("",)
+        tails = [f"_l{layer}{side}" for layer in range(options["num_layers"]) for side in sides]
+    parts, nbytes, rest = [], 0, dict(arrays)
+    for own in [own + tail for tail in tails for own in _PARAMETERS[: 4 if options["bias"] else 2]]:
+        found = [rest.pop(key) for key in (own, own + SCALE) if key in rest]
+        if not found or found[0].ndim != (2 if own.startswith("weight") else 1):
+            msg = f"{own}: expected among the weights, got {sorted(arrays)}"
+            raise ValueError(msg)
+        nbytes += found[0].size * np.dtype(options["dtype"]).itemsize
+        parts.append([np.ascontiguousarray(array).reshape(-1) for array in found])
+    if rest:
+        msg = f"weights: expected those of {len(tails)} scans, got others: {sorted(rest)}"
+        raise ValueError(msg)
+    layer: Layer = kind._of_parts(options, parts, None)
+    layer._quantization = Quantization("int8", layer.nbytes, nbytes)
     return layer
