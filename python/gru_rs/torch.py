@@ -67,10 +67,11 @@ class _Call(NamedTuple):
     states: list[Tensor]
     weights: list[Tensor]
     batch_sizes: Tensor | None
+    resets: Tensor | None
     seed: Tensor | None
 
     def arrays(self, options: _Options) -> tuple[Any, int, int, list[Any], list[int] | None]:
-        """What the extension's layer takes, without a copy where it can be."""
+        """What the extension's layer takes, but for resets, without a copy where it can be."""
         x, states = _array(self.x), [_array(state) for state in self.states]
         if self.batch_sizes is None:
             batch, seq = x.shape[:2] if options.batch_first else x.shape[1::-1]
@@ -166,10 +167,12 @@ def _forward(call: _Call, options: _Options, training: bool) -> tuple[Tensor, li
     """y, the final states, and a tape, which is None without training."""
     _let_openmp_rest(call)
     layer, tape, given = call.layer(options), None, call.arrays(options)
+    resets = None if call.resets is None else _array(call.resets)
     if training:
-        y, last, tape = layer.forward(*given, None if call.seed is None else int(call.seed), False)
+        seed = None if call.seed is None else int(call.seed)
+        y, last, tape = layer.forward(*given, seed, False, resets)
     else:
-        y, last = layer.run(*given)
+        y, last = layer.run(*given, resets)
     scans, hidden_size = options.num_layers * options.directions, call.weights[1].shape[1]
     finals = [torch.from_numpy(state).view(scans, -1, hidden_size) for state in last]
     return call.shaped(y, options.directions * hidden_size), finals, tape
@@ -211,7 +214,7 @@ class _Taped(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         del tensors  # x, the states and the weights of the call, for autograd to see
         y, finals, ctx.tape = _forward(call, options, True)
-        ctx.save_for_backward(call.x, call.batch_sizes, call.seed, *call.states, *call.weights)
+        ctx.save_for_backward(call.x, *call[3:], *call.states, *call.weights)
         ctx.states, ctx.options, ctx.shape = states, options, finals[0].shape
         ctx.set_materialize_grads(False)
         return y, *finals
@@ -219,8 +222,8 @@ class _Taped(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_y: Tensor | None, *d_last: Tensor | None) -> tuple[Any, ...]:
-        x, batch_sizes, seed, *rest = ctx.saved_tensors
-        call = _Call(x, rest[: ctx.states], rest[ctx.states :], batch_sizes, seed)
+        x, batch_sizes, resets, seed, *rest = ctx.saved_tensors
+        call = _Call(x, rest[: ctx.states], rest[ctx.states :], batch_sizes, resets, seed)
         tape, ctx.tape = ctx.tape, None
         d_finals = _zeros_for_none(d_last, x, ctx.shape)
         d_x, d_first, d_weights = _backward(tape, call, ctx.options, d_y, d_finals)
@@ -239,7 +242,7 @@ class _Kept(np.ndarray[Any, Any]):
 
 _kept: weakref.WeakValueDictionary[int, _Kept] = weakref.WeakValueDictionary()
 _numbers = itertools.count()
-_CALL = "Tensor x, Tensor[] states, Tensor[] weights, Tensor? batch_sizes, Tensor? seed"
+_CALL = "Tensor x, Tensor[] states, Tensor[] weights, Tensor? batch_sizes, Tensor? resets, Tensor? seed"
 _OPTIONS = "str cell, int num_layers, bool batch_first, float dropout, bool bidirectional"
 
 
@@ -250,7 +253,7 @@ _OPTIONS = "str cell, int num_layers, bool batch_first, float dropout, bool bidi
 )
 def _rnn(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Of a GRU c_n is empty; without training the tape's number is."""
-    call, options = _Call(*arguments[:5]), _Options(*arguments[5:-1])
+    call, options = _Call(*arguments[:6]), _Options(*arguments[6:-1])
     y, finals, tape = _forward(call, options, arguments[-1])
     finals += [call.x.new_empty(0)] if options.states == 1 else []
     return y, finals[0], finals[1], _number_of(tape)
@@ -269,7 +272,7 @@ def _number_of(tape: _core.Tape | None) -> Tensor:
 
 @_rnn.register_fake
 def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    call, options, training = _Call(*arguments[:5]), _Options(*arguments[5:-1]), arguments[-1]
+    call, options, training = _Call(*arguments[:6]), _Options(*arguments[6:-1]), arguments[-1]
     hidden_size = call.weights[1].shape[1]
     batch = call.x.shape[0 if options.batch_first else 1]
     if call.batch_sizes is not None:
@@ -286,7 +289,7 @@ def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     schema=f"(Tensor number, Tensor? d_y, Tensor[] d_last, {_CALL}, {_OPTIONS}) -> Tensor[]",
 )
 def _rnn_backward(number: Tensor, d_y: Tensor | None, d_last: list[Tensor], *arguments: Any) -> list[Tensor]:
-    call, options = _Call(*arguments[:5]), _Options(*arguments[5:])
+    call, options = _Call(*arguments[:6]), _Options(*arguments[6:])
     kept, tape = _kept.get(int(number)), None
     if kept is not None:
         tape, kept.tape = kept.tape, None
@@ -296,25 +299,25 @@ def _rnn_backward(number: Tensor, d_y: Tensor | None, d_last: list[Tensor], *arg
 
 @_rnn_backward.register_fake
 def _(_number: Tensor, _d_y: Tensor | None, d_last: list[Tensor], *arguments: Any) -> list[Tensor]:
-    call = _Call(*arguments[:5])
+    call = _Call(*arguments[:6])
     return [like.new_empty(like.shape) for like in (call.x, *d_last, *call.weights)]
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    call, options = _Call(*inputs[:5]), _Options(*inputs[5:-1])
+    call, options = _Call(*inputs[:6]), _Options(*inputs[6:-1])
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(output[-1], call.x, call.batch_sizes, call.seed, *call.states, *call.weights)
+    ctx.save_for_backward(output[-1], call.x, *call[3:], *call.states, *call.weights)
     ctx.states, ctx.options, ctx.shape = len(call.states), options, output[1].shape
 
 
 def _in_graph(ctx: Any, d_y: Tensor | None, *d_finals: Tensor | None) -> tuple[Any, ...]:
-    number, x, batch_sizes, seed, *rest = ctx.saved_tensors
-    call = _Call(x, rest[: ctx.states], rest[ctx.states :], batch_sizes, seed)
+    number, x, batch_sizes, resets, seed, *rest = ctx.saved_tensors
+    call = _Call(x, rest[: ctx.states], rest[ctx.states :], batch_sizes, resets, seed)
     states = ctx.options.states
     d_last = _zeros_for_none(d_finals[:states], x, ctx.shape)
     gradients = torch.ops.gru_rs.rnn_backward(number, d_y, d_last, *call, *ctx.options)
     d_x, d_first, d_weights = gradients[0], gradients[1 : 1 + states], gradients[1 + states :]
-    return d_x, d_first if call.states else [], d_weights, None, None, *[None] * len(ctx.options), None
+    return d_x, d_first if call.states else [], d_weights, None, None, None, *[None] * len(ctx.options), None
 
 
 _rnn.register_autograd(_in_graph, setup_context=_setup_context)
@@ -359,12 +362,19 @@ class _Layer(nn.RNNBase):
 
     _cell: str
 
-    def forward(self, input: Any, hx: Any = None) -> Any:  # noqa: A002 - PyTorch's name
-        """As PyTorch's."""
+    def forward(self, input: Any, hx: Any = None, *, resets: Tensor | None = None) -> Any:  # noqa: A002 - PyTorch's name
+        """As PyTorch's.
+
+        And with `resets`, a tensor of bool shaped as the input without its last axis: True where a step
+        begins a new sequence. The states before it are zeros, and gradients do not go beyond it.
+        """
         packed = isinstance(input, PackedSequence)
         x = input.data if packed else input
         weights = [getattr(self, name) for name in self._flat_weights_names]
-        if self.proj_size or x.dim() not in (2, 3) or not _is_here(x, weights[0]):
+        here = not self.proj_size and x.dim() in (2, 3) and _is_here(x, weights[0])
+        if resets is not None:
+            self._check_resets(resets, x, here and not packed)
+        if not here:
             return super().forward(input, hx)
         states = [] if hx is None else [hx] if self._cell == "gru" else list(hx)
         dropout = self.dropout if self.training and self.num_layers > 1 else 0.0
@@ -379,8 +389,9 @@ class _Layer(nn.RNNBase):
         batch_axis = 0 if self.batch_first else 1
         if axes == 2:
             x, states = x.unsqueeze(batch_axis), [state.unsqueeze(1) for state in states]
+            resets = None if resets is None else resets.unsqueeze(batch_axis)
         self._check(x, states, None)
-        y, finals = _run(_Call(x, states, weights, None, None), options)
+        y, finals = _run(_Call(x, states, weights, None, resets, None), options)
         if axes == 2:
             y, finals = y.squeeze(batch_axis), [state.squeeze(1) for state in finals]
         return y, self._joined(finals)
@@ -392,10 +403,27 @@ class _Layer(nn.RNNBase):
         if order is not None:
             states = [state.index_select(1, order) for state in states]
         self._check(data, states, sizes)
-        y, finals = _run(_Call(data, states, weights, sizes, None), options)
+        y, finals = _run(_Call(data, states, weights, sizes, None, None), options)
         if back is not None:
             finals = [state.index_select(1, back) for state in finals]
         return PackedSequence(y, sizes, order, back), self._joined(finals)
+
+    @staticmethod
+    def _check_resets(resets: Any, x: Tensor, possible: bool) -> None:
+        if not possible:
+            message = (
+                "resets: expected an input in float32 or float64 on the CPU, not packed, of a layer without "
+            )
+            message += "projection: PyTorch has no resets of its own"
+            raise RuntimeError(message)
+        if not isinstance(resets, Tensor) or resets.dtype != torch.bool or resets.device.type != "cpu":
+            is_tensor = isinstance(resets, Tensor)
+            got = f"{resets.dtype} on {resets.device}" if is_tensor else type(resets).__name__
+            message = f"resets: expected a tensor of bool on the CPU, got {got}"
+            raise TypeError(message)
+        if resets.shape != x.shape[:-1]:
+            message = f"resets: expected shape {tuple(x.shape[:-1])}, got {tuple(resets.shape)}"
+            raise ValueError(message)
 
     def _check(self, x: Tensor, states: list[Tensor], sizes: Tensor | None) -> None:
         self.check_input(x, sizes)
@@ -454,7 +482,7 @@ class _Cell(nn.RNNCellBase):
         states = [state.reshape(batch) for state in states]
         x = input.reshape(1, -1, self.input_size)
         options = _Options(self._cell, 1, False, 0.0, False)
-        _, finals = _run(_Call(x, states, weights, None, None), options)
+        _, finals = _run(_Call(x, states, weights, None, None, None), options)
         shaped = [state.reshape(*rows, self.hidden_size) for state in finals]
         return shaped[0] if self._cell == "gru" else tuple(shaped)
 

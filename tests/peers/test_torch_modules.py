@@ -438,3 +438,54 @@ def test_one_module_from_many_threads():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_resets_are_a_loop_over_episodes(kind, batch_first, compiled):
+    """Beside PyTorch's own module called step by step, its states zeroed where an episode begins."""
+    torch.manual_seed(0)
+    theirs = kind(3, 5, 2)
+    ours = KINDS[kind](3, 5, 2, batch_first=batch_first)
+    ours.load_state_dict(theirs.state_dict())
+    x, resets = torch.randn(9, 4, 3, requires_grad=True), torch.rand(9, 4) < 0.3
+    state, steps = state_of(kind, 2, 4, 5), []
+    current = state
+    for x_t, begins in zip(x, resets, strict=True):
+        kept = [torch.where(begins[:, None], 0.0, part) for part in leaves(current)]
+        y, current = theirs(x_t[None], tuple(kept) if kind is nn.LSTM else kept[0])
+        steps.append(y)
+    expected = torch.cat(steps)
+    call = ours
+    if compiled:
+        torch._dynamo.config.allow_rnn = True
+        call = torch.compile(ours, fullgraph=True)
+    given = (x.transpose(0, 1), resets.T) if batch_first else (x, resets)
+    found, last = call(given[0], state, resets=given[1])
+    found = found.transpose(0, 1) if batch_first else found
+    assert (found - expected).abs().max() <= 5e-6
+    weights = torch.linspace(-1, 1, expected.numel()).view(expected.shape)
+    inputs = [x, *leaves(state)]
+    for a, b in zip(
+        torch.autograd.grad((weights * expected).sum(), [*inputs, *theirs.parameters()]),
+        torch.autograd.grad((weights * found).sum(), [*inputs, *ours.parameters()]),
+        strict=True,
+    ):
+        assert (a - b).abs().max() <= 2e-5
+    assert all((a - b).abs().max() <= 5e-6 for a, b in zip(leaves(last), leaves(current), strict=True))
+
+
+def test_resets_that_cannot_be():
+    gru, x = gru_rs.torch.GRU(3, 5), torch.randn(9, 4, 3)
+    flags = torch.zeros(9, 4, dtype=torch.bool)
+    assert torch.equal(gru(x, resets=flags)[0], gru(x)[0])
+    assert torch.equal(gru(x[:, 0], resets=flags[:, 0])[0], gru(x[:, 0])[0])
+    for kind, message, call in [
+        (TypeError, "resets: expected a tensor of bool.*int64", lambda: gru(x, resets=flags.long())),
+        (ValueError, r"resets: expected shape \(9, 4\), got \(4, 9\)", lambda: gru(x, resets=flags.T)),
+        (RuntimeError, "resets: expected .*not packed", lambda: gru(pack_sequence([x[:, 0]]), resets=flags)),
+        (RuntimeError, "resets: expected .*CPU", lambda: gru.half()(x.half(), resets=flags)),
+    ]:
+        with pytest.raises(kind, match=message):
+            call()
