@@ -58,6 +58,8 @@ pub trait Float:
     const EXP_LIMIT: Self;
     /// The smallest number with all its bits; below it many processors take a hundred times as long.
     const MIN_NORMAL: Self;
+    /// The largest finite number.
+    const MAX: Self;
     /// States and gradients smaller than this have faded and count as 0. `MIN_NORMAL` · 2²⁶, so that their
     /// products with a weight that is not itself very small are normal numbers too.
     const FADED: Self;
@@ -95,6 +97,7 @@ macro_rules! float {
             const NEG_LN2_HI: Self = -std::$t::consts::LN_2;
             const ROUND_TO_EXPONENT: Self = 1.5 * (1u64 << $bits) as $t + $bias;
             const MIN_NORMAL: Self = $t::MIN_POSITIVE;
+            const MAX: Self = $t::MAX;
             const FADED: Self = $t::MIN_POSITIVE * (1u64 << 26) as $t;
             float!(@consts $consts);
 

@@ -29,6 +29,18 @@ impl Half {
         Self(sign | bits)
     }
 
+    /// The nearest as well: by way of an f32 whose last bit says whether anything was cut off, so that nothing is rounded
+    /// twice.
+    pub fn from_f64(x: f64) -> Self {
+        let near = x as f32;
+        let wide = f64::from(near);
+        if wide == x || x.is_nan() {
+            return Self::from_f32(near);
+        }
+        let towards_zero = near.to_bits() - u32::from(wide.abs() > x.abs());
+        Self::from_f32(f32::from_bits(towards_zero | 1))
+    }
+
     /// Exactly.
     pub fn to_f32(self) -> f32 {
         let sign = u32::from(self.0 & 0x8000) << 16;
@@ -67,6 +79,13 @@ mod tests {
             assert_eq!(Half::from_f32(middle).0 % 2, 0, "{middle:e}");
             assert_eq!(Half::from_f32(f32::from_bits(middle.to_bits() - 1)), Half(bits), "{middle:e}");
             assert_eq!(Half::from_f32(-f32::from_bits(middle.to_bits() + 1)), Half(0x8000 | (bits + 1)), "{middle:e}");
+        }
+        for bits in 0..0x7bff {
+            let (below, above) = (f64::from(Half(bits).to_f32()), f64::from(Half(bits + 1).to_f32()));
+            let (middle, little) = ((below + above) / 2.0, (above - below) / (1u64 << 35) as f64);
+            assert_eq!(Half::from_f64(middle), Half(bits + bits % 2), "{middle:e}");
+            assert_eq!(Half::from_f64(middle - little), Half(bits), "{middle:e}");
+            assert_eq!(Half::from_f64(-middle - little), Half(0x8000 | (bits + 1)), "{middle:e}");
         }
         assert_eq!(
             [65519.0, 65520.0, 1e30, f32::INFINITY].map(Half::from_f32).map(|x| x.0),

@@ -46,8 +46,16 @@ impl Narrow {
 /// The parameters' names, their place in a flat buffer and their shapes, in order.
 pub type Names = [(String, Range<usize>, Vec<usize>)];
 
+/// Whether a parameter can be narrow: a matrix that is multiplied. A chain's moves are added.
+pub fn can_be_narrow(name: &str, shape: &[usize]) -> bool {
+    shape.len() == 2 && !name.starts_with("crf.")
+}
+
 /// The largest of the bytes; −128 is none of them.
 pub const LARGEST: f64 = 127.0;
+
+/// Bytes of a row whose products, however they are raised, add up in 32 bits.
+pub const DEEPEST: usize = (i32::MAX / (255 * 127)) as usize;
 
 /// The parameters of one name.
 ///
@@ -140,10 +148,11 @@ impl<F: Float> Part<F> {
                     return refuse("numbers of −65504 to 65504, the largest of float16,", w.to_string());
                 }
                 let mut numbers = zeros(w.len(), "narrow weights")?;
-                numbers.iter_mut().zip(w).for_each(|(to, w)| *to = Half::from_f32(w.to_f64() as f32));
+                numbers.iter_mut().zip(w).for_each(|(to, w)| *to = Half::from_f64(w.to_f64()));
                 Ok(Part::Float16(numbers))
             }
             Narrow::Int8 => {
+                expect_depth(name, columns)?;
                 let mut numbers: Vec<i8> = zeros(w.len(), "narrow weights")?;
                 let mut scales = zeros(w.len() / columns.max(1), "narrow weights")?;
                 for ((scale, row), to) in scales.iter_mut().zip(w.chunks(columns)).zip(numbers.chunks_mut(columns)) {
@@ -160,21 +169,40 @@ impl<F: Float> Part<F> {
         }
     }
 
-    /// Whether it has so many numbers, of that shape if it is a matrix.
+    /// Whether it can be the parameter of that name and shape.
     fn check(&self, name: &str, len: usize, shape: &[usize]) -> Result<()> {
         let refuse = |expected: String, got: String| Err(Error::value(name, expected, got));
-        if self.len() != len || !matches!(self, Part::Whole(_)) && shape.len() != 2 {
+        if self.len() != len {
             return refuse(format!("{len} numbers, shaped {shape:?}"), self.len().to_string());
         }
+        if !matches!(self, Part::Whole(_)) && !can_be_narrow(name, shape) {
+            return refuse("numbers that are not narrow, of the other weights' float type".into(), self.name().into());
+        }
         if let Part::Int8 { numbers, scales } = self {
+            expect_depth(name, shape[1])?;
             if scales.len() != shape[0] {
                 return refuse(format!("{} scales", shape[0]), scales.len().to_string());
+            }
+            if let Some(scale) = scales.iter().map(|s| s.to_f64()).find(|s| !(*s >= 0.0 && s.is_finite())) {
+                return refuse("scales that are finite and not negative".into(), scale.to_string());
             }
             if numbers.contains(&i8::MIN) {
                 return refuse("bytes of -127 to 127".into(), i8::MIN.to_string());
             }
         }
         Ok(())
+    }
+
+    fn name(&self) -> &'static str {
+        self.narrow().map_or(F::NAME, Narrow::name)
+    }
+
+    fn narrow(&self) -> Option<Narrow> {
+        match self {
+            Part::Whole(_) => None,
+            Part::Int8 { .. } => Some(Narrow::Int8),
+            Part::Float16(_) => Some(Narrow::Float16),
+        }
     }
 
     /// A copy of its own.
@@ -214,8 +242,15 @@ impl<F: Float> Part<F> {
     }
 }
 
-/// A network's parameters end to end: in one part as long as they are learnt, in one for each name when they are
-/// narrow.
+fn expect_depth(name: &str, columns: usize) -> Result<()> {
+    if columns > DEEPEST {
+        return Err(Error::value(name, format!("rows of at most {DEEPEST} bytes"), columns));
+    }
+    Ok(())
+}
+
+/// A network's parameters end to end: in one part as long as they are learnt; when they are narrow, in a part for each
+/// matrix and one for what lies between.
 #[derive(Debug)]
 pub struct Store<F>(Vec<(usize, Part<F>)>);
 
@@ -233,27 +268,31 @@ impl<F: Float> Store<F> {
         for ((name, place, shape), part) in names.iter().zip(&parts) {
             part.check(name, place.len(), shape)?;
         }
-        if parts.iter().any(|part| !matches!(part, Part::Whole(_))) {
-            return Ok(Self::of(parts));
+        let mut kinds = names.iter().zip(&parts).filter(|((name, _, shape), _)| can_be_narrow(name, shape));
+        if let Some((_, first)) = kinds.next()
+            && let Some(((name, ..), other)) = kinds.find(|(_, part)| part.narrow() != first.narrow())
+        {
+            return Err(Error::value(name, first.name(), other.name()));
         }
-        let mut flat = zeros(names.last().map_or(0, |(_, place, _)| place.end), "weights")?;
-        for ((_, place, _), part) in names.iter().zip(&parts) {
-            if let Part::Whole(numbers) = part {
-                flat[place.clone()].copy_from_slice(numbers);
-            }
-        }
-        Ok(Self::whole(flat))
+        Self::of(parts)
     }
 
     /// To be kept, in order.
-    pub fn of(parts: Vec<Part<F>>) -> Self {
-        let mut begin = 0;
-        let places = parts.into_iter().map(|part| {
-            let place = begin;
-            begin += part.len();
-            (place, part)
-        });
-        Self(places.collect())
+    pub fn of(parts: Vec<Part<F>>) -> Result<Self> {
+        let (mut own, mut begin): (Vec<(usize, Part<F>)>, usize) = (Vec::new(), 0);
+        for part in parts {
+            let len = part.len();
+            match (own.last_mut(), part) {
+                (Some((_, Part::Whole(before))), Part::Whole(numbers)) => {
+                    let refused = |_| Error::Memory { what: "weights", bytes: size_of_val(&numbers[..]) };
+                    before.try_reserve(len).map_err(refused)?;
+                    before.extend_from_slice(&numbers);
+                }
+                (_, part) => own.push((begin, part)),
+            }
+            begin += len;
+        }
+        Ok(Self(own))
     }
 
     /// All of them, if they can be learnt.
@@ -284,20 +323,21 @@ impl<F: Float> Store<F> {
 
     /// What matrices are kept in; none for whole ones.
     pub fn narrow(&self) -> Option<Narrow> {
-        self.0.iter().find_map(|(_, part)| match part {
-            Part::Whole(_) => None,
-            Part::Int8 { .. } => Some(Narrow::Int8),
-            Part::Float16(_) => Some(Narrow::Float16),
-        })
+        self.0.iter().find_map(|(_, part)| part.narrow())
     }
 
     /// A copy of the parts, one for each name.
     pub fn parts(&self, names: &Names) -> Result<Vec<Part<F>>> {
-        match self.flat() {
-            Some(flat) => {
-                names.iter().map(|(_, place, _)| Ok(Part::Whole(copied(&flat[place.clone()], "weights")?))).collect()
+        names.iter().map(|(_, place, _)| self.part(place)).collect()
+    }
+
+    /// A copy of a matrix, or of what lies there of numbers that are whole.
+    fn part(&self, place: &Range<usize>) -> Result<Part<F>> {
+        match self.at(place) {
+            (begin, Part::Whole(numbers)) => {
+                Ok(Part::Whole(copied(&numbers[place.start - begin..place.end - begin], "weights")?))
             }
-            None => self.0.iter().map(|(_, part)| part.duplicate()).collect(),
+            (_, part) => part.duplicate(),
         }
     }
 
@@ -332,13 +372,10 @@ impl<F: Float> Store<F> {
         (*begin, part)
     }
 
-    /// Some of the parts.
+    /// A copy of those in a place that begins and ends with parameters.
     pub fn slice(&self, place: &Range<usize>) -> Result<Self> {
-        if let Some(flat) = self.flat() {
-            return Ok(Self::whole(copied(&flat[place.clone()], "weights")?));
-        }
-        let parts = self.0.iter().filter(|(begin, _)| place.contains(begin)).map(|(_, part)| part.duplicate());
-        Ok(Self::of(parts.collect::<Result<_>>()?))
+        let ends = self.0.iter().map(|(begin, part)| (*begin).max(place.start)..(begin + part.len()).min(place.end));
+        Self::of(ends.filter(|place| !place.is_empty()).map(|place| self.part(&place)).collect::<Result<_>>()?)
     }
 
     /// The numbers that they stand for, end to end.

@@ -1,6 +1,7 @@
 //! Sizes: products that may overflow, and the lengths of the sequences of a batch. The only shape
 //! checks of the crate, done once at its public edge. It must not know what the numbers mean.
 
+use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -31,6 +32,12 @@ pub fn expect_len(argument: &'static str, got: usize, sizes: &[usize]) -> Result
     Err(Error::value(argument, format!("{expected} numbers ({sizes:?})"), got))
 }
 
+fn numbered(rows: usize) -> Result<Vec<usize>> {
+    let mut order = zeros(rows, "rows")?;
+    order.iter_mut().enumerate().for_each(|(row, to)| *to = row);
+    Ok(order)
+}
+
 /// The rows of a batch by falling length, so that the rows still running at any step are the first.
 #[derive(Clone, Debug)]
 pub struct Rows {
@@ -44,7 +51,7 @@ pub struct Rows {
 /// Steps that begin a new sequence within a row of the caller's.
 #[derive(Clone, Debug)]
 struct Resets {
-    flags: Arc<[bool]>,
+    flags: Arc<Vec<bool>>,
     /// From a step to the next, and from a row.
     step: usize,
     row: usize,
@@ -54,7 +61,9 @@ impl Rows {
     /// `batch` rows of `seq` steps, or of the given lengths.
     pub fn new(batch: usize, seq: usize, lengths: Option<&[usize]>) -> Result<Self> {
         let Some(lengths) = lengths else {
-            return Ok(Self { order: (0..batch).collect(), lengths: vec![seq; batch], resets: None });
+            let mut all = zeros(batch, "lengths")?;
+            all.fill(seq);
+            return Ok(Self { order: numbered(batch)?, lengths: all, resets: None });
         };
         if lengths.len() != batch {
             let expected = format!("one length for each of {batch} rows");
@@ -63,10 +72,11 @@ impl Rows {
         if let Some((row, length)) = lengths.iter().enumerate().find(|&(_, &length)| length > seq) {
             return Err(Error::value("lengths", format!("at most {seq} steps"), format!("{length} in row {row}")));
         }
-        let mut order: Vec<usize> = (0..batch).collect();
+        let mut order = numbered(batch)?;
         order.sort_by_key(|&row| std::cmp::Reverse(lengths[row]));
-        let lengths = order.iter().map(|&row| lengths[row]).collect();
-        Ok(Self { order, lengths, resets: None })
+        let mut falling = zeros(batch, "lengths")?;
+        falling.iter_mut().zip(&order).for_each(|(to, &row)| *to = lengths[row]);
+        Ok(Self { order, lengths: falling, resets: None })
     }
 
     /// The same rows with new sequences within: `(seq, batch)` flags, or `(batch, seq)`.
@@ -76,7 +86,7 @@ impl Rows {
         expect_len("resets", flags.len(), &[seq, batch])?;
         if flags.contains(&true) {
             let (step, row) = if batch_first { (1, seq) } else { (batch, 1) };
-            self.resets = Some(Resets { flags: flags.into(), step, row });
+            self.resets = Some(Resets { flags: Arc::new(copied(flags, "resets")?), step, row });
         }
         Ok(self)
     }

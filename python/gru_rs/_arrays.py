@@ -188,7 +188,8 @@ def as_flags(name: str, value: ArrayLike, shape: Shape) -> NDArray[np.bool_]:
         msg = f"{name}: expected an array of bool, got {array.dtype}"
         raise TypeError(msg)
     expect_shape(name, array, shape)
-    return np.ascontiguousarray(array)
+    # An array of bool may be a view of other bytes than 0 and 1, which are no bool elsewhere.
+    return np.not_equal(np.ascontiguousarray(array).view(np.uint8), 0)
 
 
 def check_out(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> None:

@@ -29,8 +29,10 @@ def as_count(name: str, value: Any, end: int = 2**63) -> int:
 
 
 def as_int(name: str, value: Any, expected: str) -> int:
-    """An integer, by Python's own idea of one."""
+    """An integer, by Python's own idea of one, but no bool."""
     try:
+        if isinstance(value, bool):
+            raise TypeError
         return operator.index(value)
     except TypeError:
         msg = f"{name}: expected {expected} (int), got {value!r} ({type(value).__name__})"

@@ -181,8 +181,8 @@ class _Layer(Recurrent):
             reverse direction starts at the last of them.
         resets : array_like of bool, optional
             Shaped as x without its last axis: True where a step begins a new sequence, as an episode does.
-            The states before it are zeros (h0 before the first step), and gradients do not go beyond it; the
-            reverse direction begins anew at the step before it. The bits are those of separate calls.
+            The states before it are zeros, at the first step in place of h0, and gradients do not go beyond
+            it; the reverse direction begins anew at the step before it. The bits are those of separate calls.
 
         Returns
         -------

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ._arrays import as_array
 from ._checks import as_choice
 
 if TYPE_CHECKING:
@@ -64,6 +63,13 @@ def as_width(dtype: Any) -> str:
     return WIDTHS[as_choice("dtype", dtype, tuple(WIDTHS))]
 
 
+def expect_validate(validate: Any, lengths: Any) -> None:
+    """Lengths are those of something."""
+    if validate is None and lengths is not None:
+        msg = f"lengths: expected with validate, whose they are, got {lengths!r} alone"
+        raise ValueError(msg)
+
+
 def compared(
     name: str, sizes: tuple[int, int], whole: Iterable[Array], narrow: Iterable[Array]
 ) -> Quantization:
@@ -104,9 +110,16 @@ def from_tensors(names: Names, tensors: Mapping[str, Array], dtype: np.dtype[Any
     for name, _, _, shape in names:
         numbers = np.ascontiguousarray(tensors[name]).reshape(-1)
         if name in narrow:
-            parts.append([numbers, as_array(name + SCALE, tensors[name + SCALE], dtype)])
+            parts.append([numbers, _of_dtype(name + SCALE, tensors[name + SCALE], dtype)])
         elif numbers.dtype == np.float16 and len(shape) == 2:
             parts.append([numbers.view(np.uint16)])
         else:
-            parts.append([as_array(name, numbers, dtype)])
+            parts.append([_of_dtype(name, numbers, dtype)])
     return parts
+
+
+def _of_dtype(name: str, array: Array, dtype: np.dtype[Any]) -> Array:
+    if array.dtype != dtype:
+        msg = f"{name}: expected {dtype.name}, got {array.dtype}"
+        raise ValueError(msg)
+    return np.ascontiguousarray(array).reshape(-1)

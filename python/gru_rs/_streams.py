@@ -38,17 +38,18 @@ class ModelStream:
     ['h', 'pooled', 'steps']
     """
 
-    __slots__ = ("_batch", "_core", "_model")
+    __slots__ = ("_batched", "_core", "_model")
 
     def __init__(self, model: Model, batch_size: int | None = None) -> None:
         self._model = model
-        self._batch = None if batch_size is None else as_size("batch_size", batch_size)
-        self._core = _core.ModelStream(model._model, self._batch or 1)
+        self._batched = batch_size is not None
+        batch = as_size("batch_size", batch_size) if self._batched else 1
+        self._core = _core.ModelStream(model._model, batch)
 
     @property
     def batch_size(self) -> int | None:
         """Sequences side by side; None for one without an axis."""
-        return self._batch
+        return self._core.batch if self._batched else None
 
     def __call__(self, x_t: ArrayLike, out: Array | None = None) -> Array:
         """Scores after a step, or after each step of a chunk.
@@ -73,8 +74,7 @@ class ModelStream:
             Another thread is using this stream.
         """
         x, axes = self._read(x_t)
-        rows = axes[: self._batch is not None]
-        seq = axes[len(rows)] if len(axes) > len(rows) else None
+        batch, seq = (*(axes if self._batched else (1, *axes)), 1)[:2]
         shape = (*axes, self._model.output_size)
         if out is None:
             out = np.empty(shape, self._model.dtype)
@@ -83,12 +83,12 @@ class ModelStream:
             if np.may_share_memory(out, x):
                 msg = "out: expected an array of its own, got x_t"
                 raise ValueError(msg)
-        self._core.steps((x, (self._batch or 1, 1 if seq is None else seq), None, []), out)
+        self._core.steps((x, (batch, seq), None, []), out)
         return out
 
     def _read(self, x_t: ArrayLike) -> tuple[Array, tuple[int, ...]]:
         """The numbers or tokens, and the axes of rows and steps that there are."""
-        model, rows = self._model, () if self._batch is None else (self._batch,)
+        model, rows = self._model, self._axis
         if model.vocabulary_size is None:
             x = as_array("x_t", x_t, model.dtype)
             expect_shape("x_t", x, (*rows, model.input_size), (*rows, "T", model.input_size))
@@ -130,7 +130,7 @@ class ModelStream:
     def clone(self) -> Self:
         """One that goes on from here on its own, on the same model."""
         other = type(self).__new__(type(self))
-        other._model, other._batch, other._core = self._model, self._batch, self._core.duplicate()
+        other._model, other._batched, other._core = self._model, self._batched, self._core.duplicate()
         return other
 
     __copy__ = clone
@@ -148,10 +148,8 @@ class ModelStream:
         int
             Its row.
         """
-        row = self._rows("join")
-        self._core.join(None if state is None else self._taken(state, ()))
-        self._batch = row + 1
-        return row
+        self._rows("join")
+        return self._core.join(None if state is None else self._taken(state, ()))
 
     def leave(self, row: int) -> dict[str, Array]:
         """Let a sequence go; those behind it move up a row. One has to stay.
@@ -166,20 +164,18 @@ class ModelStream:
         dict
             What was remembered of it, as ``state`` without the axis of rows.
         """
-        rows = self._rows("leave")
-        left = self._given(self._core.leave(as_count("row", row)), ())
-        self._batch = rows - 1
-        return left
+        self._rows("leave")
+        return self._given(self._core.leave(as_count("row", row)), ())
 
     @property
     def _axis(self) -> tuple[int, ...]:
-        return () if self._batch is None else (self._batch,)
+        return (self._core.batch,) if self._batched else ()
 
     def _rows(self, what: str) -> int:
-        if self._batch is None:
+        if not self._batched:
             msg = f"{what}: expected a stream with a batch_size, got one of a single sequence"
             raise ValueError(msg)
-        return self._batch
+        return self._core.batch
 
     def _shapes(self, rows: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         hidden = self._model.hidden_size
@@ -211,7 +207,7 @@ class ModelStream:
         return floats, [as_count("steps", count) for count in steps.tolist()]
 
     def __getstate__(self) -> tuple[Any, ...]:
-        return self._model, self._batch, self.state
+        return self._model, self.batch_size, self.state
 
     def __setstate__(self, found: tuple[Any, ...]) -> None:
         model, batch, state = found

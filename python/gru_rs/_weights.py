@@ -15,7 +15,7 @@ import numpy as np
 from . import _core
 from ._arrays import as_array, as_float_dtype, expect_shape
 from ._checks import as_choice, as_flag, as_real, as_seed, as_size
-from ._narrow import Quantization, as_width, compared
+from ._narrow import Quantization, as_width, compared, expect_validate
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -181,6 +181,7 @@ class Weighted(ABC):
         (dtype('int8'), 6144, (5, 2, 32))
         """
         width = as_width(dtype)
+        expect_validate(validate, lengths)
         other = type(self).__new__(type(self))
         other.__dict__.update(self.__dict__)
         self._narrow(other, width)
@@ -193,14 +194,15 @@ class Weighted(ABC):
         return other
 
     @classmethod
-    def _of_parts(
-        cls: type[Self], options: dict[str, Any], parts: Parts, quantization: Quantization | None
-    ) -> Self:
+    def _of_parts(cls: type[Self], options: dict[str, Any], parts: Parts) -> Self:
         """One with the weights of a file, and no others before them."""
         made = cls.__new__(cls)
         made._given = parts
         made.__init__(**options)  # type: ignore[misc]
-        made._given, made._quantization = None, quantization
+        made._given = None
+        if made.weight_dtype != made.dtype:
+            whole = made._names[-1][2] * made.dtype.itemsize
+            made._quantization = Quantization(made.weight_dtype.name, made.nbytes, whole)
         return made
 
     def _narrow(self, other: Weighted, width: str) -> None:

@@ -9,9 +9,9 @@
 
 use super::product::{Bias, Outputs, Rows};
 use crate::buffer::{Aligned, zeros};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::float::Float;
-use crate::narrow::LARGEST;
+use crate::narrow::{DEEPEST, LARGEST};
 use crate::simd::{Bytes, BytesIsa, BytesKernel, Dispatch, Isa, Kernel, Simd};
 
 /// Vectors of sums that are read side by side.
@@ -20,8 +20,6 @@ const GROUP: usize = 4;
 const FOUR: usize = 4;
 /// Rows whose sums wait to be scaled.
 const ROWS: usize = 16;
-/// Depth up to which no sum leaves its 32 bits, however the bytes are raised.
-const DEEPEST: usize = (i32::MAX / (255 * 127)) as usize;
 
 /// A matrix of bytes for products: columns in groups of [`GROUP`] vectors, for each four of the depth the group's columns
 /// side by side, four bytes each.
@@ -42,9 +40,7 @@ impl<F: Float> PackedBytes<F> {
     pub fn new<'w>(
         isa: BytesIsa, depth: usize, columns: usize, column: impl Fn(usize) -> Option<(&'w [i8], F)>,
     ) -> Result<Self> {
-        if depth > DEEPEST {
-            return Err(Error::value("weights", format!("rows of at most {DEEPEST} bytes"), depth));
-        }
+        debug_assert!(depth <= DEEPEST, "{depth} bytes in a row");
         let wide = GROUP * isa.lanes();
         let padded = columns.next_multiple_of(wide);
         let deep = depth.next_multiple_of(FOUR);
@@ -162,7 +158,10 @@ impl<F: Float> Kernel<F> for Scale<'_, F> {
                 out[fresh..].copy_from_slice(&self.bias.data[p * self.bias.panel..][fresh..wide]);
             }
             for ((out, &sum), &scale) in out.iter_mut().zip(sums).zip(scales) {
-                *out = F::from_i32(sum).mul_add(self.scale * scale, *out);
+                // Bounded, so that a sum of 0 stays 0; what is not a number stays so.
+                let both = self.scale * scale;
+                let both = if both > F::MAX { F::MAX } else { both };
+                *out = F::from_i32(sum).mul_add(both, *out);
             }
         }
     }
@@ -199,9 +198,10 @@ impl<F: Float> Kernel<F> for ToBytes<'_, F> {
             s.store(finite, &mut lanes);
             let finite = lanes[..S::LANES].iter().fold(F::ZERO, |a, &b| a + b);
             let scale = most / F::from_f64(LARGEST);
-            // What has faded counts as 0: its inverse would be infinite.
-            let inverse = if most >= F::FADED { F::from_f64(LARGEST) / most } else { F::ZERO };
-            *to = if most >= F::FADED { scale } else { F::ZERO } + finite;
+            // Rows of less than 127 of the smallest normal number count as 0.
+            let counts = scale >= F::MIN_NORMAL;
+            let inverse = if counts { F::from_f64(LARGEST) / most } else { F::ZERO };
+            *to = if counts { scale } else { F::ZERO } + finite;
             for (byte, &x) in bytes.iter_mut().zip(x) {
                 *byte = (x * inverse + F::ROUND).low_byte();
             }

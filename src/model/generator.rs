@@ -10,6 +10,7 @@ use crate::nn::pooling::Pooling;
 use crate::rng::Rng;
 use crate::rnn::stream::Stream;
 use crate::simd::Dispatch;
+use std::sync::Arc;
 
 /// Bytes that what the first layer makes of all tokens may take; it is kept if it takes no more.
 const KNOWN: usize = 16 << 20;
@@ -84,7 +85,7 @@ pub struct Generator<F> {
     /// What the first layer makes of the tokens that were read, at a version of the weights.
     projected: (u64, Vec<Vec<F>>),
     /// The head at a version of the weights.
-    head: (u64, PackedLinear<F>),
+    head: (u64, Arc<PackedLinear<F>>),
     /// The stack's newest output.
     y: Vec<F>,
     scores: Vec<F>,
@@ -109,7 +110,8 @@ impl<F: Dispatch> Generator<F> {
             return Err(Error::value("model", expected, format!("{:?} of {:?}", config.pooling, config.vocabulary)));
         }
         let model = model.clone();
-        let head = model.packed_head()?;
+        let weights = model.weights();
+        let head = (weights.version, model.packed_head(&weights)?);
         Ok(Self {
             sampling,
             rng: Rng::new(seed),
@@ -166,7 +168,11 @@ impl<F: Dispatch> Generator<F> {
         let mut projected = std::mem::take(&mut known[token as usize]);
         if projected.is_empty() {
             let mut x = zeros(width, "generator")?;
-            self.model.embed(Tokens { data: &[token], seq: 1, per_step: 1, lengths: None }, &mut x);
+            self.model.embed(
+                &self.model.weights(),
+                Tokens { data: &[token], seq: 1, per_step: 1, lengths: None },
+                &mut x,
+            );
             projected = self.stream.project(&x)?;
         }
         self.stream.step_projected(&projected, &mut self.y)?;
@@ -183,7 +189,8 @@ impl<F: Dispatch> Generator<F> {
             return Err(Error::value("prompt", "at least one token before the first that is drawn", "none"));
         }
         if self.head.0 != self.model.version() {
-            self.head = self.model.packed_head()?;
+            let weights = self.model.weights();
+            self.head = (weights.version, self.model.packed_head(&weights)?);
         }
         self.head.1.forward(&self.y, &mut self.scores, &mut self.scratch);
         if let Some(score) = self.scores.iter().find(|score| score.to_f64().is_nan()) {

@@ -20,7 +20,7 @@ use crate::rnn::tape::Tape;
 use crate::simd::{Dispatch, Isa};
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// An embedding, a stack and a head with one flat buffer of parameters, for one or several threads at once.
 /// Cloning gives another handle to the same.
@@ -51,7 +51,11 @@ pub struct Model<F> {
     parts: Parts,
     /// Its flat buffer holds the embedding's, its own and the head's parameters.
     rnn: Rnn<F>,
+    packed: Packed<F>,
 }
+
+/// The head of the newest weights that anyone asked for, for streams and generators, and their version.
+type Packed<F> = Arc<Mutex<Option<(u64, Arc<PackedLinear<F>>)>>>;
 
 /// How large an embedding's first numbers are: uniform in ± this.
 const EMBEDDING: f64 = 1.0;
@@ -118,12 +122,16 @@ impl<F: Dispatch> Model<F> {
             }
             Ok(())
         })?;
-        Ok(Self { config, parts, rnn })
+        Ok(Self { config, parts, rnn, packed: Arc::default() })
     }
 
     /// A model of its own with the same weights, and the same place in its generator.
     pub fn duplicate(&self) -> Result<Self> {
-        Ok(Self { config: self.config.clone(), parts: self.parts.clone(), rnn: self.rnn.duplicate()? })
+        Ok(self.around(self.rnn.duplicate()?))
+    }
+
+    fn around(&self, rnn: Rnn<F>) -> Self {
+        Self { config: self.config.clone(), parts: self.parts.clone(), rnn, packed: Arc::default() }
     }
 
     /// What it was made with.
@@ -165,7 +173,7 @@ impl<F: Dispatch> Model<F> {
     /// A model for inference whose matrices are narrow. It cannot be trained or written.
     pub fn narrowed(&self, narrow: Narrow) -> Result<Self> {
         let rnn = self.rnn.narrowed_as(&self.config.names(), narrow)?;
-        Ok(Self { config: self.config.clone(), parts: self.parts.clone(), rnn })
+        Ok(self.around(rnn))
     }
 
     /// A copy of the parameters, a part for each of [`ModelConfig::names`].
@@ -179,13 +187,12 @@ impl<F: Dispatch> Model<F> {
         let store = Store::of_names(&config.names(), parts)?;
         let parts = config.parts();
         let rnn = Rnn::of_store(Isa::chosen()?, config.rnn.clone(), parts.rnn.start, store);
-        Ok(Self { config, parts, rnn })
+        Ok(Self { config, parts, rnn, packed: Arc::default() })
     }
 
-    /// The vectors of one step's tokens, added.
-    pub(super) fn embed(&self, tokens: Tokens<'_>, x: &mut [F]) {
-        let weights = self.rnn.weights();
-        embedding::forward(weights.store.matrix(&self.parts.embedding), tokens, x.len(), x);
+    /// The vectors of tokens, those of a step added.
+    pub(super) fn embed(&self, weights: &Weights<F>, tokens: Tokens<'_>, x: &mut [F]) {
+        embedding::forward(weights.store.matrix(&self.parts.embedding), tokens, self.config.rnn.input, x);
     }
 
     /// The stack, one step at a time.
@@ -198,12 +205,26 @@ impl<F: Dispatch> Model<F> {
         self.rnn.version()
     }
 
-    /// The head for one row, and the version of the weights it is of.
-    pub(super) fn packed_head(&self) -> Result<(u64, PackedLinear<F>)> {
-        let version = self.version();
-        let weights = self.rnn.weights();
+    /// The head of these weights, packed; the same for all who ask for the newest.
+    pub(super) fn packed_head(&self, weights: &Weights<F>) -> Result<Arc<PackedLinear<F>>> {
+        // A lock that is held is a fork's or another's who packs: whoever finds it so does without.
+        let mut known = self.packed.try_lock().ok();
+        if let Some((version, head)) = known.as_deref().and_then(Option::as_ref)
+            && *version == weights.version
+        {
+            return Ok(head.clone());
+        }
         let (w, b) = (weights.store.matrix(&self.parts.w), weights.store.numbers(&self.parts.b));
-        Ok((version, self.config.head(self.isa()).pack(w, b)?))
+        let head = Arc::new(self.config.head(self.isa()).pack(w, b)?);
+        if let Some(known) = known.as_deref_mut() {
+            *known = Some((weights.version, head.clone()));
+        }
+        Ok(head)
+    }
+
+    /// The newest parameters.
+    pub(super) fn weights(&self) -> Arc<Weights<F>> {
+        self.rnn.weights()
     }
 
     /// Where the generator of dropout stands.

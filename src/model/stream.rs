@@ -1,16 +1,20 @@
 //! A model's scores while its sequences come: after each step those of the sequence so far.
 
-use super::config::Numbers;
+use super::config::{ModelConfig, Numbers};
 use super::net::Model;
-use crate::buffer::zeros;
+use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
 use crate::nn::embedding::Tokens;
 use crate::nn::linear::{LinearScratch, PackedLinear};
 use crate::nn::pooling::Pooling;
 use crate::parallel;
+use crate::rnn::params::{Config, Weights};
+use crate::rnn::sequence::GROUP;
 use crate::rnn::stream::Stream;
 use crate::shape;
 use crate::simd::Dispatch;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// A model's states between steps, of some sequences side by side that know nothing of each other.
 ///
@@ -33,13 +37,27 @@ pub struct ModelStream<F> {
     pooled: Vec<F>,
     counts: Vec<u64>,
     /// The head at a version of the weights.
-    head: (u64, PackedLinear<F>),
-    scratch: LinearScratch<F>,
-    /// One step: inputs, outputs, what the head sees, scores.
+    head: (u64, Arc<PackedLinear<F>>),
+    room: Room<F>,
+}
+
+/// Memory for a block of steps, row by row.
+#[derive(Debug)]
+struct Room<F> {
+    steps: usize,
     x: Vec<F>,
+    /// The stack's outputs, then what the head sees.
     y: Vec<F>,
-    features: Vec<F>,
     scores: Vec<F>,
+    scratch: LinearScratch<F>,
+}
+
+impl<F: Dispatch> Room<F> {
+    fn new(config: &ModelConfig, head: &PackedLinear<F>, rows: usize, steps: usize) -> Result<Self> {
+        let room = |width: usize| zeros(rows * steps * width, "stream");
+        let (x, y, scores) = (room(config.rnn.input)?, room(config.rnn.hidden)?, room(config.outputs)?);
+        Ok(Self { steps, x, y, scores, scratch: head.scratch(rows * steps)? })
+    }
 }
 
 /// What a [`ModelStream`] remembers of its sequences.
@@ -65,20 +83,16 @@ impl<F: Dispatch> ModelStream<F> {
         if config.crf {
             return Err(Error::value("stream", "a model without a chain, whose best path needs all steps", "crf=True"));
         }
-        let (rnn, outputs) = (&config.rnn, config.outputs);
-        let head = model.packed_head()?;
-        shape::product("batch_size", &[batch, rnn.input.max(rnn.hidden).max(outputs)])?;
-        let room = |width: usize| zeros(batch * width, "stream");
+        let (rnn, weights) = (&config.rnn, model.weights());
+        let head = (weights.version, model.packed_head(&weights)?);
+        let widest = rnn.input.max(rnn.hidden).max(config.outputs);
+        shape::product("batch_size", &[batch.max(GROUP), widest])?;
         Ok(Self {
             stream,
-            pooled: room(rnn.hidden)?,
+            pooled: zeros(batch * rnn.hidden, "stream")?,
             counts: zeros(batch, "stream")?,
-            scratch: head.1.scratch(batch)?,
+            room: Room::new(config, &head.1, batch, 1)?,
             head,
-            x: room(rnn.input)?,
-            y: room(rnn.hidden)?,
-            features: room(rnn.hidden)?,
-            scores: room(outputs)?,
             model: model.clone(),
         })
     }
@@ -93,68 +107,90 @@ impl<F: Dispatch> ModelStream<F> {
         &self.model
     }
 
-    /// Some steps, `(batch, seq, …)` as a model takes them, to scores `(batch, seq, outputs)`.
+    /// Some steps, `(batch, seq, …)` as a model takes them, to scores `(batch, seq, outputs)`. Takes the newest weights;
+    /// the first chunk allocates room for some steps, no other call any.
     pub fn steps(&mut self, numbers: Numbers<'_, F>, seq: usize, scores: &mut [F]) -> Result<()> {
         let (batch, config) = (self.batch(), self.model.config());
-        let (input, outputs) = (config.rnn.input, config.outputs);
-        shape::expect_len("out", scores.len(), &[batch, seq, outputs])?;
+        shape::expect_len("out", scores.len(), &[batch, seq, config.outputs])?;
         // Checked before the first step, so that a refused call leaves all as it was.
         let inputs = super::Inputs { numbers, batch, seq, lengths: None, states: &[] };
-        inputs.check_numbers(config.vocabulary, input)?;
-        if self.head.0 != self.model.version() {
-            self.head = self.model.packed_head()?;
+        inputs.check_numbers(config.vocabulary, config.rnn.input)?;
+        let block = seq.min(GROUP / batch).max(1);
+        if block > self.room.steps {
+            self.room = Room::new(config, &self.head.1, batch, block)?;
+        }
+        let weights = self.stream.newest();
+        if self.head.0 != weights.version {
+            self.head = (weights.version, self.model.packed_head(&weights)?);
         }
         parallel::alone(|turn| {
-            for step in 0..seq {
+            (0..seq).step_by(self.room.steps).try_for_each(|begin| {
                 turn.go_on()?;
-                self.take(numbers, seq, step);
-                self.stream.step(&self.x, &mut self.y)?;
-                self.pool();
-                self.head.1.forward(&self.features, &mut self.scores, &mut self.scratch);
-                for (row, from) in self.scores.chunks_exact(outputs).enumerate() {
-                    scores[(row * seq + step) * outputs..][..outputs].copy_from_slice(from);
-                }
-            }
-            Ok(())
+                let steps = begin..seq.min(begin + self.room.steps);
+                self.take(&weights, numbers, steps.clone(), seq);
+                self.block(steps, seq, scores)
+            })
         })
     }
 
-    /// The inputs of a step.
-    fn take(&mut self, numbers: Numbers<'_, F>, seq: usize, step: usize) {
-        let width = self.x.len() / self.batch();
-        for (row, x) in self.x.chunks_exact_mut(width).enumerate() {
-            let place = row * seq + step;
+    /// The inputs of some steps, row by row.
+    fn take(&mut self, weights: &Weights<F>, numbers: Numbers<'_, F>, steps: Range<usize>, seq: usize) {
+        let (width, batch) = (self.model.config().rnn.input, self.counts.len());
+        for (row, x) in self.room.x.chunks_exact_mut(steps.len() * width).take(batch).enumerate() {
+            let places = row * seq + steps.start..row * seq + steps.end;
             match numbers {
-                Numbers::Floats(all) => x.copy_from_slice(&all[place * width..][..width]),
+                Numbers::Floats(all) => x.copy_from_slice(&all[places.start * width..places.end * width]),
                 Numbers::Tokens(all) => {
-                    let per_step = all.len() / (self.counts.len() * seq);
-                    let data = &all[place * per_step..][..per_step];
-                    self.model.embed(Tokens { data, seq: 1, per_step, lengths: None }, x);
+                    let per_step = all.len() / (batch * seq);
+                    let data = &all[places.start * per_step..places.end * per_step];
+                    self.model.embed(weights, Tokens { data, seq: steps.len(), per_step, lengths: None }, x);
                 }
             }
         }
     }
 
-    /// What the head sees of the steps so far.
-    fn pool(&mut self) {
-        self.counts.iter_mut().for_each(|count| *count += 1);
-        let width = self.y.len() / self.counts.len();
-        for (i, ((&y, pooled), feature)) in self.y.iter().zip(&mut self.pooled).zip(&mut self.features).enumerate() {
-            let count = self.counts[i / width];
-            *feature = match self.model.config().pooling {
-                Pooling::Last | Pooling::Each => y,
-                Pooling::Mean => {
-                    *pooled += y;
-                    *pooled / F::from_f64(count as f64)
-                }
-                Pooling::Max => {
-                    // A NaN is larger than anything, as in NumPy.
-                    if count == 1 || y > *pooled || y.to_f64().is_nan() {
-                        *pooled = y;
+    /// The scores of some steps whose inputs were taken.
+    fn block(&mut self, steps: Range<usize>, seq: usize, scores: &mut [F]) -> Result<()> {
+        let ModelConfig { rnn: Config { input, hidden, .. }, outputs, .. } = *self.model.config();
+        let rows = self.counts.len() * steps.len();
+        let (x, y) = (&self.room.x[..rows * input], &mut self.room.y[..rows * hidden]);
+        self.stream.steps_on(steps.len(), x, y)?;
+        self.pool(steps.len());
+        let found = &mut self.room.scores[..rows * outputs];
+        self.head.1.forward(&self.room.y[..rows * hidden], found, &mut self.room.scratch);
+        for (row, found) in found.chunks_exact(steps.len() * outputs).enumerate() {
+            scores[(row * seq + steps.start) * outputs..][..found.len()].copy_from_slice(found);
+        }
+        Ok(())
+    }
+
+    /// Makes of the outputs of some steps what the head sees.
+    fn pool(&mut self, steps: usize) {
+        let ModelConfig { pooling, rnn, .. } = self.model.config();
+        let rows = self.pooled.chunks_exact_mut(rnn.hidden).zip(&mut self.counts);
+        for ((pooled, count), y) in rows.zip(self.room.y.chunks_exact_mut(steps * rnn.hidden)) {
+            for y in y.chunks_exact_mut(rnn.hidden) {
+                *count += 1;
+                match pooling {
+                    Pooling::Last | Pooling::Each => {}
+                    Pooling::Mean => {
+                        let count = F::from_f64(*count as f64);
+                        for (y, sum) in y.iter_mut().zip(&mut *pooled) {
+                            *sum += *y;
+                            *y = *sum / count;
+                        }
                     }
-                    *pooled
+                    Pooling::Max => {
+                        for (y, most) in y.iter_mut().zip(&mut *pooled) {
+                            // A NaN is larger than anything, as in NumPy.
+                            if *count == 1 || *y > *most || y.to_f64().is_nan() {
+                                *most = *y;
+                            }
+                            *y = *most;
+                        }
+                    }
                 }
-            };
+            }
         }
     }
 
@@ -201,11 +237,8 @@ impl<F: Dispatch> ModelStream<F> {
         let mut stream = self.stream.duplicate()?;
         let states = stream.leave(row)?;
         let width = self.pooled.len() / self.batch();
-        let left = StreamState {
-            states,
-            pooled: self.pooled[row * width..][..width].to_vec(),
-            counts: vec![self.counts[row]],
-        };
+        let pooled = copied(&self.pooled[row * width..][..width], "states")?;
+        let left = StreamState { states, pooled, counts: vec![self.counts[row]] };
         *self = self.with_rows(stream, |r| if r < row { r } else { r + 1 })?;
         Ok(left)
     }
@@ -224,7 +257,8 @@ impl<F: Dispatch> ModelStream<F> {
 
     /// All that it remembers.
     pub fn state(&mut self) -> Result<StreamState<F>> {
-        Ok(StreamState { states: self.stream.states()?, pooled: self.pooled.clone(), counts: self.counts.clone() })
+        let (pooled, counts) = (copied(&self.pooled, "states")?, copied(&self.counts, "states")?);
+        Ok(StreamState { states: self.stream.states()?, pooled, counts })
     }
 
     /// Goes on from there.

@@ -92,7 +92,7 @@ impl Rnn {
             Either::F32(rnn) => (rnn.config(), Either::F32(Stepper::new(rnn.stream(rows)?, rnn.config().hidden)?)),
             Either::F64(rnn) => (rnn.config(), Either::F64(Stepper::new(rnn.stream(rows)?, rnn.config().hidden)?)),
         };
-        Ok(Stream::new(stepper, config, batch.is_some(), layer))
+        Ok(Stream::new(stepper, config, batch, layer))
     }
 
     /// All parameters at this moment.

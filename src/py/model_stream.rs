@@ -7,11 +7,12 @@ use crate::StreamState;
 use crate::buffer::copied;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// A model's state between steps.
 #[pyclass(frozen, module = "gru_rs._core")]
-pub(crate) struct ModelStream(Either<Mutex<crate::ModelStream<f32>>, Mutex<crate::ModelStream<f64>>>);
+pub(crate) struct ModelStream(Either<Mutex<crate::ModelStream<f32>>, Mutex<crate::ModelStream<f64>>>, AtomicUsize);
 
 /// The stack's states and what is pooled, 1-D each, and the steps of each row.
 type State<'py> = (Vec<Bound<'py, PyAny>>, Vec<u64>);
@@ -41,10 +42,19 @@ fn taken<F: Number>((arrays, counts): State<'_>) -> PyResult<StreamState<F>> {
 impl ModelStream {
     #[new]
     fn new(model: &Model, batch: usize) -> PyResult<Self> {
-        Ok(Self(match &model.0 {
-            Either::F32(model) => Either::F32(Mutex::new(crate::ModelStream::new(model, batch)?)),
-            Either::F64(model) => Either::F64(Mutex::new(crate::ModelStream::new(model, batch)?)),
-        }))
+        Ok(Self(
+            match &model.0 {
+                Either::F32(model) => Either::F32(Mutex::new(crate::ModelStream::new(model, batch)?)),
+                Either::F64(model) => Either::F64(Mutex::new(crate::ModelStream::new(model, batch)?)),
+            },
+            AtomicUsize::new(batch),
+        ))
+    }
+
+    /// Sequences side by side, also while another thread steps.
+    #[getter]
+    fn batch(&self) -> usize {
+        self.1.load(Ordering::Relaxed)
     }
 
     /// The scores after each step, into an array.
@@ -67,23 +77,33 @@ impl ModelStream {
 
     /// One that goes on from here on its own.
     fn duplicate(&self) -> PyResult<Self> {
-        Ok(Self(match &self.0 {
-            Either::F32(stream) => Either::F32(Mutex::new(lock(stream)?.duplicate()?)),
-            Either::F64(stream) => Either::F64(Mutex::new(lock(stream)?.duplicate()?)),
-        }))
+        Ok(Self(
+            match &self.0 {
+                Either::F32(stream) => Either::F32(Mutex::new(lock(stream)?.duplicate()?)),
+                Either::F64(stream) => Either::F64(Mutex::new(lock(stream)?.duplicate()?)),
+            },
+            AtomicUsize::new(self.batch()),
+        ))
     }
 
-    /// Takes another sequence in.
-    fn join(&self, state: Option<State<'_>>) -> PyResult<()> {
+    /// Takes another sequence in; gives back its row.
+    fn join(&self, state: Option<State<'_>>) -> PyResult<usize> {
         each!(&self.0, stream => {
-            let state = state.map(taken).transpose()?;
-            Ok(lock(stream)?.join(state.as_ref())?)
+            let (state, mut stream) = (state.map(taken).transpose()?, lock(stream)?);
+            stream.join(state.as_ref())?;
+            self.1.store(stream.batch(), Ordering::Relaxed);
+            Ok(stream.batch() - 1)
         })
     }
 
     /// Lets one go; gives back what is remembered of it.
     fn leave<'py>(&self, py: Python<'py>, row: usize) -> PyResult<State<'py>> {
-        each!(&self.0, stream => Ok(given(py, lock(stream)?.leave(row)?)))
+        each!(&self.0, stream => {
+            let mut stream = lock(stream)?;
+            let left = stream.leave(row)?;
+            self.1.store(stream.batch(), Ordering::Relaxed);
+            Ok(given(py, left))
+        })
     }
 
     /// What it remembers.

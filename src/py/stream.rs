@@ -4,11 +4,13 @@
 use super::arrays::{Number, borrow, borrow_all, slices};
 use super::{Either, each};
 use crate::buffer::zeros;
-use crate::{Config, Result, rnn};
+use crate::{Config, rnn};
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// Multiply-adds of a call above which other Python threads may run meanwhile: about 10 µs.
@@ -24,8 +26,9 @@ pub(crate) struct Stream {
     stepper: Either<Mutex<Stepper<f32>>, Mutex<Stepper<f64>>>,
     /// The layer as Python knows it: what a pickle holds.
     layer: Py<PyAny>,
-    /// Whether there is an axis of rows.
+    /// Whether there is an axis of rows, and how many there are, also while another thread steps.
     batched: bool,
+    batch: AtomicUsize,
     batch_first: bool,
     input: usize,
     hidden: usize,
@@ -41,7 +44,7 @@ pub(super) struct Stepper<F> {
 }
 
 impl<F: Number> Stepper<F> {
-    pub fn new(stream: rnn::stream::Stream<F>, hidden: usize) -> Result<Mutex<Self>> {
+    pub fn new(stream: rnn::stream::Stream<F>, hidden: usize) -> crate::Result<Mutex<Self>> {
         let y = zeros(stream.batch() * hidden, "stream")?;
         Ok(Mutex::new(Self { stream, y }))
     }
@@ -49,10 +52,12 @@ impl<F: Number> Stepper<F> {
 
 impl Stream {
     pub(super) fn new(
-        stepper: Either<Mutex<Stepper<f32>>, Mutex<Stepper<f64>>>, config: &Config, batched: bool, layer: Py<PyAny>,
+        stepper: Either<Mutex<Stepper<f32>>, Mutex<Stepper<f64>>>, config: &Config, batch: Option<usize>,
+        layer: Py<PyAny>,
     ) -> Self {
         let Config { input, hidden, layers, batch_first, .. } = *config;
-        Self { stepper, layer, batched, batch_first, input, hidden, layers, parameters: config.parameters() }
+        let (batched, batch) = (batch.is_some(), AtomicUsize::new(batch.unwrap_or(1)));
+        Self { stepper, layer, batched, batch, batch_first, input, hidden, layers, parameters: config.parameters() }
     }
 
     fn lock<'a, F>(&self, stepper: &'a Mutex<Stepper<F>>) -> PyResult<MutexGuard<'a, Stepper<F>>> {
@@ -188,6 +193,7 @@ impl Stream {
         let room = zeros((stream.batch() + 1) * self.hidden, "stream")?;
         stream.join(&slices(&states)?)?;
         *y = room;
+        self.batch.store(stream.batch(), Ordering::Relaxed);
         Ok(stream.batch() - 1)
     }
 
@@ -197,6 +203,7 @@ impl Stream {
         let Stepper { stream, y } = &mut *self.lock(stepper)?;
         let states = stream.leave(row)?;
         y.truncate(stream.batch() * self.hidden);
+        self.batch.store(stream.batch(), Ordering::Relaxed);
         self.give(py, states, None)
     }
 }
@@ -217,8 +224,13 @@ impl Stream {
 
     /// Sequences side by side; None for one without an axis.
     #[getter]
-    fn batch_size(&self) -> PyResult<Option<usize>> {
-        each!(&self.stepper, stepper => Ok(self.rows(self.lock(stepper)?.stream.batch())))
+    fn batch_size(&self) -> Option<usize> {
+        self.rows(self.batch.load(Ordering::Relaxed))
+    }
+
+    /// The layer may hold the stream.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.layer)
     }
 
     /// The states: ``(num_layers, batch_size, hidden_size)``, without the middle axis if there is no batch; of an LSTM
@@ -264,7 +276,8 @@ impl Stream {
             Either::F32(stepper) => Either::F32(self.duplicate(stepper)?),
             Either::F64(stepper) => Either::F64(self.duplicate(stepper)?),
         };
-        Ok(Self { stepper, layer: self.layer.clone_ref(py), ..*self })
+        let batch = AtomicUsize::new(self.batch.load(Ordering::Relaxed));
+        Ok(Self { stepper, layer: self.layer.clone_ref(py), batch, ..*self })
     }
 
     fn __copy__(&self, py: Python<'_>) -> PyResult<Self> {
@@ -290,6 +303,6 @@ impl Stream {
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let (py, this) = (slf.py(), slf.get());
         let resume = py.import("gru_rs._layers")?.getattr("_resume")?;
-        (resume, (this.layer.bind(py), this.batch_size()?, this.state(py)?)).into_pyobject(py).map(|t| t.into_any())
+        (resume, (this.layer.bind(py), this.batch_size(), this.state(py)?)).into_pyobject(py).map(|t| t.into_any())
     }
 }

@@ -6,7 +6,7 @@ use crate::buffer::{Aligned, copied, zeros};
 use crate::error::{Error, Result};
 use crate::function::Functions;
 use crate::kernels::pack::{self, Packed, PackedMatrix};
-use crate::narrow::{Matrix, Names, Narrow, Part as Kept, Store};
+use crate::narrow::{Matrix, Names, Narrow, Part as Kept, Store, can_be_narrow};
 use crate::rng::Rng;
 use crate::shape;
 use crate::simd::{Dispatch, Isa};
@@ -225,7 +225,9 @@ impl<F: Dispatch> Weights<F> {
 
     fn refusal(&self) -> Error {
         let kept = self.store.narrow().map_or("whole", Narrow::name);
-        Error::state(format!("{kept} weights do not learn: train or write those they were made of, and quantize again"))
+        Error::state(format!(
+            "{kept} weights do not learn, and are quantized already: train, write or quantize those they were made of"
+        ))
     }
 
     /// A copy to write to.
@@ -242,12 +244,11 @@ impl<F: Dispatch> Weights<F> {
     /// The same with narrow matrices; `names` are all parameters'.
     pub fn narrowed(&self, names: &Names, narrow: Narrow) -> Result<Self> {
         let flat = self.flat()?;
-        let parts = names.iter().map(|(name, place, shape)| match shape[..] {
-            // A chain's moves are added, not multiplied.
-            [_, columns] if !name.starts_with("crf.") => Kept::narrowed(&flat[place.clone()], columns, narrow, name),
-            _ => Ok(Kept::Whole(copied(&flat[place.clone()], "narrow weights")?)),
+        let parts = names.iter().map(|(name, place, shape)| match can_be_narrow(name, shape) {
+            true => Kept::narrowed(&flat[place.clone()], shape[1], narrow, name),
+            false => Ok(Kept::Whole(copied(&flat[place.clone()], "narrow weights")?)),
         });
-        Ok(Self::new(Store::of(parts.collect::<Result<_>>()?), self.begin, self.version + 1))
+        Ok(Self::new(Store::of(parts.collect::<Result<_>>()?)?, self.begin, self.version + 1))
     }
 
     /// A matrix of the stack's own.

@@ -3,6 +3,8 @@
 //! weights.
 
 use super::params::Config;
+use crate::buffer::zeros;
+use crate::error::Result;
 use crate::shape::Rows;
 use std::ops::Range;
 
@@ -38,13 +40,13 @@ pub struct Cut {
 
 impl Cut {
     /// Up to `parts` slices with about as many steps each.
-    pub fn new(rows: Rows, parts: usize) -> Self {
+    pub fn new(rows: Rows, parts: usize) -> Result<Self> {
         let slices = split(&rows.lengths, 0..rows.order.len(), parts);
         Self::with(rows, slices)
     }
 
     /// The same rows, every walk in up to `parts` slices of its own.
-    pub fn refine(&self, parts: usize) -> Self {
+    pub fn refine(&self, parts: usize) -> Result<Self> {
         Self::with(self.rows.clone(), self.parts(parts).into_iter().flatten().flatten().collect())
     }
 
@@ -54,8 +56,8 @@ impl Cut {
         (0..self.slices.len()).map(|slice| self.walks(slice, false).map(walk).collect()).collect()
     }
 
-    fn with(rows: Rows, slices: Vec<Range<usize>>) -> Self {
-        let mut owners = vec![(0, 0); rows.order.len()];
+    fn with(rows: Rows, slices: Vec<Range<usize>>) -> Result<Self> {
+        let mut owners: Vec<(usize, usize)> = zeros(rows.order.len(), "rows")?;
         for (s, slice) in slices.iter().enumerate() {
             rows.order[slice.clone()].iter().for_each(|&row| owners[row].0 = s);
         }
@@ -64,7 +66,7 @@ impl Cut {
             *rank = sizes[*owner];
             sizes[*owner] += 1;
         }
-        Self { rows, slices, owners }
+        Ok(Self { rows, slices, owners })
     }
 
     /// All rows.

@@ -358,7 +358,7 @@ impl<F: Dispatch> Rnn<F> {
         let rows = self.check(batch)?;
         self.shared.spare.trim();
         let threads = self.shared.threads(rows.total())?;
-        let cut = Cut::new(rows, threads.min(batch.batch.div_ceil(FEWEST_ROWS)));
+        let cut = Cut::new(rows, threads.min(batch.batch.div_ceil(FEWEST_ROWS)))?;
         let weights = self.shared.weights();
         let pass = Pass { shared: &self.shared, weights: &weights, batch: *batch, cut, threads };
         let mut states = self.states(batch)?;
@@ -374,7 +374,7 @@ impl<F: Dispatch> Rnn<F> {
         let rows = self.check(batch)?;
         self.shared.weights().flat()?;
         let seed = if self.config().dropout > 0.0 { training.seed.unwrap_or_else(|| self.draw()) } else { 0 };
-        let cut = Cut::new(rows, training_slices(batch.batch));
+        let cut = Cut::new(rows, training_slices(batch.batch))?;
         let mut tape = Tape::new(self, batch, cut, seed, training.memory)?;
         let output = tape.fill(batch)?;
         Ok((output, tape))

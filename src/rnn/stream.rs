@@ -60,7 +60,7 @@ impl<F: Dispatch> Stream<F> {
         shape::positive("batch_size", batch)?;
         shape::product("batch_size", &[config.layers, batch, config.hidden])?;
         let between = || zeros(batch * config.hidden, "stream");
-        let cut = Cut::new(Rows::new(batch, GROUP, None)?, 1);
+        let cut = Cut::new(Rows::new(batch, GROUP, None)?, 1)?;
         let works = |layer| {
             let scan = shared.scan(layer, 0);
             cut.walks(0, false)
@@ -94,11 +94,22 @@ impl<F: Dispatch> Stream<F> {
     /// batch-first. Takes the layer's newest weights. The first chunk allocates room for some steps, no other
     /// call any. When a long one is interrupted the states are those of a step in between.
     pub fn steps(&mut self, seq: usize, x: &[F], y: &mut [F]) -> Result<()> {
+        self.take_weights();
+        self.steps_on(seq, x, y)
+    }
+
+    /// Takes the layer's newest weights, and gives them for what is to go with them.
+    pub(crate) fn newest(&mut self) -> Arc<Weights<F>> {
+        self.take_weights();
+        self.weights.clone()
+    }
+
+    /// A chunk with the weights that were taken last.
+    pub(crate) fn steps_on(&mut self, seq: usize, x: &[F], y: &mut [F]) -> Result<()> {
         let (batch, config) = (self.batch(), &self.shared.config);
         shape::expect_len("x", x.len(), &[seq, batch, config.input])?;
         shape::expect_len("out", y.len(), &[seq, batch, config.hidden])?;
         self.make_room(seq)?;
-        self.take_weights();
         let block = self.block;
         parallel::alone(|turn| {
             (0..seq).step_by(block).try_for_each(|begin| {

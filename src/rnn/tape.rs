@@ -272,7 +272,7 @@ fn pass<'a, F: Dispatch>(
     let walks = (0..cut.slices.len()).map(|slice| cut.walks(slice, false).count()).sum::<usize>();
     let rows = cut.batch() / walks.max(1);
     let parts = threads.div_ceil((walks * shared.config.directions()).max(1)).min(rows / FEWEST_ROWS);
-    Ok((Pass { shared, weights, batch, cut: cut.refine(parts), threads }, cut.parts(parts)))
+    Ok((Pass { shared, weights, batch, cut: cut.refine(parts)?, threads }, cut.parts(parts)))
 }
 
 /// The parts of each walk of a slice.

@@ -1,6 +1,8 @@
 //! The instructions of x86 that multiply bytes and add the products at once, in vectors of 256 and of 512 bits. They
 //! take one operand of 0 to 255: so the rows' bytes are raised by 128, and the sums begin as much lower.
 
+use super::avx2::Avx2;
+use super::avx512::Avx512;
 use super::bytes::{Bytes, BytesKernel};
 use std::arch::x86_64::*;
 
@@ -67,11 +69,11 @@ macro_rules! vnni {
 
 vnni!(
     /// Proof that this CPU has AVX-VNNI, and with it AVX2.
-    Vnni256, "avx2,fma,avxvnni", is_x86_feature_detected!("avxvnni") && is_x86_feature_detected!("avx2"), __m256i, 8, 2;
+    Vnni256, "avx2,fma,avxvnni", is_x86_feature_detected!("avxvnni") && Avx2::detect().is_some(), __m256i, 8, 2;
     _mm256_loadu_si256, _mm256_storeu_si256, _mm256_set1_epi32, _mm256_dpbusd_avx_epi32
 );
 vnni!(
     /// Proof that this CPU has the VNNI of AVX-512.
-    Vnni512, "avx512f,avx512vnni", is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512f"), __m512i, 16, 4;
+    Vnni512, "avx512f,avx512vnni", is_x86_feature_detected!("avx512vnni") && Avx512::detect().is_some(), __m512i, 16, 4;
     _mm512_loadu_si512, _mm512_storeu_si512, _mm512_set1_epi32, _mm512_dpbusd_epi32
 );

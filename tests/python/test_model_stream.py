@@ -4,8 +4,10 @@ The same in Rust, over random models, in tests/streams.rs.
 """
 
 import copy
+import gc
 import pickle
 import threading
+import weakref
 
 import gru_rs
 import numpy as np
@@ -172,6 +174,67 @@ def test_one_thread_at_a_time():
     [thread.join() for thread in threads]
     assert met
     assert all("another thread" in message for message in met)
+
+
+def test_one_set_of_weights_a_call():
+    """Written by another thread meanwhile: the stack and the head of a call are of one moment."""
+    model = gru_rs.Model(3, 4, 1, seed=1)
+    at, other = {name: slice(first, last) for name, first, last, _ in model._names}, model.flat.copy()
+    # Both score 0, by a head of zeros or by a stack of zeros.
+    one = other.copy()
+    one[at["head.weight"].start :] = 0
+    other[: at["head.weight"].start] = 0
+    other[at["head.bias"]] = 0
+    done = threading.Event()
+
+    def write():
+        while not done.is_set():
+            model.set_flat(one)
+            model.set_flat(other)
+
+    model.set_flat(one)
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(300):
+            assert not model.stream()(noise(50, 3)).any()
+    finally:
+        done.set()
+        writer.join()
+
+
+def test_rows_are_counted_by_whoever_joins():
+    for _ in range(20):
+        stream, met = gru_rs.Model(3, 4, 2).stream(1), []
+
+        def join(stream=stream, met=met):
+            for _ in range(5):
+                try:
+                    stream.join()
+                except RuntimeError:
+                    met.append(1)
+
+        threads = [threading.Thread(target=join) for _ in range(4)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        assert stream.batch_size == 21 - len(met)
+        assert stream.state["h"].shape[1] == stream.batch_size
+
+
+@pytest.mark.parametrize("make", [gru_rs.GRU(3, 8).stream, gru_rs.Model(3, 8, 2).stream])
+def test_sizes_beyond_memory(make):
+    with pytest.raises((MemoryError, ValueError)):
+        make(2**40)
+    with pytest.raises(TypeError, match="batch_size: expected a positive integer"):
+        make(True)
+
+
+def test_a_layer_that_holds_its_stream_is_collected():
+    gru = gru_rs.GRU(3, 4)
+    gru.held, gone = gru.stream(), weakref.ref(gru)
+    del gru
+    gc.collect()
+    assert gone() is None
 
 
 # Estimators ---------------------------------------------------------------------------------------

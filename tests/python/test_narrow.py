@@ -223,11 +223,76 @@ def test_estimators(make, width, tmp_path):
     whole.save(tmp_path / "whole.safetensors")
     sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("narrow", "whole")]
     assert sizes[1] - sizes[0] > 0.8 * (report.whole_nbytes - report.nbytes) - 600
+    ask = {gru_rs.Forecaster: lambda e: e.predict(), gru_rs.LanguageModel: lambda e: e.log_likelihood(data)}
+    asked = ask.get(type(whole), lambda e: e.predict(data))
     for again in (gru_rs.load(tmp_path / "narrow.safetensors"), pickle.loads(pickle.dumps(narrow))):
         assert again.quantization_ == report
+        assert str(asked(again)) == str(asked(narrow))
         assert repr(again.model_) == repr(narrow.model_)
         pairs = zip(*(one._network_outputs(data, None) for one in (again, narrow)), strict=True)
         assert all(a.tobytes() == b.tobytes() for a, b in pairs)
+
+
+@every_width
+def test_a_chain_stays_whole(width):
+    """What a chain adds is not rounded: with the same scores the same paths."""
+    model = gru_rs.Model(3, 8, 4, pooling="each", crf=True, seed=1)
+    narrow, x = model.quantize(width), noise(5, 6, 3)
+    chain = [name for name in model.params if name.startswith("crf.")]
+    assert len(chain) == 3
+    assert all(model.params[name].tobytes() == narrow.params[name].tobytes() for name in chain)
+    assert narrow.labels(x).shape == model.labels(x).shape
+    targets = np.zeros(30, np.int64)
+    rounded = copy.copy(model)
+    rounded.set_flat(narrow.flat)
+    losses = [one.loss(x, targets, loss=gru_rs.CrossEntropy()) for one in (narrow, rounded)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6 if width == "f16" else 0.05)
+
+
+def test_a_copy_trains_nobody_else():
+    whole, data = classifier()
+    labels, before = [1, 1, 0, 0] * 4, classifier()[0]
+    narrow = whole.quantize("int8")
+    with pytest.raises(RuntimeError, match="do not learn"):
+        narrow.partial_fit(data, labels)
+    assert narrow.loss_curve_ is not whole.loss_curve_
+    for one in (whole, before):
+        one.partial_fit(data, labels)
+    assert whole.model_.flat.tobytes() == before.model_.flat.tobytes()
+
+
+def test_lengths_are_of_something():
+    with pytest.raises(ValueError, match="lengths: expected with validate"):
+        gru_rs.GRU(3, 4).quantize("int8", lengths=[1, 2])
+    with pytest.raises(ValueError, match="lengths: expected with validate"):
+        classifier()[0].quantize("int8", lengths=[1, 2])
+
+
+def test_large_and_small_numbers():
+    """A product of scales beyond the range is bounded; what is small counts down to the smallest normal."""
+    gru = gru_rs.GRU(2, 1, bias=False)
+    flat = np.zeros(gru.flat.size, np.float32)
+    flat[1:6:2] = 1e15  # the second column of W_ih
+    gru.set_flat(flat)
+    x = np.array([[1e30, 0]], np.float32)
+    assert gru.quantize("int8")(x)[0] == gru(x)[0]
+    flat[1:6:2] = 1e31
+    gru.set_flat(flat)
+    x = np.array([[1e-33, 1e-32]], np.float32)
+    np.testing.assert_allclose(gru.quantize("int8")(x)[0], gru(x)[0], rtol=1e-2)
+
+
+def test_float16_is_the_nearest_of_float64():
+    gru = gru_rs.GRU(1, 1, dtype=np.float64)
+    flat = gru.flat.copy()
+    flat[0] = 1 + 2.0**-11 + 2.0**-40
+    gru.set_flat(flat)
+    assert gru.quantize("f16").flat[0] == np.float16(flat[0]) == 1 + 2.0**-10
+
+
+def test_rows_that_are_too_long_for_bytes():
+    with pytest.raises(ValueError, match="weight_ih_l0: expected rows of at most 66311 bytes, got 70000"):
+        gru_rs.GRU(70_000, 1).quantize("int8")
 
 
 def test_fit_gives_whole_weights_again():
@@ -252,6 +317,13 @@ CHANGES = {
     "-128": lambda tensors, _: tensors["head.weight"].fill(-128),
     "short scale": lambda tensors, _: tensors.update({"head.weight.scale": np.ones(5, np.float32)}),
     "no report": lambda _, header: header.pop("quantization"),
+    "a scale that is no number": lambda tensors, _: tensors["head.weight.scale"].fill(np.nan),
+    "a negative scale": lambda tensors, _: tensors["head.weight.scale"].fill(-1),
+    "two widths": lambda tensors, _: tensors.update(
+        {"head.weight": tensors.pop("head.weight.scale")[:, None] + np.zeros((1, 8), np.float16)}
+    ),
+    "integers": lambda tensors, _: tensors.update({"head.bias": np.ones(2, np.int32)}),
+    "a report of words": lambda _, header: header["quantization"].update(max_difference="much"),
     "another tensor": lambda tensors, _: tensors.update(more=np.ones(5, np.float32)),
 }
 

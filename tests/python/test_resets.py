@@ -96,6 +96,12 @@ def test_unbatched_and_none():
     assert grads.x[2:].all()
 
 
+def test_other_bytes_of_bool():
+    gru, x = gru_rs.GRU(3, 4, seed=1), noise(3, 3)
+    odd = np.array([0, 2, 0], np.uint8).view(bool)
+    assert same(gru(x, resets=odd)[0], gru(x, resets=[False, True, False])[0])
+
+
 @pytest.mark.parametrize(
     ("resets", "kind", "message"),
     [

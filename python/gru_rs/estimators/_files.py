@@ -5,7 +5,7 @@ with the parameters, the vocabulary and what else was learnt. Nothing in a file 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import as_float_dtype
-from .._narrow import Quantization, from_tensors, to_tensors
+from .._narrow import from_tensors, to_tensors
 from .._weights import as_names
 from ..io._files import write_whole
 
@@ -151,10 +151,9 @@ def _restore(
     names = as_names(estimator._network._kind.names_of(options | {"seed": 0}))
     parts = from_tensors(names, tensors, as_float_dtype(options["dtype"]))
     report = header.get("quantization")
-    quantization = None if report is None else Quantization(**report)
-    model = estimator._network._of_parts(options, parts, quantization)
-    if (model.weight_dtype != model.dtype) != (quantization is not None):
-        msg = f"weights: expected {'narrow' if quantization else 'whole'} ones, got {model.weight_dtype}"
+    model = estimator._network._of_parts(options, parts)
+    if (model.quantization is None) != (report is None):
+        msg = f"weights: expected {'whole' if report is None else 'narrow'} ones, got {model.weight_dtype}"
         raise ValueError(msg)
     model._core.set_rng_state(header["generators"]["model"])
     learnt = {name: _from_json(value) for name, value in header["learnt"].items()}
@@ -164,8 +163,10 @@ def _restore(
             raise ValueError(msg)
         setattr(estimator, name, value)
     estimator._resume(model, header["generators"]["shuffling"])
-    if quantization is not None:
-        estimator.quantization_ = quantization
+    if report is not None and model.quantization is not None:
+        found = {name: report[name] for name in ("max_difference", "mean_difference", "mean_output")}
+        differences: Any = {name: None if value is None else float(value) for name, value in found.items()}
+        estimator.quantization_ = replace(model.quantization, **differences)
     return estimator
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
 from gru_rs._model import Model, Network
-from gru_rs._narrow import as_width, compared
+from gru_rs._narrow import as_width, compared, expect_validate
 from gru_rs._optim import AdamW
 
 from . import _files
@@ -197,7 +197,11 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
             The weights are narrow already.
         """
         check_is_fitted(self, "model_")
+        expect_validate(validate, lengths)
         other = copy(self)
+        # What training goes on with is not shared.
+        other._rng, other._progress = deepcopy(self._rng), deepcopy(self._progress)
+        other.loss_curve_, other._optimizer = other._progress.loss_curve, other._fresh_optimizer()
         other.model_ = self.model_.quantize(dtype)
         other.quantization_ = other.model_.quantization
         if validate is not None:

@@ -28,6 +28,11 @@ class Sequences(Protocol):
         ...
 
 
+def factors(mean: Array, deviation: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """What numbers are scaled by: x − the first, · the second."""
+    return mean.astype(dtype), (1 / np.where(deviation > 0, deviation, 1)).astype(dtype)
+
+
 class Numeric:
     """Sequences of numbers: ``(T_i, F)`` each, or one array ``(n, T, F)`` with lengths."""
 
@@ -40,8 +45,7 @@ class Numeric:
 
     def scale(self, mean: Array, deviation: Array) -> None:
         """From now on batches are ``(x − mean) / deviation``."""
-        self._mean = mean.astype(self._dtype)
-        self._factor = (1 / np.where(deviation > 0, deviation, 1)).astype(self._dtype)
+        self._mean, self._factor = factors(mean, deviation, self._dtype)
 
     def moments(self) -> tuple[Array, Array]:
         """Mean and standard deviation of each feature over all steps, ``(F,)`` each."""

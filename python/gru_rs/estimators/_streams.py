@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gru_rs._arrays import as_float_dtype
+from gru_rs._checks import as_count
 from gru_rs._streams import ModelStream
 
 from ._reading import analyzer_of, as_tokens
-from ._sequences import Numeric, encode
+from ._sequences import encode, factors
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -45,6 +49,8 @@ class EstimatorStream:
         # As it is now: to fit it again shall not change how a stream reads.
         self._estimator = copy(estimator)
         self._stream: ModelStream = estimator.model_.stream(batch_size)
+        scale = None if estimator._reads_tokens else estimator.scale_
+        self._scale = None if scale is None else factors(*scale, as_float_dtype(estimator.dtype))
 
     def __call__(self, x_t: Any) -> Any:
         """What is predicted after a step, or after each step of a chunk.
@@ -89,12 +95,12 @@ class EstimatorStream:
         if not np.isfinite(array).all():
             msg = "x_t: expected finite numbers, got NaN or infinity"
             raise ValueError(msg)
-        dtype = as_float_dtype(self._estimator.dtype)
-        flat = array.reshape(1, -1, features)
-        numeric = Numeric(flat, np.array([flat.shape[1]]), features, dtype)
-        if self._estimator.scale_ is not None:
-            numeric.scale(*self._estimator.scale_)
-        return numeric.batch(np.array([0]))[0].reshape(array.shape)
+        array = array.astype(self._estimator.model_.dtype)
+        if self._scale is not None:
+            mean, factor = self._scale
+            array -= mean
+            array *= factor
+        return array
 
     def _read_tokens(self, x_t: Any) -> Array:
         estimator, one = self._estimator, self._stream.batch_size is None
@@ -157,7 +163,35 @@ class SpellingStream(EstimatorStream):
 
     def __init__(self, estimator: StreamedEstimator, batch_size: int | None = None) -> None:
         super().__init__(estimator, batch_size)
-        self._last = np.zeros(batch_size or 1, np.int64)
+        self._last = np.zeros(self.batch_size or 1, np.int64)
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """The labels go with the model's states: one call at a time for both."""
+        if not self._lock.acquire(blocking=False):
+            msg = "this stream is in use by another thread: one stream, one call at a time"
+            raise RuntimeError(msg)
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, found: dict[str, Any]) -> None:
+        self.__dict__.update(found)
+        self._lock = threading.Lock()
+
+    def clone(self) -> Self:
+        """One that goes on from here on its own."""
+        with self._alone():
+            other = super().clone()
+        other._lock = threading.Lock()
+        return other
+
+    __copy__ = clone
 
     def __call__(self, x_t: Any) -> Any:
         """The labels that a step or a chunk brings.
@@ -177,40 +211,47 @@ class SpellingStream(EstimatorStream):
         ValueError, TypeError
             As for an `EstimatorStream`.
         """
-        best = super().__call__(x_t).reshape(len(self._last), -1)
-        paths = np.concatenate([self._last[:, np.newaxis], best], axis=1)
-        self._last = paths[:, -1]
+        with self._alone():
+            best = super().__call__(x_t).reshape(len(self._last), -1)
+            paths = np.concatenate([self._last[:, np.newaxis], best], axis=1)
+            self._last = paths[:, -1]
         new = (paths[:, 1:] != paths[:, :-1]) & (paths[:, 1:] != 0)
         spelled = [self._estimator._spelled(row[keep]) for row, keep in zip(best, new, strict=True)]
         return spelled[0] if self.batch_size is None else spelled
 
     def reset(self, mask: ArrayLike | None = None) -> None:
         """Begin again: the sequences of a mask ``(batch_size,)``, or all."""
-        super().reset(mask)
-        self._last = np.where(True if mask is None else np.asarray(mask), 0, self._last)
+        with self._alone():
+            super().reset(mask)
+            self._last = np.where(True if mask is None else np.asarray(mask), 0, self._last)
 
     @property
     def state(self) -> dict[str, Array]:
         """As of an `EstimatorStream`, and ``label``, (B,), the best of the step before."""
-        return self._stream.state | {"label": self._last.reshape(self._stream._axis).copy()}
+        with self._alone():
+            return self._stream.state | {"label": self._last.reshape(self._stream._axis).copy()}
 
     @state.setter
     def state(self, value: dict[str, ArrayLike] | None) -> None:
-        rest, label = self._parted(value, self._last.shape)
-        self._stream.state = rest
-        self._last = label
+        with self._alone():
+            rest, label = self._parted(value, self._last.shape)
+            self._stream.state = rest
+            self._last = label
 
     def join(self, state: dict[str, ArrayLike] | None = None) -> int:
         """Take another sequence in, behind the others; gives back its row."""
-        rest, label = self._parted(state, (1,))
-        row = self._stream.join(rest)
-        self._last = np.concatenate([self._last, label])
+        with self._alone():
+            rest, label = self._parted(state, (1,))
+            row = self._stream.join(rest)
+            self._last = np.concatenate([self._last, label])
         return row
 
     def leave(self, row: int) -> dict[str, Array]:
         """Let a sequence go; gives back what was remembered of it. Those behind it move up a row."""
-        left = self._stream.leave(row) | {"label": self._last[row].copy()}
-        self._last = np.delete(self._last, row)
+        row = as_count("row", row)
+        with self._alone():
+            left = self._stream.leave(row) | {"label": self._last[row].copy()}
+            self._last = np.delete(self._last, row)
         return left
 
     def _parted(self, state: Any, shape: tuple[int, ...]) -> tuple[dict[str, ArrayLike] | None, Array]:

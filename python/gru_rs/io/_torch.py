@@ -14,7 +14,7 @@ import numpy as np
 
 from .._cells import GRUCell, LSTMCell
 from .._layers import GRU, LSTM
-from .._narrow import SCALE, Quantization, to_tensors
+from .._narrow import SCALE, from_tensors, to_tensors
 from ._files import write_whole
 
 if TYPE_CHECKING:
@@ -364,21 +364,19 @@ def _layer(name: str, parameters: dict[str, Any], options: dict[str, Any]) -> La
 
 def _narrow_layer(kind: Any, options: dict[str, Any], arrays: dict[str, Array]) -> Layer:
     """A layer of bytes, without whole weights on the way."""
-    tails = [""]
+    tails, sides = [""], 1
     if "num_layers" in options:
-        sides = ("", "_reverse") if options["bidirectional"] else ("",)
-        tails = [f"_l{layer}{side}" for layer in range(options["num_layers"]) for side in sides]
-    parts, nbytes, rest = [], 0, dict(arrays)
-    for own in [own + tail for tail in tails for own in _PARAMETERS[: 4 if options["bias"] else 2]]:
-        found = [rest.pop(key) for key in (own, own + SCALE) if key in rest]
-        if not found or found[0].ndim != (2 if own.startswith("weight") else 1):
-            msg = f"{own}: expected among the weights, got {sorted(arrays)}"
-            raise ValueError(msg)
-        nbytes += found[0].size * np.dtype(options["dtype"]).itemsize
-        parts.append([np.ascontiguousarray(array).reshape(-1) for array in found])
-    if rest:
-        msg = f"weights: expected those of {len(tails)} scans, got others: {sorted(rest)}"
-        raise ValueError(msg)
-    layer: Layer = kind._of_parts(options, parts, None)
-    layer._quantization = Quantization("int8", layer.nbytes, nbytes)
+        sides = 1 + options["bidirectional"]
+        ends = ("", "_reverse")[:sides]
+        tails = [
+            f"_l{layer}{end}" for layer in range(min(options["num_layers"], len(arrays))) for end in ends
+        ]
+    hidden = options["hidden_size"]
+    rows = (4 if kind in (LSTM, LSTMCell) else 3) * hidden
+    names = []
+    for tail in tails:
+        inputs = options["input_size"] if tail in ("", "_l0", "_l0_reverse") else sides * hidden
+        shapes = [(rows, inputs), (rows, hidden), (rows,), (rows,)][: 4 if options["bias"] else 2]
+        names += [(own + tail, 0, 0, shape) for own, shape in zip(_PARAMETERS, shapes, strict=False)]
+    layer: Layer = kind._of_parts(options, from_tensors(names, arrays, np.dtype(options["dtype"])))
     return layer
