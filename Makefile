@@ -108,7 +108,9 @@ examples: $(EXAMPLES_READY) ## run the examples, briefly
 	$(BIN)/python examples/g2p.py
 	$(BIN)/python examples/nsnet2.py --quick
 	if [[ -e ../shared/data/fsdd/fsdd.npz ]]; then \
-	    $(BIN)/python examples/digits.py --quick && $(BIN)/python examples/connected_digits.py --quick; \
+	    for script in digits smallest_digits connected_digits; do \
+	        $(BIN)/python examples/$$script.py --quick || exit; \
+	    done; \
 	else echo "digits.py: no ../shared/data/fsdd, and nowhere to fetch it from"; fi
 
 # Peers ------------------------------------------------------------------------------------------------------
