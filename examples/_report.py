@@ -1,4 +1,5 @@
-"""What all examples do around their model: arguments, three seeds of a GRU and an LSTM, one table.
+"""What all examples do around their model: arguments, three seeds of a GRU and an LSTM, whole and in 8 bits,
+one table.
 
 It must not know data.
 """
@@ -34,13 +35,15 @@ def arguments(description: str) -> argparse.Namespace:
 def compare(
     name: str, seeds: int, fit: Callable[[str, int], Model], score: Callable[[Model], dict[str, float]]
 ) -> dict[str, Model]:
-    """Trains GRUs and LSTMs and prints each score and the seconds of training alone, mean ± deviation.
+    """Trains GRUs and LSTMs and prints each score, what 8-bit weights change in it, and the seconds of
+    training alone, mean ± deviation.
 
-    `fit` is given the cell and the seed. The last model of each cell comes back.
+    `fit` is given the cell and the seed. The last model of each cell comes back, with its whole weights.
     """
     print(f"\n{name}")
     models: dict[str, Model] = {}
     scores: dict[str, list[dict[str, float]]] = {"gru": [], "lstm": []}
+    narrow: dict[str, list[dict[str, float]]] = {"gru": [], "lstm": []}
     seconds: dict[str, list[float]] = {"gru": [], "lstm": []}
     for seed in range(seeds):
         for cell in scores:  # in turns: what else the machine does slows both
@@ -48,17 +51,21 @@ def compare(
             models[cell] = fit(cell, seed)
             seconds[cell].append(time.perf_counter() - begin)
             scores[cell].append(score(models[cell]))
+            narrow[cell].append(score(models[cell].quantize("int8")))  # a copy, which `score` may change
     for cell, found in scores.items():
-        shown = [f"{key} {spread([one[key] for one in found])}" for key in found[0]]
+        shown = []
+        for key in found[0]:
+            change = [other[key] - one[key] for one, other in zip(found, narrow[cell], strict=True)]
+            shown.append(f"{key} {spread([one[key] for one in found])} (int8 {spread(change, sign='+')})")
         shown.append(f"training {np.mean(seconds[cell]):.1f} ± {np.std(seconds[cell]):.1f} s")
         print(f"  {cell.upper():4}  {'  '.join(shown)}")
     return models
 
 
-def spread(values: list[float]) -> str:
-    """Mean ± deviation, with as many digits as are worth it."""
+def spread(values: list[float], sign: str = "") -> str:
+    """Mean ± deviation, with as many digits as are worth it; `sign` "+" shows that it is a difference."""
     digits = 3 if np.max(np.abs(values)) < 10 else 0
-    return f"{np.mean(values):.{digits}f} ± {np.std(values):.{digits}f}"
+    return f"{np.mean(values):{sign}.{digits}f} ± {np.std(values):.{digits}f}"
 
 
 def split(count: int, train: int) -> tuple[np.ndarray, np.ndarray]:

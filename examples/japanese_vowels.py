@@ -164,7 +164,8 @@ class SpeakerModel:
 
 
 def train(kind, seed, epochs, train_data, test_data):
-    """Trains one model; returns its final accuracy, the learning curves and the seconds each epoch took."""
+    """Trains one model; returns its final accuracy, that with the layer's weights in 8 bits, the learning
+    curves and the seconds each epoch took."""
     model = SpeakerModel(kind, seed)
     averaged = max(1, round(AVERAGED * epochs))
     sums, losses, accuracies, seconds = [0.0, 0.0], [], [], []
@@ -184,7 +185,9 @@ def train(kind, seed, epochs, train_data, test_data):
             print(f"{status}  epoch {epoch + 1}/{epochs}", flush=True)
     model.layer.set_flat((sums[0] / averaged).astype(np.float32))
     model.head.weights = sums[1] / averaged
-    return model.accuracy(*test_data), losses, accuracies, seconds
+    whole = model.accuracy(*test_data)
+    model.layer = model.layer.quantize("int8")
+    return whole, model.accuracy(*test_data), losses, accuracies, seconds
 
 
 def plot(runs, path, scored):
@@ -194,7 +197,7 @@ def plot(runs, path, scored):
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for colour, (name, results) in zip(("tab:blue", "tab:orange"), runs.items(), strict=True):
-        for i, (_, losses, accuracies, _) in enumerate(results):
+        for i, (_, _, losses, accuracies, _) in enumerate(results):
             style = {"color": colour, "alpha": 0.7, "label": name if i == 0 else None}
             epochs = range(1, len(losses) + 1)
             left.plot(epochs, losses, **style)
@@ -228,14 +231,20 @@ def main():
     for kind in (gru_rs.GRU, gru_rs.LSTM):
         runs[kind.__name__] = [train(kind, seed, epochs, *splits[seed]) for seed in seeds]
 
-    print(f"\n{'layer':6} {'mean accuracy':>13}   {'by seed':{7 * len(seeds)}} {'s per epoch':>11}")
+    heads = (
+        f"{'layer':6} {'mean accuracy':>13} {'int8':>7}   {'by seed':{7 * len(seeds)}} {'s per epoch':>11}"
+    )
+    print(f"\n{heads}")
     means = {}
     for name, results in runs.items():
-        accuracies = [accuracy for accuracy, *_ in results]
+        accuracies = [whole for whole, *_ in results]
         means[name] = np.mean(accuracies)
+        change = np.mean([narrow - whole for whole, narrow, *_ in results])
         by_seed = "  ".join(f"{accuracy:.3f}" for accuracy in accuracies)
         epoch_seconds = np.median(np.concatenate([seconds for *_, seconds in results]))
-        print(f"{name:6} {means[name]:13.3f}   {by_seed:{7 * len(seeds)}} {epoch_seconds:11.3f}")
+        print(
+            f"{name:6} {means[name]:13.3f} {change:+7.4f}   {by_seed:{7 * len(seeds)}} {epoch_seconds:11.3f}"
+        )
 
     path = Path(__file__).parent / "output" / f"japanese_vowels_{scored}.png"
     plot(runs, path, scored)
