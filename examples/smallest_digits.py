@@ -5,11 +5,11 @@ that a stream of sound can give.
     python examples/smallest_digits.py --quick        # what CI runs
 
 The official split of 3,000 recordings: the first five of each digit and speaker are the test. Recordings 5 to
-9 choose the size: the smallest whose nets in 8 bits know .96 of them, a little more than the .95 asked for,
-as 300 recordings tell no better than ± .01. Then all sizes learn anew with these recordings too, and the test
-scores them. The chosen net, of the seed that did best on recordings 5 to 9, is saved as
-`output/digits.safetensors`: `edge.rs` hears digits with it. The other parameters were chosen on recordings 5
-to 9 as well.
+9, as they are and with noise around them, choose the net among some that have not heard them: the smallest
+that in 8 bits is right with .965. That is more than the .95 asked for, since 300 recordings and 300 others
+differ by .017 by chance. It is saved as `output/digits.safetensors`, and `edge.rs` hears digits with it. For
+the table all sizes then learn with these recordings too. The test chooses nothing; the other parameters were
+chosen on recordings 5 to 9 as well.
 
 Training hears each recording as it is, and eight times as it might have been: slower, faster, louder, softer,
 and with noise around it, since a stream is not cut where the word begins.
@@ -42,7 +42,8 @@ OPTIONS = {
     "learning_rate_init": 2e-2,
 }
 EPOCHS, VERSIONS = 16, 8
-WANTED, GOAL = 0.96, 0.95  # on recordings 5 to 9, and on the test
+WANTED, GOAL = 0.965, 0.95  # on recordings 5 to 9, and on the test
+LEAD, QUIET = 640, 1600  # samples around a word in a stream
 WIDTHS = ("f32", "f16", "int8")
 Net = gru_rs.SequenceClassifier
 Set = tuple[list[np.ndarray], np.ndarray]
@@ -54,7 +55,7 @@ class Tested:
 
     nets: dict[str, Net]
     right: dict[str, float]
-    within_noise: float
+    in_noise: float
 
 
 def main() -> None:
@@ -63,20 +64,21 @@ def main() -> None:
     epochs = 2 if given.quick else EPOCHS
     gru_rs.set_num_threads(1)  # nets this small keep no second one busy: two are trained at a time
     with ThreadPoolExecutor(2) as pool:
-        chosen, seed = choose(pool, sets, sizes, seeds, epochs)
+        chosen = choose(pool, sets, sizes, seeds, epochs)
         jobs = [(size, seed) for size in sizes for seed in seeds]
         found = dict(zip(jobs, pool.map(lambda job: test(*job, sets, epochs), jobs), strict=True))
     print(f"\n{len(sets['all'][1])} to train with, {len(sets['test'][1])} to test with, {len(seeds)} seeds:")
     print("  ".join(f"{head:>{width}}" for head, width in HEADS))
     rows = [table_row(size, [found[size, seed] for seed in seeds]) for size in sizes]
-    best = found[chosen, seed]
+    right = chosen.score(*sets["test"])
     OUTPUT.mkdir(exist_ok=True)
     path = OUTPUT / "digits.safetensors"
-    best.nets["int8"].save(path)
-    print(f"\n{chosen} units, {best.right['int8']:.3f} right: saved as {path}, {path.stat().st_size} bytes")
-    print(f"  {best.nets['int8'].quantization_.nbytes} of them are the net's, the others say how it was made")
-    plot(rows, list(sizes), chosen)
-    if best.right["int8"] < GOAL and not given.quick:
+    chosen.save(path)
+    size = path.stat().st_size
+    print(f"\n{chosen.hidden_size} units, right with {right:.3f} of the test: {path}, {size} bytes")
+    print(f"  {chosen.quantization_.nbytes} of them are the net's, the others say how it was made")
+    plot(rows, list(sizes), (size, right))
+    if right < GOAL and not given.quick:
         sys.exit(f"accuracy below {GOAL}: something is wrong")
 
 
@@ -99,15 +101,22 @@ def prepare(given: argparse.Namespace) -> dict[str, Set]:
         X += [log_mel(altered(recordings[row], rng), COLUMNS) for row in rows for _ in range(count)]
         return X, np.append(y, y.repeat(count))
 
+    def noisy(rows: np.ndarray) -> Set:
+        cut = [surrounded(recordings[row], rng, LEAD, QUIET) for row in rows]
+        return [log_mel(samples, COLUMNS) for samples in cut], data["digit"][rows]
+
     some, more = several(train), several(validation)
-    noisy = [log_mel(surrounded(recordings[row], rng, 640, 1600), COLUMNS) for row in test]
     return {
         "some": some,
-        "all": (some[0] + more[0], np.append(some[1], more[1])),
-        "validation": plain(validation),
+        "all": joined(some, more),
         "test": plain(test),
-        "within noise": (noisy, data["digit"][test]),
+        "test in noise": noisy(test),
+        "validation": joined(plain(validation), noisy(validation)),
     }
+
+
+def joined(one: Set, other: Set) -> Set:
+    return one[0] + other[0], np.append(one[1], other[1])
 
 
 def fit(size: int, seed: int, data: Set, epochs: int) -> Net:
@@ -116,16 +125,17 @@ def fit(size: int, seed: int, data: Set, epochs: int) -> Net:
 
 def choose(
     pool: ThreadPoolExecutor, sets: dict[str, Set], sizes: Sequence[int], seeds: range, epochs: int
-) -> tuple[int, int]:
-    """The smallest size that is good enough in 8 bits on recordings 5 to 9, and its best seed there."""
+) -> Net:
+    """The best of the smallest nets that are good enough in 8 bits on recordings 5 to 9."""
     print("recordings 5 to 9, int8:")
     for size in sizes:
-        nets = pool.map(partial(fit, size, data=sets["some"], epochs=epochs), seeds)
-        right = [net.quantize("int8").score(*sets["validation"]) for net in nets]
-        print(f"{size:5} units  {spread(right)}", flush=True)
-        if np.mean(right) >= WANTED:
+        whole = pool.map(partial(fit, size, data=sets["some"], epochs=epochs), seeds)
+        nets = [net.quantize("int8") for net in whole]
+        right = [net.score(*sets["validation"]) for net in nets]
+        print(f"{size:5} units  {'  '.join(f'{one:.3f}' for one in right)}", flush=True)
+        if max(right) >= WANTED:
             break
-    return size, int(np.argmax(right))
+    return nets[int(np.argmax(right))]
 
 
 def test(size: int, seed: int, sets: dict[str, Set], epochs: int) -> Tested:
@@ -133,7 +143,7 @@ def test(size: int, seed: int, sets: dict[str, Set], epochs: int) -> Tested:
     net = fit(size, seed, sets["all"], epochs)
     nets = {"f32": net, "f16": net.quantize("f16"), "int8": net.quantize("int8")}
     right = {width: one.score(*sets["test"]) for width, one in nets.items()}
-    return Tested(nets, right, nets["int8"].score(*sets["within noise"]))
+    return Tested(nets, right, nets["int8"].score(*sets["test in noise"]))
 
 
 HEADS = ("units", 5), ("parameters", 10), ("bytes f32", 9), ("f16", 6), ("int8", 6), ("accuracy f32", 13)
@@ -148,7 +158,7 @@ def table_row(size: int, tested: list[Tested]) -> dict[str, tuple[int, float, fl
         for width, net in tested[0].nets.items()
     }
     cells = [size, tested[0].nets["f32"].model_.flat.size, *(row[width][0] for width in WIDTHS)]
-    cells += [*(spread(right[width]) for width in WIDTHS), spread([one.within_noise for one in tested])]
+    cells += [*(spread(right[width]) for width in WIDTHS), spread([one.in_noise for one in tested])]
     cells += [f"{row[width][2]:.2f}" for width in WIDTHS]
     print("  ".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, HEADS, strict=True)), flush=True)
     return row
@@ -175,7 +185,9 @@ def microseconds(size: int, width: str) -> float:
     return 1e6 * min(times) / len(frames)
 
 
-def plot(rows: list[dict[str, tuple[int, float, float]]], sizes: list[int], chosen: int) -> None:
+def plot(
+    rows: list[dict[str, tuple[int, float, float]]], sizes: list[int], chosen: tuple[int, float]
+) -> None:
     """Accuracy against bytes, and against µs a frame, a line each width."""
     try:
         from matplotlib.figure import Figure
@@ -189,13 +201,13 @@ def plot(rows: list[dict[str, tuple[int, float, float]]], sizes: list[int], chos
             axis.plot(x, [row[width][1] for row in rows], "o-", label=width)
         narrow = [(row["int8"][2 * which], row["int8"][1]) for row in rows]
         for size, place in zip(sizes, narrow, strict=True):
-            weight = "bold" if size == chosen else "normal"
-            axis.annotate(str(size), place, (3, -11), textcoords="offset points", fontsize=8, weight=weight)
+            axis.annotate(str(size), place, (3, -11), textcoords="offset points", fontsize=8)
         axis.axhline(GOAL, color="grey", linewidth=0.8)
         axis.set(xlabel=label, xscale="log" if which == 0 else "linear")
     axes[0].set(ylabel="accuracy, official split")
+    axes[0].plot(*chosen, "k*", markersize=11, label="the net saved")
     axes[0].legend()
-    figure.suptitle(f"Spoken digits, GRUs of {sizes[0]} to {sizes[-1]} units; chosen: {chosen}")
+    figure.suptitle(f"Spoken digits, GRUs of {sizes[0]} to {sizes[-1]} units")
     figure.savefig(OUTPUT / "smallest_digits.png", dpi=120)
     print(f"plot: {OUTPUT / 'smallest_digits.png'}")
 
