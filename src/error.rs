@@ -32,6 +32,14 @@ pub enum Error {
         /// How much was asked for.
         bytes: usize,
     },
+    /// A file cannot be read, or does not hold what it should.
+    #[error("{file}: {reason}")]
+    File {
+        /// Its path.
+        file: String,
+        /// What the system says, or what of the file cannot be used.
+        reason: String,
+    },
     /// Whoever called wanted a long call to end: Ctrl-C.
     #[error("interrupted")]
     Interrupted,

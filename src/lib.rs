@@ -3,8 +3,8 @@
 //! The rooms, each of which may use those below it only:
 //!
 //! ```text
-//! py ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, half, narrow, shape, rng, buffer …)
-//!         └────▶ nn ───────────▶ kernels
+//! py ─▶ io ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, half, narrow, shape, rng, buffer …)
+//!               └────▶ nn ───────────▶ kernels
 //! reference ─▶ base
 //! ```
 //!
@@ -34,6 +34,8 @@ mod error;
 mod float;
 mod function;
 mod half;
+#[cfg(feature = "files")]
+mod io;
 #[doc(hidden)]
 pub mod kernels;
 mod model;
@@ -56,6 +58,8 @@ pub use error::{Error, Result};
 pub use float::Float;
 pub use function::{Function, Functions};
 pub use half::Half;
+#[cfg(feature = "files")]
+pub use io::{Estimator, Saved, Token, Vocabulary};
 pub use model::{
     EncoderDecoder, EncoderDecoderConfig, Generator, Hypothesis, Inputs, Lost, Model, ModelConfig, ModelStream,
     Numbers, Sampling, StreamState,

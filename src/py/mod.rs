@@ -13,7 +13,7 @@ mod stream;
 mod threads;
 
 use crate::simd::Isa;
-use pyo3::exceptions::{PyMemoryError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use std::time::Instant;
 
@@ -24,6 +24,7 @@ impl From<crate::Error> for PyErr {
             crate::Error::Value { .. } => PyValueError::new_err(message),
             crate::Error::State(_) => PyRuntimeError::new_err(message),
             crate::Error::Memory { .. } => PyMemoryError::new_err(message),
+            crate::Error::File { .. } => PyOSError::new_err(message),
             crate::Error::Interrupted => threads::signal(),
         }
     }

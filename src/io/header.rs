@@ -1,0 +1,145 @@
+//! The JSON text in a file's metadata, read value by value with the name of each: `python/gru_rs/estimators/_files.py`
+//! writes it. What JSON has no word for is an object with one key that tells its type. It must not know what the
+//! values are for.
+
+use crate::error::{Error, Result};
+use serde_json::Value;
+
+/// A value and how an error calls it.
+pub struct Field<'a> {
+    name: String,
+    value: &'a Value,
+}
+
+/// The text as values; Python's NaN and infinities, which no number of ours may be, as nulls.
+pub fn parsed(text: &str) -> Result<Value> {
+    serde_json::from_str(&without_nan(text)).map_err(|error| Error::value("metadata", "JSON of gru_rs", error))
+}
+
+fn without_nan(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let (mut rest, mut quoted, mut escaped) = (text, false, false);
+    while let Some(letter) = rest.chars().next() {
+        let word = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| !quoted && rest.starts_with(word));
+        let len = word.map_or(letter.len_utf8(), str::len);
+        plain.push_str(word.map_or(&rest[..len], |_| "null"));
+        rest = &rest[len..];
+        quoted ^= letter == '"' && !escaped;
+        escaped = quoted && letter == '\\' && !escaped;
+    }
+    plain
+}
+
+impl<'a> Field<'a> {
+    /// All of it.
+    pub fn root(value: &'a Value) -> Self {
+        Self { name: "metadata".into(), value }
+    }
+
+    /// A part that there must be.
+    pub fn get(&self, key: &str) -> Result<Self> {
+        let name = format!("{}.{key}", self.name);
+        match self.value.get(key) {
+            Some(value) => Ok(Self { name, value }),
+            None => Err(Error::value(name, "a value", "none")),
+        }
+    }
+
+    /// A part that may be missing, or null.
+    pub fn maybe(&self, key: &str) -> Option<Self> {
+        self.get(key).ok().filter(|part| !part.value.is_null())
+    }
+
+    /// What cannot be used.
+    pub fn refusal(&self, expected: impl Into<String>) -> Error {
+        let got = match self.value {
+            Value::Array(items) => format!("a list of {}", items.len()),
+            Value::Object(_) => "an object".into(),
+            Value::String(text) if text.len() > 40 => format!("a text of {} bytes", text.len()),
+            value => value.to_string(),
+        };
+        Error::value(&self.name, expected, got)
+    }
+
+    /// An integer that may be a size.
+    pub fn size(&self) -> Result<usize> {
+        let size = self.value.as_u64().and_then(|size| usize::try_from(size).ok());
+        size.ok_or_else(|| self.refusal("an integer of 0 or more"))
+    }
+
+    /// A finite number.
+    pub fn number(&self) -> Result<f64> {
+        self.value.as_f64().filter(|x| x.is_finite()).ok_or_else(|| self.refusal("a finite number"))
+    }
+
+    /// Yes or no.
+    pub fn flag(&self) -> Result<bool> {
+        self.value.as_bool().ok_or_else(|| self.refusal("true or false"))
+    }
+
+    /// One of some texts.
+    pub fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T> {
+        let chosen = self.value.as_str().and_then(|text| choices.iter().find(|(name, _)| *name == text));
+        chosen.map(|(_, choice)| *choice).ok_or_else(|| {
+            let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+            self.refusal(format!("one of {}", names.join(", ")))
+        })
+    }
+
+    /// What a list, a tuple, an array or a dict holds; of a dict lists of key and value.
+    pub fn items(&self) -> Result<impl Iterator<Item = Self> + use<'a>> {
+        let inside = |value: &'a Value| ["list", "tuple", "array", "dict"].iter().find_map(|key| value.get(key));
+        let value = inside(self.value).unwrap_or(self.value);
+        // An array is its type and a list.
+        let value = inside(value).unwrap_or(value);
+        let items = value.as_array().ok_or_else(|| self.refusal("a list"))?;
+        let name = self.name.clone();
+        Ok(items.iter().enumerate().map(move |(i, value)| Self { name: format!("{name}[{i}]"), value }))
+    }
+
+    /// Two of them.
+    pub fn pair(&self) -> Result<[Self; 2]> {
+        let items: Vec<_> = self.items()?.take(3).collect();
+        items.try_into().map_err(|_| self.refusal("a pair"))
+    }
+
+    /// So many finite numbers.
+    pub fn numbers(&self, count: usize) -> Result<Vec<f64>> {
+        let numbers: Vec<f64> = self.items()?.map(|item| item.number()).collect::<Result<_>>()?;
+        if numbers.len() != count {
+            return Err(self.refusal(format!("{count} numbers")));
+        }
+        Ok(numbers)
+    }
+
+    /// A text or a number, as Python writes it.
+    pub fn label(&self) -> Result<String> {
+        match self.value {
+            Value::String(text) => Ok(text.clone()),
+            Value::Bool(true) => Ok("True".into()),
+            Value::Bool(false) => Ok("False".into()),
+            Value::Number(number) => Ok(number.to_string()),
+            _ => Err(self.refusal("a text or a number")),
+        }
+    }
+
+    /// The value itself.
+    pub fn value(&self) -> &'a Value {
+        self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Field, parsed};
+
+    #[test]
+    fn numbers_that_are_none() {
+        let text = r#"{"a": [NaN, -Infinity, 1e-3], "b": "NaN \" Infinity \\", "c": Infinity}"#;
+        let value = parsed(text).unwrap();
+        assert_eq!(value["a"], serde_json::json!([null, null, 1e-3]));
+        assert_eq!(value["b"], "NaN \" Infinity \\");
+        let error = Field::root(&value).get("a").unwrap().numbers(3).unwrap_err();
+        assert_eq!(error.to_string(), "metadata.a[0]: expected a finite number, got null");
+    }
+}

@@ -1,0 +1,248 @@
+//! A fitted estimator of Python in Rust: its model, and what stands between the model and the world. It must not
+//! know JSON or bytes.
+
+use super::header::{Field, parsed};
+use super::tensors::Tensors;
+use super::vocabulary::Vocabulary;
+use crate::buffer::zeros;
+use crate::error::{Error, Result};
+use crate::kernels::exponential::Softmax;
+use crate::model::{Model, ModelConfig};
+use crate::nn::pooling::Pooling;
+use crate::rnn::cell::{Cell, Reset};
+use crate::rnn::params::Config;
+use crate::shape;
+use crate::simd::Dispatch;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Of the files that `_files.py` writes.
+const FORMAT_VERSION: usize = 1;
+
+/// The class that was saved.
+///
+/// ```
+/// use gru_rs::{Estimator, Saved};
+/// let saved = Saved::<f32>::load("tests/files/words.safetensors")?;
+/// assert_eq!(saved.estimator, Estimator::Classifier);
+/// # Ok::<(), gru_rs::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Estimator {
+    /// `SequenceClassifier`: a score for each class.
+    Classifier,
+    /// `SequenceRegressor`: numbers.
+    Regressor,
+    /// `SequenceTagger` without a chain: a score for each label at each step.
+    Tagger,
+    /// `Transcriber`: at each step a score for the blank, which is number 0, and for each label.
+    Transcriber,
+}
+
+/// What an estimator's `save` wrote in Python.
+///
+/// The scores of its model, of rows that [`scaled`](Self::scaled) has put into its units, are those of Python's
+/// `estimator.model_` to the bit.
+///
+/// ```
+/// use gru_rs::{ModelStream, Numbers, Saved};
+/// let saved = Saved::<f32>::load("tests/files/turns.safetensors")?; // left or right, of two numbers a step
+/// let mut stream = ModelStream::new(&saved.model, 1)?;
+/// let mut scores = [0.0; 2];
+/// for mut row in [[0.0, 1.0], [0.5, 1.0], [1.0, 1.0]] {
+///     saved.scaled(&mut row)?;
+///     stream.steps(Numbers::Floats(&row), 1, &mut scores)?;
+/// }
+/// saved.probabilities(&mut scores)?;
+/// assert_eq!(saved.label(1), Some("right"));
+/// assert!(scores[1] > 0.5);
+/// # Ok::<(), gru_rs::Error>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Saved<F> {
+    /// Its class.
+    pub estimator: Estimator,
+    /// The trained network; [`ModelStream`](crate::ModelStream) runs it step by step.
+    pub model: Model<F>,
+    /// The classes or labels as text, numbers in decimal; none of a regressor.
+    pub classes: Vec<String>,
+    /// Of inputs that are numbers the mean, and 1 over the deviation.
+    pub scale: Option<(Vec<F>, Vec<F>)>,
+    /// Of a regressor's targets the mean and the deviation.
+    pub target_scale: Option<(Vec<f64>, Vec<f64>)>,
+    /// If the inputs are tokens.
+    pub vocabulary: Option<Vocabulary>,
+}
+
+impl<F: Dispatch> Saved<F> {
+    /// Reads a file. Nothing in it is executed, and nothing larger than it is allocated.
+    ///
+    /// ```
+    /// let error = gru_rs::Saved::<f32>::load("nowhere.safetensors").unwrap_err();
+    /// assert!(error.to_string().starts_with("nowhere.safetensors: "));
+    /// ```
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let refuse = |reason: String| Error::File { file: path.display().to_string(), reason };
+        let io = |error: std::io::Error| refuse(error.to_string());
+        let mut file = File::open(path).map_err(io)?;
+        // Of what it says it has, and no more: a device would go on for ever.
+        let len = file.metadata().map_err(io)?.len();
+        let mut bytes = zeros(usize::try_from(len).unwrap_or(usize::MAX), "a file")?;
+        file.read_exact(&mut bytes).map_err(io)?;
+        Self::from_bytes(&bytes).map_err(|error| match error {
+            Error::Value { .. } => refuse(error.to_string()),
+            other => other,
+        })
+    }
+
+    /// Reads a file that is in memory, say by `include_bytes!`.
+    ///
+    /// ```
+    /// let saved = gru_rs::Saved::<f32>::from_bytes(include_bytes!("../../tests/files/turns.safetensors"))?;
+    /// assert_eq!(saved.classes, ["left", "right"]);
+    /// assert_eq!(saved.model.config().rnn.input, 2);
+    /// # Ok::<(), gru_rs::Error>(())
+    /// ```
+    pub fn from_bytes(file: &[u8]) -> Result<Self> {
+        let tensors = Tensors::read(file)?;
+        let none = "a safetensors file without its metadata";
+        let text = tensors.text("gru_rs").ok_or_else(|| Error::value("file", "a model saved by gru_rs", none))?;
+        let value = parsed(text)?;
+        let header = Field::root(&value);
+        let version = header.get("format_version")?;
+        if version.size()? != FORMAT_VERSION {
+            return Err(version.refusal(format!("{FORMAT_VERSION}; a newer gru-rs may be needed")));
+        }
+        let estimator = header.get("estimator")?.choice(&[
+            ("SequenceClassifier", Estimator::Classifier),
+            ("SequenceRegressor", Estimator::Regressor),
+            ("SequenceTagger", Estimator::Tagger),
+            ("Transcriber", Estimator::Transcriber),
+        ])?;
+        let options = header.get("model")?;
+        options.get("dtype")?.choice(&[(F::NAME, ())])?;
+        let config = config(&options)?;
+        if (config.pooling == Pooling::Each) != matches!(estimator, Estimator::Tagger | Estimator::Transcriber) {
+            return Err(options.get("pooling")?.refusal(format!("that of a {estimator:?}")));
+        }
+        // Before names are made: a layer has tensors of its own.
+        if config.rnn.layers > tensors.len() {
+            let most = format!("at most the file's {} tensors", tensors.len());
+            return Err(Error::value("num_layers", most, config.rnn.layers));
+        }
+        let parts = tensors.parts(&config.names())?;
+        Self::learnt(estimator, Model::of_parts(config, parts)?, &header.get("learnt")?)
+    }
+
+    /// What stands around the model.
+    fn learnt(estimator: Estimator, model: Model<F>, learnt: &Field<'_>) -> Result<Self> {
+        let (inputs, outputs) = (model.config().rnn.input, model.config().outputs);
+        let labels = match estimator {
+            Estimator::Classifier | Estimator::Tagger => outputs,
+            Estimator::Transcriber => outputs - 1,
+            Estimator::Regressor => 0,
+        };
+        let mut classes = vec![];
+        if estimator != Estimator::Regressor {
+            let field = learnt.get("classes_")?;
+            classes = field.items()?.map(|label| label.label()).collect::<Result<_>>()?;
+            if classes.len() != labels {
+                return Err(field.refusal(format!("{labels} labels, as the model has")));
+            }
+        }
+        let vocabulary = model.config().vocabulary.map(|size| Vocabulary::read(learnt, size)).transpose()?;
+        let scale = learnt.maybe("scale_").filter(|_| vocabulary.is_none()).map(|field| {
+            let [mean, deviation] = field.pair()?;
+            let factor = |s: f64| F::from_f64(1.0 / if s > 0.0 { s } else { 1.0 });
+            let mean = mean.numbers(inputs)?.into_iter().map(F::from_f64).collect();
+            Ok((mean, deviation.numbers(inputs)?.into_iter().map(factor).collect()))
+        });
+        let of_targets = learnt.maybe("target_scale_").filter(|_| estimator == Estimator::Regressor).map(|field| {
+            let [mean, deviation] = field.pair()?;
+            Ok((mean.numbers(outputs)?, deviation.numbers(outputs)?))
+        });
+        let (scale, target_scale) = (scale.transpose()?, of_targets.transpose()?);
+        Ok(Self { estimator, model, classes, scale, target_scale, vocabulary })
+    }
+
+    /// Puts rows of inputs, one behind the other, into the units that the model was trained in.
+    pub fn scaled(&self, rows: &mut [F]) -> Result<()> {
+        let inputs = self.model.config().rnn.input;
+        shape::expect_len("rows", rows.len(), &[rows.len() / inputs, inputs])?;
+        if let Some((mean, factor)) = &self.scale {
+            for row in rows.chunks_exact_mut(inputs) {
+                row.iter_mut().zip(mean).zip(factor).for_each(|((x, &mean), &factor)| *x = (*x - mean) * factor);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes probabilities of rows of scores, one behind the other.
+    pub fn probabilities(&self, scores: &mut [F]) -> Result<()> {
+        let columns = self.model.config().outputs;
+        shape::expect_len("scores", scores.len(), &[scores.len() / columns, columns])?;
+        for row in scores.chunks_exact_mut(columns) {
+            F::dispatch(self.model.isa(), Softmax { rows: row, columns, log_sums: &mut [0.0] });
+        }
+        Ok(())
+    }
+
+    /// What a score is of, by its place in a row of them; none for a transcriber's blank.
+    pub fn label(&self, place: usize) -> Option<&str> {
+        let place = if self.estimator == Estimator::Transcriber { place.checked_sub(1)? } else { place };
+        self.classes.get(place).map(String::as_str)
+    }
+
+    /// Of a regressor's scores, one row behind the other, what Python's `predict` gives.
+    ///
+    /// ```
+    /// # let saved = gru_rs::Saved::<f32>::load("tests/files/turns.safetensors")?;
+    /// assert_eq!(saved.predicted(&[0.5, -1.0])?, [0.5, -1.0]); // had no targets that were scaled
+    /// # Ok::<(), gru_rs::Error>(())
+    /// ```
+    pub fn predicted(&self, scores: &[F]) -> Result<Vec<f64>> {
+        let columns = self.model.config().outputs;
+        shape::expect_len("scores", scores.len(), &[scores.len() / columns, columns])?;
+        let mut numbers = zeros(scores.len(), "predictions")?;
+        numbers.iter_mut().zip(scores).for_each(|(to, score)| *to = score.to_f64());
+        if let Some((mean, deviation)) = &self.target_scale {
+            for row in numbers.chunks_exact_mut(columns) {
+                row.iter_mut().zip(mean).zip(deviation).for_each(|((y, mean), deviation)| *y = *y * deviation + mean);
+            }
+        }
+        Ok(numbers)
+    }
+}
+
+/// The options of Python's `Model`.
+fn config(options: &Field<'_>) -> Result<ModelConfig> {
+    let (size, flag) = (|key| options.get(key)?.size(), |key| options.get(key)?.flag());
+    let number = |key| options.get(key)?.number();
+    let reset = if flag("reset_after")? { Reset::After } else { Reset::Before };
+    let pooling = [("last", Pooling::Last), ("mean", Pooling::Mean), ("max", Pooling::Max), ("each", Pooling::Each)];
+    let rnn = Config {
+        cell: options.get("cell")?.choice(&[("gru", Cell::Gru(reset)), ("lstm", Cell::Lstm)])?,
+        layers: size("num_layers")?,
+        bias: flag("bias")?,
+        bidirectional: flag("bidirectional")?,
+        dropout: number("dropout")?,
+        ..Config::gru(size("input_size")?, size("hidden_size")?)
+    };
+    let config = ModelConfig {
+        vocabulary: options.maybe("vocabulary_size").map(|field| field.size()).transpose()?,
+        input_dropout: number("input_dropout")?,
+        variational: flag("variational")?,
+        pooling: options.get("pooling")?.choice(&pooling)?,
+        output_dropout: number("output_dropout")?,
+        ..ModelConfig::new(rnn, size("output_size")?)
+    };
+    if flag("crf")? {
+        return Err(options.get("crf")?.refusal("false: a chain's best path needs all steps"));
+    }
+    config.check()?;
+    Ok(config)
+}

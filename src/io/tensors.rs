@@ -1,0 +1,109 @@
+//! The tensors of a file as parameters of a model, whole or narrow, each copied once. Nothing is allocated that
+//! the file does not have the bytes for. It must not know the header.
+
+use crate::buffer::zeros;
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::half::Half;
+use crate::narrow::{Names, Part};
+use safetensors::Dtype;
+use safetensors::tensor::{Metadata, TensorInfo};
+
+/// The header's place: its length comes first.
+const LENGTH: usize = 8;
+
+/// A file in memory.
+pub struct Tensors<'a> {
+    metadata: Metadata,
+    data: &'a [u8],
+}
+
+impl<'a> Tensors<'a> {
+    /// Tensors that fill the file to its last byte.
+    pub fn read(file: &'a [u8]) -> Result<Self> {
+        let refuse = |got: String| Error::value("file", "a whole safetensors file", got);
+        let split = file.split_first_chunk::<LENGTH>().and_then(|(length, rest)| {
+            let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+            rest.split_at_checked(length)
+        });
+        let (header, data) = split.ok_or_else(|| refuse(format!("{} bytes", file.len())))?;
+        // Not by `SafeTensors::deserialize`, which adds the tensors' sizes to the header's and may overflow.
+        let metadata: Metadata = serde_json::from_slice(header).map_err(|error| refuse(error.to_string()))?;
+        if metadata.data_len() != data.len() {
+            return Err(refuse(format!("{} bytes of tensors where there are {}", data.len(), metadata.data_len())));
+        }
+        Ok(Self { metadata, data })
+    }
+
+    /// A text of the metadata.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.metadata.metadata().as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.metadata.offset_keys().len()
+    }
+
+    /// The parameters of these names and shapes, which must be all that there is.
+    pub fn parts<F: Float>(&self, names: &Names) -> Result<Vec<Part<F>>> {
+        let mut found = Vec::with_capacity(2 * names.len());
+        let parts = names.iter().map(|(name, _, shape)| {
+            found.push(name.clone());
+            let (dtype, bytes) = self.tensor(name, shape)?;
+            match (dtype, shape.len()) {
+                (Dtype::I8, 2) => {
+                    found.push(format!("{name}.scale"));
+                    Ok(Part::Int8 {
+                        numbers: copied(bytes, |[byte]| byte as i8)?,
+                        scales: self.scales(name, shape[0])?,
+                    })
+                }
+                (Dtype::F16, 2) => Ok(Part::Float16(copied(bytes, |bytes| Half(u16::from_le_bytes(bytes)))?)),
+                _ => whole(name, dtype, bytes).map(Part::Whole),
+            }
+        });
+        let parts = parts.collect::<Result<_>>()?;
+        match self.metadata.offset_keys().into_iter().find(|name| !found.contains(name)) {
+            Some(other) => Err(Error::value(other, "no tensor that the model does not have", "one")),
+            None => Ok(parts),
+        }
+    }
+
+    fn tensor(&self, name: &str, expected: &[usize]) -> Result<(Dtype, &'a [u8])> {
+        let refuse = |got: String| Error::value(name, format!("a tensor of shape {expected:?}"), got);
+        let TensorInfo { dtype, shape, data_offsets: (begin, end) } =
+            self.metadata.info(name).ok_or_else(|| refuse("none".into()))?;
+        if shape != expected {
+            return Err(refuse(format!("{shape:?}")));
+        }
+        Ok((*dtype, &self.data[*begin..*end]))
+    }
+
+    /// What a matrix's bytes are multiplied by, row by row.
+    fn scales<F: Float>(&self, name: &str, rows: usize) -> Result<Vec<F>> {
+        let name = format!("{name}.scale");
+        let (dtype, bytes) = self.tensor(&name, &[rows])?;
+        let scales: Vec<F> = whole(&name, dtype, bytes)?;
+        match scales.iter().find(|scale| !scale.to_f64().is_finite()) {
+            Some(scale) => Err(Error::value(name, "finite numbers", scale)),
+            None => Ok(scales),
+        }
+    }
+}
+
+/// Numbers as they were learnt.
+fn whole<F: Float>(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<F>> {
+    match (dtype, F::NAME) {
+        (Dtype::F32, "float32") => copied(bytes, |bytes| F::from_f64(f32::from_le_bytes(bytes).into())),
+        (Dtype::F64, "float64") => copied(bytes, |bytes| F::from_f64(f64::from_le_bytes(bytes))),
+        _ => Err(Error::value(name, format!("numbers of {}, or a matrix of int8 or float16", F::NAME), dtype)),
+    }
+}
+
+fn copied<T: Copy + Default, const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> T) -> Result<Vec<T>> {
+    let (all, _) = bytes.as_chunks();
+    let mut numbers = zeros(all.len(), "weights")?;
+    numbers.iter_mut().zip(all).for_each(|(to, &bytes)| *to = number(bytes));
+    Ok(numbers)
+}

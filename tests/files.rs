@@ -1,0 +1,299 @@
+//! Files of fitted estimators: those that Python wrote, and hostile ones, of which none may panic. Against Python's own
+//! scores `tests/python/test_rust_files.py` compares them.
+
+use gru_rs::{Dispatch, Error, Estimator, Inputs, Model, ModelStream, Narrow, Numbers, Part, Saved};
+use proptest::prelude::*;
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const TURNS: &[u8] = include_bytes!("files/turns.safetensors");
+const WORDS: &[u8] = include_bytes!("files/words.safetensors");
+
+/// A file in parts that a test can change.
+#[derive(Clone)]
+struct Parts {
+    header: Value,
+    tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
+}
+
+impl Parts {
+    fn of(file: &[u8]) -> Self {
+        let (_, metadata) = safetensors::SafeTensors::read_metadata(file).unwrap();
+        let header = serde_json::from_str(&metadata.metadata().as_ref().unwrap()["gru_rs"]).unwrap();
+        let tensors = safetensors::SafeTensors::deserialize(file).unwrap();
+        let own = |(name, view): (String, TensorView<'_>)| {
+            (name, (view.dtype(), view.shape().to_vec(), view.data().to_vec()))
+        };
+        Self { header, tensors: tensors.tensors().into_iter().map(own).collect() }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let views = self
+            .tensors
+            .iter()
+            .map(|(name, (dtype, shape, data))| (name.as_str(), TensorView::new(*dtype, shape.clone(), data).unwrap()));
+        let metadata = [("gru_rs".to_string(), self.header.to_string())].into_iter().collect();
+        safetensors::serialize(views, Some(metadata)).unwrap()
+    }
+
+    /// With a value of the header replaced.
+    fn with(&self, pointer: &str, value: Value) -> Self {
+        let mut other = self.clone();
+        *other.header.pointer_mut(pointer).unwrap() = value;
+        other
+    }
+
+    /// With the model's weights in place of its own, as `gru_rs._narrow.to_tensors` writes them.
+    fn holding<F: Dispatch>(&self, model: &Model<F>) -> Self {
+        let mut other = self.with("/model/dtype", json!(F::NAME));
+        other.tensors.clear();
+        for ((name, _, shape), part) in model.config().names().into_iter().zip(model.parts().unwrap()) {
+            match part {
+                Part::Whole(numbers) => other.insert(name, shape, &numbers),
+                Part::Int8 { numbers, scales } => {
+                    other.insert(format!("{name}.scale"), vec![scales.len()], &scales);
+                    other.tensors.insert(name, (Dtype::I8, shape, numbers.iter().map(|&q| q as u8).collect()));
+                }
+                Part::Float16(numbers) => {
+                    let bytes = numbers.iter().flat_map(|half| half.0.to_le_bytes()).collect();
+                    other.tensors.insert(name, (Dtype::F16, shape, bytes));
+                }
+            };
+        }
+        other
+    }
+
+    fn insert<F: Dispatch>(&mut self, name: String, shape: Vec<usize>, numbers: &[F]) {
+        let of_f32 = |x: &F| (x.to_f64() as f32).to_le_bytes().to_vec();
+        let (dtype, bytes) = match F::NAME {
+            "float32" => (Dtype::F32, numbers.iter().flat_map(of_f32).collect()),
+            _ => (Dtype::F64, numbers.iter().flat_map(|x| x.to_f64().to_le_bytes()).collect()),
+        };
+        self.tensors.insert(name, (dtype, shape, bytes));
+    }
+
+    fn refusal(&self) -> String {
+        match Saved::<f32>::from_bytes(&self.bytes()) {
+            Err(error @ Error::Value { .. }) => error.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn scores<F: Dispatch>(model: &Model<F>) -> Vec<u64> {
+    let x: Vec<F> = (0..10).map(|i| F::from_f64(f64::from(i % 7) - 3.0)).collect();
+    let inputs = Inputs { numbers: Numbers::Floats(&x), batch: 1, seq: 5, lengths: None, states: &[] };
+    let scores = model.scores(&inputs).unwrap();
+    let mut stream = ModelStream::new(model, 1).unwrap();
+    let mut steps = vec![F::ZERO; 5 * scores.len()];
+    stream.steps(inputs.numbers, 5, &mut steps).unwrap();
+    assert!(F::same_bits(&scores, &steps[4 * scores.len()..]));
+    scores.iter().map(|x| x.to_f64().to_bits()).collect()
+}
+
+#[test]
+fn whole_and_narrow_weights_are_read_as_they_are() {
+    fn check<F: Dispatch>() {
+        let parts = Parts::of(TURNS);
+        let whole = Model::<F>::new(Saved::<f32>::from_bytes(TURNS).unwrap().model.config().clone()).unwrap();
+        for narrow in [None, Some(Narrow::Int8), Some(Narrow::Float16)] {
+            let model = narrow.map_or_else(|| whole.duplicate(), |narrow| whole.narrowed(narrow)).unwrap();
+            let saved = Saved::<F>::from_bytes(&parts.holding(&model).bytes()).unwrap();
+            assert_eq!((saved.model.narrow(), saved.model.bytes()), (narrow, model.bytes()));
+            assert_eq!(scores(&saved.model), scores(&model));
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
+fn what_stands_around_the_model() {
+    let saved = Saved::<f32>::from_bytes(TURNS).unwrap();
+    let (mean, factor) = saved.scale.clone().unwrap();
+    let learnt = &Parts::of(TURNS).header["learnt"]["scale_"]["tuple"];
+    let number = |place: usize, i: usize| learnt[place]["array"]["list"][i].as_f64().unwrap();
+    let mut row = [3.0, 4.0, 5.0, 6.0];
+    saved.scaled(&mut row).unwrap();
+    for i in 0..4 {
+        let (m, f) = (number(0, i % 2) as f32, (1.0 / number(1, i % 2)) as f32);
+        assert_eq!((mean[i % 2], factor[i % 2]), (m, f));
+        assert_eq!(row[i], (3.0 + i as f32 - m) * f);
+    }
+    assert!(saved.scaled(&mut [0.0; 3]).is_err() && saved.probabilities(&mut [0.0; 3]).is_err());
+    let mut scores = [1.0, 1.0, 0.0, 1000.0];
+    saved.probabilities(&mut scores).unwrap();
+    assert_eq!(scores, [0.5, 0.5, 0.0, 1.0]);
+    assert_eq!((saved.label(0), saved.label(2)), (Some("left"), None));
+
+    let saved = Saved::<f32>::from_bytes(WORDS).unwrap();
+    assert_eq!(saved.classes, ["0", "1"]);
+    assert!(saved.scale.is_none() && saved.vocabulary.unwrap().per_step() == 1);
+}
+
+#[test]
+fn other_classes() {
+    let parts = Parts::of(TURNS);
+    let array = |numbers: &[f64]| json!({"array": {"list": numbers}, "dtype": "<f8"});
+    let mut regressor = parts.with("/estimator", json!("SequenceRegressor"));
+    regressor.header["learnt"]["target_scale_"] = json!({"tuple": [array(&[1.0, 2.0]), array(&[0.5, 3.0])]});
+    let saved = Saved::<f32>::from_bytes(&regressor.bytes()).unwrap();
+    assert_eq!(saved.predicted(&[4.0, -2.0]).unwrap(), [3.0, -4.0]);
+    assert!(saved.classes.is_empty());
+
+    let each = parts.with("/model/pooling", json!("each"));
+    let tagger = each.with("/estimator", json!("SequenceTagger"));
+    assert_eq!(Saved::<f32>::from_bytes(&tagger.bytes()).unwrap().estimator, Estimator::Tagger);
+    let one = json!({"array": {"list": [7]}, "dtype": "<i8"});
+    let transcriber = each.with("/estimator", json!("Transcriber")).with("/learnt/classes_", one);
+    let saved = Saved::<f32>::from_bytes(&transcriber.bytes()).unwrap();
+    assert_eq!((saved.label(0), saved.label(1)), (None, Some("7")));
+
+    let chain = tagger.with("/model/crf", json!(true)).refusal();
+    assert!(chain.starts_with("metadata.model.crf: expected false"), "{chain}");
+    let other = parts.with("/estimator", json!("LanguageModel")).refusal();
+    assert!(other.starts_with("metadata.estimator: expected one of SequenceClassifier, "), "{other}");
+}
+
+#[test]
+fn errors_name_what_is_wrong() {
+    let parts = Parts::of(TURNS);
+    let nan = json!({"tuple": [{"array": {"list": [null, 1.0]}}, {"array": {"list": [1.0, 1.0]}}]});
+    for (pointer, value, expected) in [
+        ("/format_version", json!(2), "metadata.format_version: expected 1; a newer gru-rs may be needed, got 2"),
+        ("/model/dtype", json!("float64"), "metadata.model.dtype: expected one of float32, got \"float64\""),
+        ("/model/cell", json!("rnn"), "metadata.model.cell: expected one of gru, lstm, got \"rnn\""),
+        ("/model/pooling", json!("each"), "metadata.model.pooling: expected that of a Classifier, got \"each\""),
+        ("/model/hidden_size", json!(-1), "metadata.model.hidden_size: expected an integer of 0 or more, got -1"),
+        ("/model/hidden_size", json!(0), "hidden_size: expected a positive integer, got 0"),
+        ("/model/hidden_size", json!(4), "rnn.weight_ih_l0: expected a tensor of shape [12, 2], got [9, 2]"),
+        ("/model/hidden_size", json!(1u64 << 62), "hidden_size"),
+        (
+            "/model/num_layers",
+            json!(1u64 << 40),
+            "num_layers: expected at most the file's 6 tensors, got 1099511627776",
+        ),
+        ("/model/vocabulary_size", json!(9), "embedding.weight: expected a tensor of shape [9, 2], got none"),
+        ("/model/dropout", json!(null), "metadata.model.dropout: expected a finite number, got null"),
+        ("/model", json!([]), "metadata.model.dtype: expected a value, got none"),
+        ("/learnt/scale_", nan, "metadata.learnt.scale_[0][0]: expected a finite number, got null"),
+        ("/learnt/scale_", json!({"tuple": [1]}), "metadata.learnt.scale_: expected a pair, got an object"),
+        (
+            "/learnt/classes_",
+            json!(["left"]),
+            "metadata.learnt.classes_: expected 2 labels, as the model has, got a list",
+        ),
+        (
+            "/learnt/classes_",
+            json!([{}, {}]),
+            "metadata.learnt.classes_[0]: expected a text or a number, got an object",
+        ),
+    ] {
+        let got = parts.with(pointer, value).refusal();
+        assert!(got.contains(expected), "{got}\n{expected}");
+    }
+    let words = Parts::of(WORDS);
+    let twice = json!({"dict": [["day", 99]]});
+    let got = words.with("/learnt/vocabulary_", twice).refusal();
+    assert!(got.ends_with("[0][1]: expected a number from 1 to below 7, got 99"), "{got}");
+
+    let saved = Saved::<f32>::from_bytes(TURNS).unwrap();
+    let narrow = parts.holding(&saved.model.narrowed(Narrow::Int8).unwrap());
+    let change = |work: &dyn Fn(&mut Parts)| {
+        let mut other = narrow.clone();
+        work(&mut other);
+        other.refusal()
+    };
+    let name = "rnn.weight_hh_l0";
+    let nan = f32::NAN.to_le_bytes();
+    for (got, expected) in [
+        (change(&|p| p.tensors.get_mut(name).unwrap().2[5] = 0x80), "rnn.weight_hh_l0: expected bytes of -127 to 127"),
+        (
+            change(&|p| p.tensors.get_mut("head.weight.scale").unwrap().2[..4].copy_from_slice(&nan)),
+            "head.weight.scale: expected finite numbers, got NaN",
+        ),
+        (change(&|p| drop(p.tensors.remove("head.weight.scale"))), "head.weight.scale: expected a tensor of shape [2]"),
+        (change(&|p| drop(p.tensors.remove("head.bias"))), "head.bias: expected a tensor of shape [2], got none"),
+        (change(&|p| p.insert("extra".into(), vec![1], &[0f32])), "extra: expected no tensor that the model does not"),
+        (change(&|p| p.insert("head.bias".into(), vec![2], &[0f64; 2])), "head.bias: expected numbers of float32"),
+        (
+            change(&|p| drop(p.tensors.insert("head.bias".into(), (Dtype::I8, vec![2], vec![0; 2])))),
+            "head.bias: expected numbers of float32, or a matrix of int8 or float16, got I8",
+        ),
+    ] {
+        assert!(got.starts_with(expected), "{got}\n{expected}");
+    }
+}
+
+#[test]
+fn no_file_of_ours() {
+    let plain = safetensors::serialize(BTreeMap::<String, TensorView<'_>>::new(), None).unwrap();
+    for (file, expected) in [
+        (&plain[..], "file: expected a model saved by gru_rs, got a safetensors file without its metadata"),
+        (b"", "file: expected a whole safetensors file, got 0 bytes"),
+        (&[0xff; 40], "file: expected a whole safetensors file, got 40 bytes"),
+        (
+            &TURNS[..TURNS.len() - 1],
+            "file: expected a whole safetensors file, got 283 bytes of tensors where there are 284",
+        ),
+    ] {
+        assert_eq!(Saved::<f32>::from_bytes(file).unwrap_err().to_string(), expected);
+    }
+    let path = std::env::temp_dir().join(format!("gru-rs-{}.safetensors", std::process::id()));
+    std::fs::write(&path, b"nothing").unwrap();
+    let error = Saved::<f32>::load(&path).unwrap_err();
+    std::fs::remove_file(&path).unwrap();
+    assert!(matches!(error, Error::File { ref file, .. } if *file == path.display().to_string()), "{error}");
+    assert!(Saved::<f32>::load(std::env::temp_dir()).is_err());
+}
+
+/// Tensors whose sizes together are more than there are numbers for.
+#[test]
+fn sizes_that_overflow() {
+    let most = (1u64 << 61) - 1;
+    let tensors = (0..8).map(|i| {
+        let at = i * most;
+        format!(r#""{i}":{{"dtype":"U8","shape":[{most}],"data_offsets":[{at},{}]}}"#, at + most)
+    });
+    let rest = format!(r#""last":{{"dtype":"U8","shape":[7],"data_offsets":[{},{}]}}"#, 8 * most, u64::MAX);
+    let header = format!("{{{},{rest}}}", tensors.collect::<Vec<_>>().join(","));
+    let file = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
+    let error = Saved::<f32>::from_bytes(&file).unwrap_err().to_string();
+    assert!(error.contains("got 0 bytes of tensors where there are 18446744073709551615"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn cut_files_are_refused(words in any::<bool>(), at in any::<prop::sample::Index>()) {
+        let file = if words { WORDS } else { TURNS };
+        prop_assert!(Saved::<f32>::from_bytes(&file[..at.index(file.len())]).is_err());
+    }
+
+    /// What can be read can also be run.
+    #[test]
+    fn bytes_that_changed(
+        narrow in any::<bool>(), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let whole = Saved::<f32>::from_bytes(TURNS).unwrap();
+        let mut file = if narrow {
+            Parts::of(TURNS).holding(&whole.model.narrowed(Narrow::Int8).unwrap()).bytes()
+        } else {
+            TURNS.to_vec()
+        };
+        for (at, byte) in changes {
+            let len = file.len();
+            file[at.index(len)] = byte;
+        }
+        if let Ok(saved) = Saved::<f32>::from_bytes(&file) {
+            let config = saved.model.config();
+            let mut scores = vec![0.0; config.outputs];
+            let row = vec![1.0; config.rnn.input];
+            if let Ok(mut stream) = ModelStream::new(&saved.model, 1) {
+                stream.steps(Numbers::Floats(&row), 1, &mut scores).unwrap();
+            }
+        }
+    }
+}
