@@ -63,7 +63,8 @@ $(EXAMPLES_READY): $(DEVELOPED) examples/requirements.txt
 check: stubs ## formatting, lints, types, stubs, and who may import whom
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	cargo clippy --all-targets --features python -- -D warnings
+	cargo clippy --all-targets --no-default-features -- -D warnings
+	cargo clippy --all-targets --features python,files -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cargo test --test architecture
@@ -75,10 +76,17 @@ format: $(DEVELOPED) ## format all code, and mend what the linters can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-.PHONY: test test-rust test-speed test-python test-slow test-instructions test-aarch64 test-avx512 test-asan test-miri doctest examples
+.PHONY: test test-rust test-edge edge test-speed test-python test-slow test-instructions test-aarch64 test-avx512 test-asan test-miri doctest examples
 test: test-rust test-speed test-python ## all tests, with few Hypothesis examples
 test-rust:
 	cargo test
+test-edge: ## models, streams and files without threads, and the examples in Rust
+	cargo test --no-default-features --features files --lib --examples --test files --test models --test streams
+edge: ## examples/edge.rs as a small program, and its size with and without threads
+	cargo build --profile edge --example edge --features files
+	@threads=$$(wc -c < target/edge/examples/edge); \
+	    cargo build --profile edge --example edge --no-default-features --features files; \
+	    printf '%d bytes, with threads %d\n' "$$(wc -c < target/edge/examples/edge)" "$$threads"
 test-speed: ## the kernels' share of the peak, with optimization
 	cargo test --release --test speed
 test-instructions: $(VENV_READY) ## the kernels' instruction counts against the recorded ones (needs valgrind)
@@ -99,7 +107,7 @@ test-python: $(DEVELOPED)
 test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest tests/python -m hypothesis --timeout 1800
 doctest: $(DEVELOPED) ## every example in the documentation of both languages
-	cargo test --doc
+	cargo test --doc --features files
 	$(BIN)/python -m pytest --doctest-modules python/gru_rs $(addprefix --ignore ,$(NEED_PEERS))
 examples: $(EXAMPLES_READY) ## run the examples, briefly
 	for script in sentiment intent entities electricity watch japanese_vowels fortunes pronunciation chatbot; do \
