@@ -4,8 +4,8 @@
 //!     make edge
 //!     arecord -q -t raw -f S16_LE -r 8000 | target/edge/examples/edge digits.safetensors
 //!
-//! `smallest_digits.py` trains the model. `--stats` tells at the end what it took; `--columns N` prints the N numbers of
-//! each frame in place of digits.
+//! `smallest_digits.py` trains the model. `--stats` tells at the end what it took; `--columns N` prints the N numbers
+//! of each frame in place of digits.
 //!
 //! ```text
 //! samples ─▶ Columns: 25 ms each 10 ms ─▶ Ear: is that speech? ─▶ Listener: a step of the model ─▶ a line
