@@ -30,11 +30,16 @@ macro_rules! flush {
 flush!(flush_f32, __m512, _mm512_abs_ps, _mm512_cmp_ps_mask, _mm512_maskz_mov_ps);
 flush!(flush_f64, __m512d, _mm512_abs_pd, _mm512_cmp_pd_mask, _mm512_maskz_mov_pd);
 
+/// Two halves: on Zen 4 the conversion to 512 bits takes longer than two to 256 (a tenth of a product's time).
 #[inline]
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,f16c")]
 fn half_to_f32(x: &[Half; 16]) -> __m512 {
     // SAFETY: as many bytes as it reads.
-    _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(x.as_ptr().cast()) })
+    let low = unsafe { _mm_loadu_si128(x.as_ptr().cast()) };
+    // SAFETY: as above.
+    let high = unsafe { _mm_loadu_si128(x[8..].as_ptr().cast()) };
+    let (low, high) = (_mm256_cvtph_ps(low), _mm256_cvtph_ps(high));
+    _mm512_castpd_ps(_mm512_insertf64x4(_mm512_castps_pd(_mm512_castps256_ps512(low)), _mm256_castps_pd(high), 1))
 }
 
 #[inline]
