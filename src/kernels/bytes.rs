@@ -13,13 +13,14 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::narrow::{DEEPEST, LARGEST};
 use crate::simd::{Bytes, BytesIsa, BytesKernel, Dispatch, Isa, Kernel, Simd};
+use std::ops::Range;
 
 /// Vectors of sums that are read side by side.
 const GROUP: usize = 4;
 /// Bytes of a sum that are multiplied at once.
 const FOUR: usize = 4;
 /// Rows whose sums wait to be scaled.
-const ROWS: usize = 16;
+pub const ROWS: usize = 16;
 
 /// A matrix of bytes for products: columns in groups of [`GROUP`] vectors, for each four of the depth the group's columns
 /// side by side, four bytes each.
@@ -86,34 +87,47 @@ impl<F: Dispatch> BytesScratch<F> {
         grow(&mut self.sums, rows.min(ROWS) * w.columns())
     }
 
-    /// Rounds `rows` rows, and calls for the sums of each, in order, with the row's scale: as many as the matrix has
-    /// columns, and more that mean nothing. There must be room for them.
-    fn product(
-        &mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>, backwards: bool,
-        mut take: impl FnMut(usize, &[i32], F),
-    ) {
-        let row = w.depth.next_multiple_of(FOUR);
-        let (bytes, scales) = (&mut self.bytes[..rows * row], &mut self.scales[..rows]);
-        F::dispatch(isa, ToBytes { a, depth: w.depth, row, bytes, scales });
-        let columns = w.columns();
+    /// C = B + A W, or C + A W. There must be room.
+    pub fn multiply(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>, mut c: Scaled<'_, F>) {
+        self.round(isa, a, rows, w);
         for first in (0..rows).step_by(ROWS) {
-            let count = ROWS.min(rows - first);
-            let sums = &mut self.sums[..count * columns];
-            let a = &bytes[first * row..];
-            w.isa.dispatch(Sums { a, rows: count, row, w: &w.data, starts: &w.starts, sums, backwards });
-            for (i, sums) in sums.chunks_exact(columns).enumerate() {
-                take(first + i, sums, scales[first + i]);
-            }
+            let some = first..rows.min(first + ROWS);
+            self.sum(some.clone(), w, c.backwards);
+            self.scale(isa, some, w, &mut c);
         }
     }
 
-    /// C = B + A W, or C + A W. There must be room.
-    pub fn multiply(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>, c: Scaled<'_, F>) {
-        let Scaled { c: Outputs { data, row, panel }, bias, panels, backwards } = c;
-        let (scales, wide) = (&w.scales[..], w.used / panels.max(1));
-        self.product(isa, a, rows, w, backwards, |i, sums, scale| {
-            F::dispatch(isa, Scale { sums, scale, scales, out: &mut data[i * row..], panel, wide, bias, panels });
-        });
+    /// The sums of up to [`ROWS`] rows, for [`Self::add`] to scale.
+    pub fn sum_ahead(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>, backwards: bool) {
+        self.round(isa, a, rows, w);
+        self.sum(0..rows, w, backwards);
+    }
+
+    /// What [`Self::multiply`] does, of sums that are there.
+    pub fn add(&mut self, isa: Isa, rows: usize, w: &PackedBytes<F>, mut c: Scaled<'_, F>) {
+        self.scale(isa, 0..rows, w, &mut c);
+    }
+
+    fn round(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>) {
+        let row = w.depth.next_multiple_of(FOUR);
+        let (bytes, scales) = (&mut self.bytes[..rows * row], &mut self.scales[..rows]);
+        F::dispatch(isa, ToBytes { a, depth: w.depth, row, bytes, scales });
+    }
+
+    fn sum(&mut self, rows: Range<usize>, w: &PackedBytes<F>, backwards: bool) {
+        let row = w.depth.next_multiple_of(FOUR);
+        let (a, sums) = (&self.bytes[rows.start * row..], &mut self.sums[..rows.len() * w.columns()]);
+        w.isa.dispatch(Sums { a, rows: rows.len(), row, w: &w.data, starts: &w.starts, sums, backwards });
+    }
+
+    fn scale(&mut self, isa: Isa, rows: Range<usize>, w: &PackedBytes<F>, c: &mut Scaled<'_, F>) {
+        let Scaled { c: Outputs { data, row, panel }, bias, panels, .. } = c;
+        let (scales, wide) = (&w.scales[..], w.used / (*panels).max(1));
+        for (i, sums) in rows.zip(self.sums.chunks_exact(w.columns().max(1))) {
+            let (out, scale) = (&mut data[i * *row..], self.scales[i]);
+            let (panel, bias, panels) = (*panel, *bias, *panels);
+            F::dispatch(isa, Scale { sums, scale, scales, out, panel, wide, bias, panels });
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::sequence::{Array, GROUP, Out, Walk};
 use crate::buffer::{Aligned, Spare, copied};
 use crate::error::Result;
 use crate::function::Functions;
-use crate::kernels::bytes::{BytesScratch, Scaled};
+use crate::kernels::bytes::{self, BytesScratch, Scaled};
 use crate::kernels::gates::Gates;
 use crate::kernels::pack::PackedMatrix;
 use crate::kernels::product::{At, Bias, Left, Outputs, Product, Rows, Sum, panels_at_once};
@@ -20,7 +20,7 @@ use crate::parallel::Turn;
 use crate::simd::{Dispatch, Isa};
 use std::ops::Range;
 
-/// From this many rows on, and for a single step, a panel at a time.
+/// From this many rows on a panel at a time.
 const FUSED_ROWS: usize = 12;
 
 /// A layer's direction: its sizes and its place among all (layer · directions + direction).
@@ -83,8 +83,9 @@ pub(crate) struct Workspace<F> {
     reset: Aligned<F>,
     /// The inputs of the rows in `pre`.
     inputs: Aligned<F>,
-    /// Rows for weights of bytes; empty without them.
+    /// Rows for weights of bytes; empty without them. `ahead` has sums of the states that wait for those of the inputs.
     bytes: BytesScratch<F>,
+    ahead: BytesScratch<F>,
     /// Whether the next step takes the last panel first: to and fro, it finds in the caches what the step
     /// before left there.
     backwards: bool,
@@ -109,6 +110,7 @@ impl<F: Dispatch> Workspace<F> {
             reset: spare.zeros(reset, "scratch")?,
             inputs: spare.zeros(projected * input_row, "scratch")?,
             bytes: BytesScratch::default(),
+            ahead: BytesScratch::default(),
             backwards: false,
             state_row,
             input_row,
@@ -119,7 +121,7 @@ impl<F: Dispatch> Workspace<F> {
     pub fn grow(&mut self, scan: &Scan, rows: usize, steps: usize) -> Result<()> {
         let mut grown = Self::new(scan, rows, steps, &Spare::default())?;
         grown.states.copy_from_slice(&self.states);
-        grown.bytes = std::mem::take(&mut self.bytes);
+        (grown.bytes, grown.ahead) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.ahead));
         *self = grown;
         Ok(())
     }
@@ -164,12 +166,15 @@ impl<F: Dispatch> Forward<'_, '_, F> {
                 self.panel_by_panel(step, active);
                 self.end_step(step, active);
             } else {
+                let ahead = self.sum_ahead(step, active, chunk);
                 self.project(rows);
                 let mut first = 0;
                 for s in step..step + chunk {
                     let active = self.walk.active(s);
-                    self.begin_again(s, active);
-                    self.recur(s, first, active, rows);
+                    if !ahead {
+                        self.begin_again(s, active);
+                    }
+                    self.recur(s, first, active, rows, ahead);
                     self.end_step(s, active);
                     first += active;
                 }
@@ -190,14 +195,30 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     /// The step of a single row from there.
     pub fn step_projected(mut self, projected: &[F]) {
         self.work.pre.copy_from_slice(projected);
-        self.recur(0, 0, 1, 1);
+        self.recur(0, 0, 1, 1, false);
         self.end_step(0, 1);
+    }
+
+    /// The other way of to and fro for a single step of weights of bytes: what the step before read last, the recurrent
+    /// weights, first. Sums of bytes may be made in any order, so the bits are the same. Whether it was done.
+    fn sum_ahead(&mut self, step: usize, active: usize, chunk: usize) -> bool {
+        let PackedMatrix::Int8(w) = &self.packs[0].w_hh else { return false };
+        if chunk > 1 || active > bytes::ROWS || !self.work.backwards {
+            return false;
+        }
+        self.begin_again(step, active);
+        let a = Rows { data: &self.work.states[..], at: At::Stride { offset: 0, stride: self.work.state_row } };
+        self.work.ahead.sum_ahead(self.scan.isa, a, active, w, true);
+        true
     }
 
     /// What weights of bytes need; whether they are.
     fn make_room(&mut self) -> Result<bool> {
         let rows = self.work.inputs.len() / self.work.input_row;
         let mut narrow = false;
+        if let PackedMatrix::Int8(w) = &self.packs[0].w_hh {
+            self.work.ahead.make_room(rows.min(bytes::ROWS), w)?;
+        }
         for matrix in self.packs.iter().flat_map(|pack| [&pack.w_ih, &pack.w_hh]) {
             if let PackedMatrix::Int8(w) = matrix {
                 self.work.bytes.make_room(rows, w)?;
@@ -277,7 +298,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
                 let first = at_once * if self.work.backwards { groups - 1 - group } else { group };
                 let panels = first..all.min(first + at_once);
                 self.project_phase(p, phase, panels.clone(), active, 0, false);
-                self.recur_phase(p, phase, panels.clone(), active, 0, active, false);
+                self.recur_phase(p, phase, panels.clone(), active, 0, active, (false, false));
                 self.gates(p, panels, active, 0, active, step);
             }
         }
@@ -293,12 +314,12 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     }
 
     /// One step of `active` rows, the `rows` gathered ones' from `first` on.
-    fn recur(&mut self, step: usize, first: usize, active: usize, rows: usize) {
+    fn recur(&mut self, step: usize, first: usize, active: usize, rows: usize, ahead: bool) {
         let backwards = self.work.backwards;
         let panels = self.scan.padded::<F>() / self.lanes();
         for (p, phase) in self.scan.cell.phases().iter().enumerate() {
             let at = rows * self.scan.padded::<F>() * phase.base + first * phase.slots * self.lanes();
-            self.recur_phase(p, phase, 0..panels, active, at, rows, backwards);
+            self.recur_phase(p, phase, 0..panels, active, at, rows, (backwards, ahead && p == 0));
             self.gates(p, 0..panels, active, at, rows, step);
         }
     }
@@ -317,7 +338,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     #[allow(clippy::too_many_arguments, reason = "where the rows lie in a chunk")]
     fn recur_phase(
         &mut self, p: usize, phase: &Phase, panels: Range<usize>, active: usize, at: usize, rows: usize,
-        backwards: bool,
+        (backwards, ahead): (bool, bool),
     ) {
         let data: &[F] = match phase.of {
             Operand::State => &self.work.states,
@@ -330,7 +351,14 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         let from = phase.x_at + phase.x.len() - phase.h_at;
         let bias = Bias { data: &pack.bias[first..], panel: slots * F::lanes(isa), from };
         let (pre, bytes) = (&mut self.work.pre[at + first..], &mut self.work.bytes);
-        multiply(isa, a, active, &pack.w_hh, bias, panels, pre, slots, rows, backwards, bytes);
+        match &pack.w_hh {
+            PackedMatrix::Int8(w) if ahead => {
+                let row = slots * F::lanes(isa);
+                let c = Outputs { data: pre, row, panel: rows * row };
+                self.work.ahead.add(isa, active, w, Scaled { c, bias, panels: panels.len(), backwards });
+            }
+            w => multiply(isa, a, active, w, bias, panels, pre, slots, rows, backwards, bytes),
+        }
     }
 
     /// The gates of rows whose pre-activations begin at `at`, `rows` rows to a panel.
