@@ -208,11 +208,12 @@ def test_compiled_by_inductor():
     assert torch.allclose(d_x, d_expected, atol=1e-6)
 
 
-def test_the_operators_keep_the_rules_of_pytorch():
+@pytest.mark.parametrize("resets", [None, torch.tensor([[False, True, False]] * 4)])
+def test_the_operators_keep_the_rules_of_pytorch(resets):
     x = torch.randn(4, 3, 5, requires_grad=True)
     weights = [p.detach().requires_grad_() for p in nn.GRU(5, 6).parameters()]
     state = torch.randn(1, 3, 6, requires_grad=True)
-    arguments = (x, [state], weights, None, None, "gru", 1, False, 0.0, False, True)
+    arguments = (x, [state], weights, None, resets, None, "gru", 1, False, 0.0, False, True)
     checks = ("test_schema", "test_autograd_registration", "test_faketensor")
     torch.library.opcheck(torch.ops.gru_rs.rnn, arguments, test_utils=checks)
 
