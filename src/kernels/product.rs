@@ -74,11 +74,15 @@ impl<F> Bias<'_, F> {
 
 /// What W is kept in.
 pub trait Weight<F: Float>: Copy {
+    /// Whether a left operand of tiles multiplies it, as backward has: a kernel that nobody calls is not made.
+    const IN_BACKWARD: bool;
     /// The first numbers as a vector. Panics when there are fewer than its lanes.
     fn load<S: Simd<F>>(s: S, w: &[Self]) -> S::V;
 }
 
 impl<F: Float> Weight<F> for F {
+    const IN_BACKWARD: bool = true;
+
     #[inline(always)]
     fn load<S: Simd<F>>(s: S, w: &[F]) -> S::V {
         s.load(w)
@@ -86,6 +90,8 @@ impl<F: Float> Weight<F> for F {
 }
 
 impl<F: Float> Weight<F> for Half {
+    const IN_BACKWARD: bool = false;
+
     #[inline(always)]
     fn load<S: Simd<F>>(s: S, w: &[Half]) -> S::V {
         s.load_half(w)
@@ -217,7 +223,7 @@ impl<F: Float, N: Weight<F>> Product<'_, '_, F, N> {
                     $($(($width, $count, $rows, Left::Rows(a)) => {
                         s.call(Strip::<_, _, _, $rows, $count, $width> { a, product: self, panel, depth, first, tiles });
                     }
-                    ($width, $count, $rows, Left::Tiles(a)) => {
+                    ($width, $count, $rows, Left::Tiles(a)) if N::IN_BACKWARD => {
                         s.call(Strip::<_, _, _, $rows, $count, $width> { a, product: self, panel, depth, first, tiles });
                     })*)*
                     shape => unreachable!("no tile of (width, panels, rows) {:?}", (shape.0, shape.1, shape.2)),
