@@ -1,13 +1,13 @@
 //! Nanoseconds of one step of small GRUs: `cargo bench --bench steps`. Each stream first has to give the bits of
 //! the scalar instruction set. The widths take turns, and the best round counts.
 
-use gru_rs::{Config, Isa, Narrow, Rnn, Stream};
+use gru_rs::{Config, Isa, Rnn, Stream, Width};
 use std::hint::black_box;
 use std::time::Instant;
 
 /// Inputs and units.
 const SIZES: [[usize; 2]; 6] = [[1, 16], [16, 16], [1, 32], [32, 32], [1, 64], [64, 64]];
-const WIDTHS: [Option<Narrow>; 3] = [None, Some(Narrow::Float16), Some(Narrow::Int8)];
+const WIDTHS: [Option<Width>; 3] = [None, Some(Width::Float16), Some(Width::Int8)];
 const CHECKED: usize = 20;
 const STEPS: usize = 5_000;
 
@@ -29,13 +29,13 @@ fn main() {
 }
 
 /// A stream whose first steps are those of the scalar instruction set.
-fn checked(input: usize, hidden: usize, width: Option<Narrow>, x: &[f32]) -> Stream<f32> {
+fn checked(input: usize, hidden: usize, width: Option<Width>, x: &[f32]) -> Stream<f32> {
     let config = Config { seed: 1, ..Config::gru(input, hidden) };
     let scalar = Isa::named("scalar").expect("always there");
     let made = [Rnn::new(config.clone()), Rnn::on(scalar, config)];
     let [mut stream, mut twin] = made.map(|rnn| {
         let rnn = rnn.expect("a layer");
-        let narrow = width.map(|width| rnn.narrowed(width).expect("its weights"));
+        let narrow = width.map(|width| rnn.quantized(width).expect("its weights"));
         narrow.unwrap_or(rnn).stream(1).expect("a stream")
     });
     let (mut y, mut expected) = (vec![0.0; hidden], vec![0.0; hidden]);

@@ -25,27 +25,6 @@ pub enum Function {
 }
 
 impl Function {
-    /// All of them.
-    pub const ALL: [Function; 5] = [Self::Sigmoid, Self::Tanh, Self::Relu, Self::HardSigmoid, Self::HardSigmoidFifth];
-
-    /// Its name in Python.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sigmoid => "sigmoid",
-            Self::Tanh => "tanh",
-            Self::Relu => "relu",
-            Self::HardSigmoid => "hard_sigmoid",
-            Self::HardSigmoidFifth => "hard_sigmoid_0.2",
-        }
-    }
-
-    /// The function of that name, or an error that names the argument.
-    pub fn named(argument: &'static str, name: &str) -> Result<Self> {
-        let names = || Self::ALL.map(Self::name).join(", ");
-        let found = Self::ALL.into_iter().find(|function| function.name() == name);
-        found.ok_or_else(|| Error::value(argument, format!("one of {}", names()), format!("{name:?}")))
-    }
-
     /// The slope between the bounds of one that is made of straight lines.
     pub(crate) fn slope(self) -> f64 {
         match self {

@@ -3,13 +3,13 @@
 //! The rooms, each of which may use those below it only:
 //!
 //! ```text
-//! py ─▶ io ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, half, narrow, shape, rng, buffer …)
+//! py ─▶ io ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, half, weights, shape, rng, buffer …)
 //!               └────▶ nn ───────────▶ kernels
 //! reference ─▶ base
 //! ```
 //!
 //! To understand the mathematics read [`reference`]: the paper in plain loops. To understand the speed
-//! read [`kernels::product`] and then `rnn/scan.rs`. All unsafe code is in [`simd`].
+//! read [`kernels::product`] and then `rnn/forward/scan.rs`. All unsafe code is in [`simd`].
 //!
 //! Whatever the instruction set, the number of threads, the batch a row is in, or whether steps come one
 //! by one or at once, the bits are the same: every output is one chain of fused multiply-adds, bias first, then inputs,
@@ -40,7 +40,7 @@ mod io;
 pub mod kernels;
 mod model;
 #[doc(hidden)]
-pub mod narrow;
+pub mod names;
 #[doc(hidden)]
 pub mod nn;
 mod optim;
@@ -53,6 +53,8 @@ mod rnn;
 mod shape;
 #[doc(hidden)]
 pub mod simd;
+#[doc(hidden)]
+pub mod weights;
 
 pub use error::{Error, Result};
 pub use float::Float;
@@ -64,7 +66,6 @@ pub use model::{
     EncoderDecoder, EncoderDecoderConfig, Generator, Hypothesis, Inputs, Lost, Model, ModelConfig, ModelStream,
     Numbers, Sampling, StreamState,
 };
-pub use narrow::{Narrow, Part};
 pub use nn::attention::Attention;
 pub use nn::ctc::{Ctc, Guess, Spelling};
 pub use nn::loss::{Loss, Targets};
@@ -73,10 +74,12 @@ pub use optim::clip::clip_by_norm;
 pub use optim::schedule::{Cosine, Plateau};
 pub use optim::{Adam, Memory, Rule, Sgd};
 pub use parallel::{num_threads, num_workers, on_interrupt, set_num_threads};
+pub use rnn::call::{Batch, Memory as TapeMemory, Output, Training};
 pub use rnn::cell::{Cell, Reset};
-pub use rnn::kept::Memory as TapeMemory;
-pub use rnn::params::Config;
-pub use rnn::stack::{Batch, Gru, Lstm, Output, Rnn, Snapshot, Training};
+pub use rnn::config::Config;
+pub use rnn::layers::{Gru, Lstm, Rnn};
+pub use rnn::parameters::{Parameters, Snapshot};
 pub use rnn::stream::Stream;
 pub use rnn::tape::{Gradients, Tape};
 pub use simd::{Dispatch, Isa};
+pub use weights::{Tensor, Width};

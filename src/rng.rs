@@ -1,6 +1,8 @@
 //! Seeded numbers, the same on every machine: SplitMix64 (Steele, Lea and Flood, "Fast Splittable
 //! Pseudorandom Number Generators", 2014), also by index, so that a mask need not be stored.
 
+use crate::float::Float;
+
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A generator and its place.
@@ -34,6 +36,11 @@ impl Rng {
     /// The next number of [−1, 1), from 53 bits.
     pub fn symmetric(&mut self) -> f64 {
         2.0 * self.uniform() - 1.0
+    }
+
+    /// The next numbers of [−bound, bound).
+    pub fn fill<F: Float>(&mut self, numbers: &mut [F], bound: f64) {
+        numbers.iter_mut().for_each(|number| *number = F::from_f64(self.symmetric() * bound));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use allocation_counter::{AllocationInfo, measure};
 use gru_rs::{
-    Batch, Cell, Config, Model, ModelConfig, ModelStream, Narrow, Numbers, Pooling, Reset, Rnn, TapeMemory, Training,
+    Batch, Cell, Config, Model, ModelConfig, ModelStream, Numbers, Pooling, Reset, Rnn, TapeMemory, Training, Width,
 };
 
 const CELLS: [Cell; 3] = [Cell::Gru(Reset::After), Cell::Gru(Reset::Before), Cell::Lstm];
@@ -48,8 +48,8 @@ fn a_chunk_after_the_first_allocates_nothing() {
 #[test]
 fn a_narrow_step_allocates_nothing() {
     for cell in CELLS {
-        for narrow in [Narrow::Int8, Narrow::Float16] {
-            let mut stream = layer(cell).narrowed(narrow).unwrap().stream(5).unwrap();
+        for narrow in [Width::Int8, Width::Float16] {
+            let mut stream = layer(cell).quantized(narrow).unwrap().stream(5).unwrap();
             let (x, mut y) = (vec![0.5; 5 * 3], vec![0.0; 5 * 20]);
             let info = second(|| stream.step(&x, &mut y).unwrap());
             assert_eq!(info.count_total, 0, "{cell:?}, {narrow:?}");
@@ -65,7 +65,7 @@ fn a_step_of_a_model_allocates_nothing() {
             for pooling in [Pooling::Last, Pooling::Mean, Pooling::Max, Pooling::Each] {
                 let rnn = Config { cell, batch_first: true, ..Config::gru(3, 20) };
                 let model = Model::new(ModelConfig { vocabulary, pooling, ..ModelConfig::new(rnn, 2) }).unwrap();
-                for model in [model.clone(), model.narrowed(Narrow::Int8).unwrap()] {
+                for model in [model.clone(), model.quantized(Width::Int8).unwrap()] {
                     let (mut stream, mut scores) = (ModelStream::new(&model, 5).unwrap(), [0.0; 30 * 2]);
                     let info = second(|| stream.steps(numbers, 6, &mut scores).unwrap());
                     assert_eq!(info.count_total, 0, "{cell:?}, {vocabulary:?}, {pooling:?}");

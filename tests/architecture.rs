@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A room and the rooms it may use; its own is always allowed.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("base", &[]),
     ("simd", &["base"]),
     ("kernels", &["simd", "base"]),
@@ -13,15 +13,16 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("nn", &["kernels", "simd", "base"]),
     ("optim", &["rnn", "kernels", "simd", "base"]),
     ("model", &["optim", "nn", "rnn", "kernels", "simd", "base"]),
-    ("io", &["model", "optim", "nn", "rnn", "kernels", "simd", "base"]),
-    ("py", &["io", "model", "optim", "nn", "rnn", "kernels", "simd", "base"]),
+    ("names", &["model", "optim", "nn", "rnn", "kernels", "simd", "base"]),
+    ("io", &["names", "model", "optim", "nn", "rnn", "kernels", "simd", "base"]),
+    ("py", &["io", "names", "model", "optim", "nn", "rnn", "kernels", "simd", "base"]),
     ("reference", &["base"]),
-    ("lib", &["py", "io", "model", "nn", "optim", "rnn", "kernels", "simd", "base", "reference"]),
+    ("lib", &["py", "io", "names", "model", "nn", "optim", "rnn", "kernels", "simd", "base", "reference"]),
 ];
 
 /// Files at the top of src that are the base.
 const BASE: [&str; 10] =
-    ["buffer", "dropout", "error", "float", "function", "half", "narrow", "parallel", "rng", "shape"];
+    ["buffer", "dropout", "error", "float", "function", "half", "parallel", "rng", "shape", "weights"];
 
 /// What `crate::Name` means when it is no room but re-exported in lib.rs.
 const REEXPORTED: [(&str, &str); 12] = [

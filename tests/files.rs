@@ -1,7 +1,7 @@
 //! Files of fitted estimators: those that Python wrote, and hostile ones, of which none may panic. Against Python's own
 //! scores `tests/python/test_rust_files.py` compares them.
 
-use gru_rs::{Dispatch, Error, Estimator, Inputs, Model, ModelStream, Narrow, Numbers, Part, Saved};
+use gru_rs::{Dispatch, Error, Estimator, Inputs, Model, ModelStream, Numbers, Saved, Tensor, Width};
 use proptest::prelude::*;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
@@ -44,18 +44,18 @@ impl Parts {
         other
     }
 
-    /// With the model's weights in place of its own, as `gru_rs._narrow.to_tensors` writes them.
+    /// With the model's weights in place of its own, as `gru_rs._quantize.to_tensors` writes them.
     fn holding<F: Dispatch>(&self, model: &Model<F>) -> Self {
         let mut other = self.with("/model/dtype", json!(F::NAME));
         other.tensors.clear();
-        for ((name, _, shape), part) in model.config().names().into_iter().zip(model.parts().unwrap()) {
+        for ((name, _, shape), part) in model.config().names().into_iter().zip(model.tensors().unwrap()) {
             match part {
-                Part::Whole(numbers) => other.insert(name, shape, &numbers),
-                Part::Int8 { numbers, scales } => {
+                Tensor::Float(numbers) => other.insert(name, shape, &numbers),
+                Tensor::Int8 { numbers, scales } => {
                     other.insert(format!("{name}.scale"), vec![scales.len()], &scales);
                     other.tensors.insert(name, (Dtype::I8, shape, numbers.iter().map(|&q| q as u8).collect()));
                 }
-                Part::Float16(numbers) => {
+                Tensor::Float16(numbers) => {
                     let bytes = numbers.iter().flat_map(|half| half.0.to_le_bytes()).collect();
                     other.tensors.insert(name, (Dtype::F16, shape, bytes));
                 }
@@ -97,10 +97,10 @@ fn whole_and_narrow_weights_are_read_as_they_are() {
     fn check<F: Dispatch>() {
         let parts = Parts::of(TURNS);
         let whole = Model::<F>::new(Saved::<f32>::from_bytes(TURNS).unwrap().model.config().clone()).unwrap();
-        for narrow in [None, Some(Narrow::Int8), Some(Narrow::Float16)] {
-            let model = narrow.map_or_else(|| whole.duplicate(), |narrow| whole.narrowed(narrow)).unwrap();
+        for narrow in [None, Some(Width::Int8), Some(Width::Float16)] {
+            let model = narrow.map_or_else(|| whole.duplicate(), |width| whole.quantized(width).unwrap());
             let saved = Saved::<F>::from_bytes(&parts.holding(&model).bytes()).unwrap();
-            assert_eq!((saved.model.narrow(), saved.model.bytes()), (narrow, model.bytes()));
+            assert_eq!((saved.model.width(), saved.model.bytes()), (narrow, model.bytes()));
             assert_eq!(scores(&saved.model), scores(&model));
         }
     }
@@ -199,7 +199,7 @@ fn errors_name_what_is_wrong() {
     assert!(got.ends_with("[0][1]: expected a number from 1 to below 7, got 99"), "{got}");
 
     let saved = Saved::<f32>::from_bytes(TURNS).unwrap();
-    let narrow = parts.holding(&saved.model.narrowed(Narrow::Int8).unwrap());
+    let narrow = parts.holding(&saved.model.quantized(Width::Int8).unwrap());
     let change = |work: &dyn Fn(&mut Parts)| {
         let mut other = narrow.clone();
         work(&mut other);
@@ -279,7 +279,7 @@ proptest! {
     ) {
         let whole = Saved::<f32>::from_bytes(TURNS).unwrap();
         let mut file = if narrow {
-            Parts::of(TURNS).holding(&whole.model.narrowed(Narrow::Int8).unwrap()).bytes()
+            Parts::of(TURNS).holding(&whole.model.quantized(Width::Int8).unwrap()).bytes()
         } else {
             TURNS.to_vec()
         };

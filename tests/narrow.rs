@@ -1,11 +1,11 @@
-//! Narrow weights: products of bytes against plain sums on every instruction set, layers against plain steps and
+//! Quantized weights: products of bytes against plain sums on every instruction set, layers against plain steps and
 //! against layers of the numbers that the weights stand for, equal bits whatever runs them.
 
 use gru_rs::kernels::bytes::{BytesScratch, PackedBytes, Scaled};
 use gru_rs::kernels::product::{At, Bias, Outputs, Rows};
 use gru_rs::nn::linear::Linear;
 use gru_rs::simd::BytesIsa;
-use gru_rs::{Batch, Cell, Config, Dispatch, Half, Isa, Narrow, Reset, Rnn, Training};
+use gru_rs::{Batch, Cell, Config, Dispatch, Half, Isa, Reset, Rnn, Tensor, Training, Width};
 use proptest::prelude::*;
 
 /// Deterministic numbers of [−1, 1).
@@ -62,8 +62,9 @@ fn linear_layers<F: Dispatch>(inputs: usize, outputs: usize, rows: usize) {
     let x = cast::<F>(&numbers(rows * inputs, 3));
     let expected: Vec<F> = x.chunks_exact(inputs).flat_map(|x| plain_product(&w, &b, x)).collect();
     for isa in Isa::available() {
-        let part = gru_rs::narrow::Part::narrowed(&w, inputs, Narrow::Int8, "w").unwrap();
-        let store = gru_rs::narrow::Store::of(vec![part]).unwrap();
+        let tensor = Tensor::quantized(&w, inputs, Width::Int8, "w").unwrap();
+        let names = [("w".to_owned(), 0..w.len(), vec![outputs, inputs])];
+        let store = gru_rs::weights::Store::of_names(&names, vec![tensor]).unwrap();
         let linear = Linear { isa, inputs, outputs, spread: true };
         let y = linear.forward(store.matrix(&(0..w.len())), &b, &x, rows).unwrap();
         assert_eq!(bits(&y), bits(&expected), "{}", isa.name());
@@ -158,7 +159,7 @@ proptest! {
     fn steps_of_bytes(cell in cell(), input in 1usize..40, hidden in 1usize..70, seed in any::<u64>()) {
         let rnn = Rnn::<f32>::new(Config { cell, seed, ..Config::gru(input, hidden) }).unwrap();
         let flat: Vec<f64> = rnn.flat().iter().map(|&w| f64::from(w)).collect();
-        let mut stream = rnn.narrowed(Narrow::Int8).unwrap().stream(1).unwrap();
+        let mut stream = rnn.quantized(Width::Int8).unwrap().stream(1).unwrap();
         let mut y = vec![0.0f32; hidden];
         for step in 0..6 {
             let x = numbers(input, seed ^ step);
@@ -187,18 +188,18 @@ proptest! {
         let x: Vec<f32> = cast(&numbers(seq * batch * input, seed));
         let of = Batch { x: &x, batch, seq, states: &[], lengths: None, resets: None };
         let rnn = Rnn::<f32>::new(config.clone()).unwrap();
-        for narrow in [Narrow::Float16, Narrow::Int8] {
-            let narrowed = rnn.narrowed(narrow).unwrap();
-            prop_assert_eq!(narrowed.narrow(), Some(narrow));
+        for narrow in [Width::Float16, Width::Int8] {
+            let quantized = rnn.quantized(narrow).unwrap();
+            prop_assert_eq!(quantized.width(), Some(narrow));
             let rounded = Rnn::<f32>::new(config.clone()).unwrap();
-            rounded.set_flat(&narrowed.flat()).unwrap();
-            let (got, expected) = (narrowed.run(&of).unwrap(), rounded.run(&of).unwrap());
-            if narrow == Narrow::Float16 {
+            rounded.set_flat(&quantized.flat()).unwrap();
+            let (got, expected) = (quantized.run(&of).unwrap(), rounded.run(&of).unwrap());
+            if narrow == Width::Float16 {
                 let halves: Vec<f32> = rnn.flat().iter().map(|&w| Half::from_f32(w).to_f32()).collect();
                 let biases = rnn.config().names().into_iter().filter(|(name, ..)| name.starts_with("bias"));
                 let mut expected_flat = halves;
                 biases.for_each(|(_, place, _)| expected_flat[place.clone()].copy_from_slice(&rnn.flat()[place]));
-                prop_assert_eq!(&expected_flat[..], &narrowed.flat()[..]);
+                prop_assert_eq!(&expected_flat[..], &quantized.flat()[..]);
                 prop_assert_eq!(bits(&got.y), bits(&expected.y));
                 prop_assert_eq!(bits(&got.states.concat()), bits(&expected.states.concat()));
             } else {
@@ -212,7 +213,7 @@ proptest! {
     #[test]
     fn equal_bits(
         cell in cell(), input in 1usize..40, hidden in 1usize..70, layers in 1usize..3, batch in 1usize..80,
-        seq in 1usize..9, cut in 0usize..9, narrow in prop_oneof![Just(Narrow::Int8), Just(Narrow::Float16)],
+        seq in 1usize..9, cut in 0usize..9, narrow in prop_oneof![Just(Width::Int8), Just(Width::Float16)],
         double in any::<bool>(),
     ) {
         let config = Config { cell, layers, ..Config::gru(input, hidden) };
@@ -224,13 +225,13 @@ proptest! {
     }
 }
 
-fn same_everywhere<F: Dispatch>(config: Config, batch: usize, seq: usize, cut: usize, narrow: Narrow) {
+fn same_everywhere<F: Dispatch>(config: Config, batch: usize, seq: usize, cut: usize, narrow: Width) {
     let (input, hidden) = (config.input, config.hidden);
     let x: Vec<F> = cast(&numbers(seq * batch * input, 5));
     let of = Batch { x: &x, batch, seq, states: &[], lengths: None, resets: None };
     let mut first = None;
     for isa in Isa::available() {
-        let rnn = Rnn::<F>::on(isa, config.clone()).unwrap().narrowed(narrow).unwrap();
+        let rnn = Rnn::<F>::on(isa, config.clone()).unwrap().quantized(narrow).unwrap();
         let y = rnn.run(&of).unwrap().y;
         assert_eq!(bits(&y), *first.get_or_insert_with(|| bits(&y)), "{}", isa.name());
         let mut stream = rnn.stream(batch).unwrap();
@@ -248,18 +249,18 @@ fn same_everywhere<F: Dispatch>(config: Config, batch: usize, seq: usize, cut: u
 
 #[test]
 fn what_is_not_finite_stays_so() {
-    for narrow in [Narrow::Int8, Narrow::Float16] {
-        let rnn = Rnn::<f32>::new(Config::gru(3, 5)).unwrap().narrowed(narrow).unwrap();
+    for narrow in [Width::Int8, Width::Float16] {
+        let rnn = Rnn::<f32>::new(Config::gru(3, 5)).unwrap().quantized(narrow).unwrap();
         for wrong in [f32::NAN, f32::INFINITY] {
             let mut x = [0.5f32; 2 * 3];
             x[1] = wrong;
             let y = rnn.run(&Batch { x: &x, batch: 2, seq: 1, states: &[], lengths: None, resets: None }).unwrap().y;
-            assert!(narrow == Narrow::Float16 && wrong.is_infinite() || y[..5].iter().all(|y| y.is_nan()), "{y:?}");
+            assert!(narrow == Width::Float16 && wrong.is_infinite() || y[..5].iter().all(|y| y.is_nan()), "{y:?}");
             assert!(y[5..].iter().all(|y| y.is_finite()));
         }
     }
     // Nothing but zeros, and numbers that have faded.
-    let rnn = Rnn::<f32>::new(Config { bias: false, ..Config::gru(3, 5) }).unwrap().narrowed(Narrow::Int8).unwrap();
+    let rnn = Rnn::<f32>::new(Config { bias: false, ..Config::gru(3, 5) }).unwrap().quantized(Width::Int8).unwrap();
     let x = [0.0, 1e-40, 0.0];
     let y = rnn.run(&Batch { x: &x, batch: 1, seq: 1, states: &[], lengths: None, resets: None }).unwrap().y;
     assert_eq!(y, [0.0; 5]);
@@ -268,12 +269,12 @@ fn what_is_not_finite_stays_so() {
 #[test]
 fn what_cannot_be_done_says_so() {
     let rnn = Rnn::<f32>::new(Config::gru(3, 5)).unwrap();
-    let narrow = rnn.narrowed(Narrow::Int8).unwrap();
+    let narrow = rnn.quantized(Width::Int8).unwrap();
     let of = Batch { x: &[0.5; 3], batch: 1, seq: 1, states: &[], lengths: None, resets: None };
     let refusals = [
         narrow.set_flat(&rnn.flat()).unwrap_err(),
         narrow.forward(&of, &Training::default()).unwrap_err(),
-        narrow.narrowed(Narrow::Float16).unwrap_err(),
+        narrow.quantized(Width::Float16).unwrap_err(),
     ];
     for error in refusals {
         assert!(error.to_string().starts_with("int8 weights do not learn"), "{error}");
@@ -281,10 +282,10 @@ fn what_cannot_be_done_says_so() {
     let mut flat = rnn.flat().to_vec();
     flat[4] = 7e4;
     rnn.set_flat(&flat).unwrap();
-    let error = rnn.narrowed(Narrow::Float16).unwrap_err().to_string();
+    let error = rnn.quantized(Width::Float16).unwrap_err().to_string();
     assert!(error.contains("weight_ih_l0") && error.contains("65504") && error.contains("70000"), "{error}");
     flat[4] = f32::NAN;
     rnn.set_flat(&flat).unwrap();
-    let error = rnn.narrowed(Narrow::Int8).unwrap_err().to_string();
+    let error = rnn.quantized(Width::Int8).unwrap_err().to_string();
     assert!(error.contains("weight_ih_l0") && error.contains("finite") && error.contains("NaN"), "{error}");
 }

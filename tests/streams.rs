@@ -1,7 +1,7 @@
 //! Streams of whole models: after each step the bits of the model's scores for the sequence so far, in any chunks,
 //! whoever joins or leaves.
 
-use gru_rs::{Cell, Config, Inputs, Model, ModelConfig, ModelStream, Narrow, Numbers, Pooling, Reset};
+use gru_rs::{Cell, Config, Inputs, Model, ModelConfig, ModelStream, Numbers, Pooling, Reset, Width};
 use proptest::prelude::*;
 
 const OUTPUTS: usize = 3;
@@ -75,13 +75,13 @@ fn bits(x: &[f32]) -> Vec<u32> {
 fn models() -> impl Strategy<Value = Model<f32>> {
     let cell = prop_oneof![Just(Cell::Gru(Reset::After)), Just(Cell::Gru(Reset::Before)), Just(Cell::Lstm)];
     let pooling = prop_oneof![Just(Pooling::Last), Just(Pooling::Mean), Just(Pooling::Max), Just(Pooling::Each)];
-    let narrow = prop_oneof![Just(None), Just(Some(Narrow::Int8)), Just(Some(Narrow::Float16))];
+    let narrow = prop_oneof![Just(None), Just(Some(Width::Int8)), Just(Some(Width::Float16))];
     let vocabulary = prop_oneof![Just(None), (1usize..9).prop_map(Some)];
     (cell, pooling, narrow, vocabulary, 1usize..20, 1usize..4, any::<u64>()).prop_map(
         |(cell, pooling, narrow, vocabulary, hidden, layers, seed)| {
             let rnn = Config { cell, layers, seed, batch_first: true, ..Config::gru(4, hidden) };
             let model = Model::new(ModelConfig { vocabulary, pooling, ..ModelConfig::new(rnn, OUTPUTS) }).unwrap();
-            narrow.map_or(model.clone(), |narrow| model.narrowed(narrow).unwrap())
+            narrow.map_or(model.clone(), |narrow| model.quantized(narrow).unwrap())
         },
     )
 }

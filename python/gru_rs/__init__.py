@@ -18,15 +18,15 @@ from ._cells import CellTape, GRUCell, LSTMCell
 from ._config import show_config
 from ._core import Stream, __version__
 from ._encoder_decoder import EncoderDecoder, Hypothesis
+from ._gradients import Grads
 from ._layers import GRU, LSTM, Tape
 from ._losses import CTC, AbsoluteError, CrossEntropy, QuantileError, SquaredError, ctc_loss
 from ._model import Model
-from ._narrow import Quantization
+from ._model_stream import ModelStream
 from ._optim import SGD, Adam, AdamW, clip_grad_norm
+from ._quantize import Quantization
 from ._schedules import CosineSchedule, PlateauSchedule
-from ._streams import ModelStream
 from ._threads import get_num_threads, num_threads, set_num_threads
-from ._weights import Grads
 from .io._plain import from_haiku, from_paddle
 
 with suppress(ImportError):  # not installed

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -105,15 +107,17 @@ def _write(shape: Shape) -> str:
     return f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
 
 
-def as_pair(name: str, value: Any) -> tuple[Any, Any]:
-    """The two states of an LSTM."""
+def as_states(name: str, value: Any, letters: Sequence[str]) -> list[Any]:
+    """The states of a cell: one by itself, of several a pair."""
+    if len(letters) == 1:
+        return [value]
     if not isinstance(value, (tuple, list)):
         msg = f"{name}: expected a pair (tuple) of arrays, got {_describe(value)}"
         raise TypeError(msg)
-    if len(value) != 2:
-        msg = f"{name}: expected a pair of 2 arrays, got {len(value)}"
+    if len(value) != len(letters):
+        msg = f"{name}: expected a pair of {len(letters)} arrays, got {len(value)}"
         raise ValueError(msg)
-    return value[0], value[1]
+    return list(value)
 
 
 def as_lengths(value: ArrayLike, batch: int, seq: int) -> list[int]:

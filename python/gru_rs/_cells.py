@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ._arrays import as_array, as_pair, check_out, expect_shape
-from ._weights import Grads, Names, Recurrent
+from ._arrays import as_array, as_states, check_out, expect_shape
+from ._gradients import Grads
+from ._parameters import Argument, Recurrent
+from ._words import CELLS
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ._arrays import Array
     from ._core import Tape as CoreTape
+    from ._names import Names
 
     _Arguments: TypeAlias = tuple[Array, int, int, list[Array], None]
 
@@ -21,21 +24,18 @@ if TYPE_CHECKING:
 class _Cell(Recurrent):
     """One step of a GRU or LSTM."""
 
-    def _named(self) -> Names:
-        return [(name.removesuffix("_l0"), *rest) for name, *rest in super()._named()]  # type: ignore[misc]
+    @classmethod
+    def _named(cls, names: list[tuple[str, int, int, list[int]]]) -> Names:
+        return [(name.removesuffix("_l0"), *rest) for name, *rest in super()._named(names)]  # type: ignore[misc]
 
-    def _states(self, name: str, value: Any) -> list[Any]:  # noqa: ARG002
+    def _states(self, name: str, value: Any) -> list[Any]:
         """The states in `value`, none for None."""
-        return [] if value is None else [value]
-
-    def _wrap(self, states: list[Array]) -> Any:
-        """The states as the user sees them."""
-        return states[0]
+        return [] if value is None else as_states(name, value, CELLS[self._cell].states)
 
     def _checked(self, name: str, value: Any, shape: tuple[int, ...]) -> list[Array]:
         """States or their gradients as arrays; a missing one of a pair is zero."""
         arrays = []
-        for letter, given in zip("hc", self._states(name, value), strict=False):
+        for letter, given in zip(CELLS[self._cell].states, self._states(name, value), strict=False):
             own = name.replace("h", letter)
             array = np.zeros(shape, self._dtype) if given is None else as_array(own, given, self._dtype)
             expect_shape(own, array, shape)
@@ -44,9 +44,9 @@ class _Cell(Recurrent):
 
     def _run(self, x: ArrayLike, h: Any) -> tuple[tuple[int, ...], _Arguments]:
         given = as_array("x", x, self._dtype)
-        expect_shape("x", given, ("B", self._input_size), (self._input_size,))
+        expect_shape("x", given, ("B", self.input_size), (self.input_size,))
         rows = given.shape[:-1]
-        shape = (*rows, self._hidden_size)
+        shape = (*rows, self.hidden_size)
         return shape, (given, rows[0] if rows else 1, 1, self._checked("h", h, shape), None)
 
     def __call__(self, x: ArrayLike, h: Any = None, *, out: Any = None) -> Any:
@@ -173,7 +173,7 @@ class GRUCell(_Cell):
     (2, 8)
     """
 
-    _own = ("bias", "reset_after")
+    reset_after: Argument[bool] = Argument("Where the reset gate acts.")
 
     def __init__(
         self,
@@ -188,22 +188,7 @@ class GRUCell(_Cell):
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
-        super().__init__(
-            input_size,
-            hidden_size,
-            bias=bias,
-            reset_after=reset_after,
-            recurrent_activation=recurrent_activation,
-            activation=activation,
-            clip=clip,
-            dtype=dtype,
-            seed=seed,
-        )
-
-    @property
-    def reset_after(self) -> bool:
-        """Where the reset gate acts."""
-        return self._reset_after
+        self._make(locals())
 
 
 class LSTMCell(_Cell):
@@ -236,19 +221,4 @@ class LSTMCell(_Cell):
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
-        super().__init__(
-            input_size,
-            hidden_size,
-            bias=bias,
-            recurrent_activation=recurrent_activation,
-            activation=activation,
-            clip=clip,
-            dtype=dtype,
-            seed=seed,
-        )
-
-    def _states(self, name: str, value: Any) -> list[Any]:
-        return [] if value is None else list(as_pair(name, value))
-
-    def _wrap(self, states: list[Array]) -> Any:
-        return states[0], states[1]
+        self._make(locals())

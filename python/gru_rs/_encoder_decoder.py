@@ -11,14 +11,17 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_lengths, as_spelling, as_weights
-from ._checks import as_choice, as_count, as_flag, as_real, as_seed, as_size
+from ._checks import as_choice, as_real, as_seed, as_size
 from ._losses import CrossEntropy, Loss
-from ._model import Network, _Argument
+from ._model import SequenceNetwork
+from ._parameters import Argument
+from ._words import WORDS
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ._arrays import Array
+    from ._core import Loss as CoreLoss
 
 
 class Hypothesis(NamedTuple):
@@ -42,7 +45,7 @@ class Hypothesis(NamedTuple):
     attention: Array | None
 
 
-class EncoderDecoder(Network):
+class EncoderDecoder(SequenceNetwork):
     """Sequence to sequence with one flat buffer of parameters, and one of gradients.
 
     A stack reads the source; another begins with its final states, through a tanh layer where the first has
@@ -101,12 +104,12 @@ class EncoderDecoder(Network):
     """
 
     _kind = _core.EncoderDecoder
-    _model: _core.EncoderDecoder
+    _core: _core.EncoderDecoder
 
-    embedding_size: _Argument[int] = _Argument("Numbers for a token of the target.")
-    attention: _Argument[str | None] = _Argument("How states and steps are compared.")
-    begin: _Argument[int] = _Argument("The token before the first of a target.")
-    end: _Argument[int] = _Argument("The token behind the last.")
+    embedding_size: Argument[int] = Argument("Numbers for a token of the target.")
+    attention: Argument[str | None] = Argument("How states and steps are compared.")
+    begin: Argument[int] = Argument("The token before the first of a target.")
+    end: Argument[int] = Argument("The token behind the last.")
 
     def __init__(
         self,
@@ -130,30 +133,9 @@ class EncoderDecoder(Network):
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
-        inputs = as_size("input_size", input_size)
-        self._options = {
-            "input_size": inputs,
-            "hidden_size": as_size("hidden_size", hidden_size),
-            "output_size": as_size("output_size", output_size),
-            "vocabulary_size": None
-            if vocabulary_size is None
-            else as_size("vocabulary_size", vocabulary_size),
-            "embedding_size": inputs if embedding_size is None else as_size("embedding_size", embedding_size),
-            "attention": None
-            if attention is None
-            else as_choice("attention", attention, ("dot", "additive")),
-            "begin": as_count("begin", begin, 2**32),
-            "end": as_count("end", end, 2**32),
-            "cell": as_choice("cell", cell, ("gru", "lstm")),
-            "num_layers": as_size("num_layers", num_layers),
-            "bias": as_flag("bias", bias),
-            "bidirectional": as_flag("bidirectional", bidirectional),
-            "reset_after": as_flag("reset_after", reset_after),
-            "dropout": as_real("dropout", dropout),
-            "input_dropout": as_real("input_dropout", input_dropout),
-            "output_dropout": as_real("output_dropout", output_dropout),
-        }
-        self._make(dtype, seed)
+        if embedding_size is None:
+            embedding_size = input_size
+        self._make(locals())
 
     def loss(
         self,
@@ -189,7 +171,7 @@ class EncoderDecoder(Network):
             An argument of another shape or kind, a token beyond the vocabulary.
         """
         found = self._asked(x, targets, loss, lengths, sample_weight)
-        return self._model.loss(*found)
+        return self._core.loss(*found)
 
     def loss_and_grad(
         self,
@@ -225,9 +207,9 @@ class EncoderDecoder(Network):
             As for `loss`.
         """
         drawn = None if seed is None else as_seed(seed)
-        low = as_choice("memory", memory, ("full", "low")) == "low"
+        low = as_choice("memory", memory, WORDS["memory"]) == "low"
         found = self._asked(x, targets, loss, lengths, sample_weight)
-        return self._model.loss_and_grad(*found, drawn, low)
+        return self._core.loss_and_grad(*found, drawn, low)
 
     def decode(
         self,
@@ -264,7 +246,7 @@ class EncoderDecoder(Network):
         """
         given = self._asked_for(x, lengths)
         width, most = as_size("beam_width", beam_width), as_size("max_length", max_length)
-        found = self._model.decode(given, width, most, as_real("length_penalty", length_penalty))
+        found = self._core.decode(given, width, most, as_real("length_penalty", length_penalty))
         steps = given[2] or [given[1][1]] * len(found)
         return [
             [
@@ -297,7 +279,7 @@ class EncoderDecoder(Network):
         loss: Loss | None,
         lengths: ArrayLike | None,
         sample_weight: ArrayLike | None,
-    ) -> tuple[Any, Any, _core.Loss]:
+    ) -> tuple[Any, Any, CoreLoss]:
         loss = CrossEntropy() if loss is None else loss
         if not isinstance(loss, CrossEntropy):
             msg = f"loss: expected CrossEntropy, got {loss!r}"

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from ._arrays import as_array, as_flags, as_lengths, as_pair, expect_shape
-from ._checks import as_choice, as_flag, as_real, as_seed, as_size
-from ._weights import Grads, Recurrent
+from ._arrays import as_array, as_flags, as_lengths, as_states, expect_shape
+from ._checks import as_choice, as_seed, as_size
+from ._gradients import Grads
+from ._parameters import Argument, Recurrent
+from ._words import CELLS, WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,63 +27,18 @@ if TYPE_CHECKING:
 class _Layer(Recurrent):
     """A stack of recurrent layers, GRU or LSTM."""
 
-    _own: tuple[str, ...] = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
+    num_layers: Argument[int] = Argument("Layers, one on the other.")
+    batch_first: Argument[bool] = Argument("Whether arrays are (batch, steps, numbers).")
+    dropout: Argument[float] = Argument("Share of the outputs between layers that training drops.")
+    bidirectional: Argument[bool] = Argument("Whether there is a second direction.")
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        *,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        **options: Any,
-    ) -> None:
-        self._num_layers = as_size("num_layers", num_layers)
-        self._batch_first = as_flag("batch_first", batch_first)
-        self._bidirectional = as_flag("bidirectional", bidirectional)
-        self._dropout = as_real("dropout", dropout)
-        super().__init__(
-            input_size,
-            hidden_size,
-            num_layers=self._num_layers,
-            batch_first=self._batch_first,
-            dropout=self._dropout,
-            bidirectional=self._bidirectional,
-            **options,
-        )
-
-    @property
-    def num_layers(self) -> int:
-        """Layers, one on the other."""
-        return self._num_layers
-
-    @property
-    def batch_first(self) -> bool:
-        """Whether arrays are (batch, steps, numbers)."""
-        return self._batch_first
-
-    @property
-    def dropout(self) -> float:
-        """Share of the outputs between layers that training drops."""
-        return self._dropout
-
-    @property
-    def bidirectional(self) -> bool:
-        """Whether there is a second direction."""
-        return self._bidirectional
-
-    def _states(self, names: Sequence[str], value: Any) -> list[Any]:  # noqa: ARG002
-        """The states in `value`, none for None."""
-        return [] if value is None else [value]
-
-    def _wrap(self, states: list[Array]) -> Any:
-        """The states as the user sees them."""
-        return states[0]
-
-    def _state_names(self, name: str) -> Sequence[str]:
-        return [name]
+    def _states(self, name: str, value: Any) -> list[tuple[str, Any]]:
+        """The states in `value` by name, none for None."""
+        if value is None:
+            return []
+        letters = CELLS[self._cell].states
+        names = [name.replace("h", letter) for letter in letters]
+        return list(zip(names, as_states(name, value, letters), strict=True))
 
     def stream(self, batch_size: int | None = None) -> Stream:
         """Run step by step or chunk by chunk, the state kept inside, starting from zeros.
@@ -123,7 +80,7 @@ class _Layer(Recurrent):
         >>> calls.state.shape
         (1, 2, 8)
         """
-        if self._bidirectional:
+        if self.bidirectional:
             msg = (
                 "stream: expected a layer of one direction, got bidirectional=True, whose reverse direction "
                 "begins at the end of the sequence"
@@ -134,7 +91,7 @@ class _Layer(Recurrent):
     def _stream_states(self, value: Any, shape: tuple[int, ...]) -> list[Array]:
         """The states that a stream shall go on from, none for zeros."""
         states = []
-        for name, given in zip(self._state_names("state"), self._states(["state"], value), strict=False):
+        for name, given in self._states("state", value):
             state = as_array(name, given, self._dtype)
             expect_shape(name, state, shape)
             states.append(state)
@@ -143,12 +100,11 @@ class _Layer(Recurrent):
     def _run(self, x: ArrayLike, h0: Any, lengths: Any) -> tuple[_Frame, _Arguments]:
         """The checked arguments of a call."""
         given = as_array("x", x, self._dtype)
-        axes = ("B", "T") if self._batch_first else ("T", "B")
-        expect_shape("x", given, (*axes, self._input_size), ("T", self._input_size))
+        axes = ("B", "T") if self.batch_first else ("T", "B")
+        expect_shape("x", given, (*axes, self.input_size), ("T", self.input_size))
         frame = _Frame(self, given)
-        names = self._state_names("h0")
         states = []
-        for name, value in zip(names, self._states(names, h0), strict=False):
+        for name, value in self._states("h0", h0):
             state = as_array(name, value, self._dtype)
             expect_shape(name, state, frame.state_shape)
             states.append(state)
@@ -247,7 +203,7 @@ class _Layer(Recurrent):
         True
         """
         drawn = None if seed is None else as_seed(seed)
-        low = as_choice("memory", memory, ("full", "low")) == "low"
+        low = as_choice("memory", memory, WORDS["memory"]) == "low"
         frame, arguments = self._run(x, h0, lengths)
         y, states, tape = self._core.forward(*arguments, drawn, low, self._resets(resets, frame))
         wrapped = self._wrap([state.reshape(frame.state_shape) for state in states])
@@ -264,16 +220,16 @@ class _Frame:
     __slots__ = ("batch", "seq", "state_shape", "x_shape", "y_shape")
 
     def __init__(self, layer: _Layer, x: Array) -> None:
-        directions = 2 if layer._bidirectional else 1
-        scans = layer._num_layers * directions
+        directions = 2 if layer.bidirectional else 1
+        scans = layer.num_layers * directions
         self.x_shape: tuple[int, ...] = x.shape
-        self.y_shape = (*x.shape[:-1], directions * layer._hidden_size)
+        self.y_shape = (*x.shape[:-1], directions * layer.hidden_size)
         if x.ndim == 2:
             self.seq, self.batch = x.shape[0], 1
-            self.state_shape: tuple[int, ...] = (scans, layer._hidden_size)
+            self.state_shape: tuple[int, ...] = (scans, layer.hidden_size)
         else:
-            self.seq, self.batch = x.shape[:2] if not layer._batch_first else x.shape[1::-1]
-            self.state_shape = (scans, self.batch, layer._hidden_size)
+            self.seq, self.batch = x.shape[:2] if not layer.batch_first else x.shape[1::-1]
+            self.state_shape = (scans, self.batch, layer.hidden_size)
 
 
 class Tape:
@@ -319,9 +275,8 @@ class Tape:
         if dy is not None:
             d_y = as_array("dy", dy, layer.dtype)
             expect_shape("dy", d_y, frame.y_shape)
-        names = layer._state_names("dh_n")
         d_states = []
-        for name, value in zip(names, layer._states(names, dh_n), strict=False):
+        for name, value in layer._states("dh_n", dh_n):
             given = np.zeros(frame.state_shape, layer.dtype) if value is None else value
             d_state = as_array(name, given, layer.dtype)
             expect_shape(name, d_state, frame.state_shape)
@@ -391,7 +346,7 @@ class GRU(_Layer):
     ((5, 2, 8), (1, 2, 8))
     """
 
-    _own = (*_Layer._own, "reset_after")
+    reset_after: Argument[bool] = Argument("Where the reset gate acts.")
 
     def __init__(
         self,
@@ -410,26 +365,7 @@ class GRU(_Layer):
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
-        super().__init__(
-            input_size,
-            hidden_size,
-            num_layers,
-            bias=bias,
-            batch_first=batch_first,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            reset_after=reset_after,
-            recurrent_activation=recurrent_activation,
-            activation=activation,
-            clip=clip,
-            dtype=dtype,
-            seed=seed,
-        )
-
-    @property
-    def reset_after(self) -> bool:
-        """Where the reset gate acts."""
-        return self._reset_after
+        self._make(locals())
 
 
 class LSTM(_Layer):
@@ -476,26 +412,4 @@ class LSTM(_Layer):
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
-        super().__init__(
-            input_size,
-            hidden_size,
-            num_layers,
-            bias=bias,
-            batch_first=batch_first,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            recurrent_activation=recurrent_activation,
-            activation=activation,
-            clip=clip,
-            dtype=dtype,
-            seed=seed,
-        )
-
-    def _states(self, names: Sequence[str], value: Any) -> list[Any]:
-        return [] if value is None else list(as_pair(names[0], value))
-
-    def _wrap(self, states: list[Array]) -> Any:
-        return states[0], states[1]
-
-    def _state_names(self, name: str) -> Sequence[str]:
-        return [name, name.replace("h", "c")]
+        self._make(locals())

@@ -5,102 +5,48 @@ It must not know epochs, text or scikit-learn.
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from . import _core
 from ._arrays import (
     as_array,
-    as_float_dtype,
     as_integers,
     as_lengths,
-    as_pair,
     as_spelling,
+    as_states,
     as_weights,
     check_out,
     expect_shape,
 )
-from ._checks import as_choice, as_count, as_flag, as_real, as_seed, as_size
+from ._checks import as_choice, as_count, as_seed, as_size
 from ._losses import CTC, Loss, QuantileError
-from ._streams import ModelStream
-from ._weights import Weighted, as_names, fresh_seed
+from ._model_stream import ModelStream
+from ._parameters import Argument, Network
+from ._words import CELLS, WORDS
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-    from typing_extensions import Self
 
     from ._arrays import Array
-    from ._narrow import Parts
 
     _Given = tuple[Array, tuple[int, int], list[int] | None, list[Array]]
     _State: TypeAlias = Array | tuple[Array, Array]
 
-T = TypeVar("T")
 
+class SequenceNetwork(Network):
+    """What a `Model` and an `EncoderDecoder` share: a source that is tokens or numbers."""
 
-class _Argument(Generic[T]):
-    """One of the constructor's, to be read."""
-
-    def __init__(self, doc: str) -> None:
-        self.__doc__ = doc
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, model: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, model: Network, owner: type) -> T: ...
-    def __get__(self, model: Network | None, owner: type) -> Self | T:
-        if model is None:
-            return self
-        value: T = model._options[self._name]
-        return value
-
-    def __set__(self, model: Network, value: T) -> None:
-        msg = f"{self._name}: expected to be given to the constructor, got a new value {value!r}"
-        raise AttributeError(msg)
-
-
-class Network(Weighted):
-    """What a `Model` and an `EncoderDecoder` share: options, copies, a source that is tokens or numbers."""
-
-    _kind: ClassVar[Any]
-    _options: dict[str, Any]
-    _model: Any
-
-    input_size: _Argument[int] = _Argument("Numbers a step, or of a token's embedding.")
-    hidden_size: _Argument[int] = _Argument("Units of a layer's direction.")
-    output_size: _Argument[int] = _Argument("Scores.")
-    vocabulary_size: _Argument[int | None] = _Argument("Tokens, if the inputs are tokens.")
-    cell: _Argument[str] = _Argument("'gru' or 'lstm'.")
-    num_layers: _Argument[int] = _Argument("Layers, one on the other.")
-    bias: _Argument[bool] = _Argument("Whether the layers have biases.")
-    bidirectional: _Argument[bool] = _Argument("Whether there is a second direction.")
-    reset_after: _Argument[bool] = _Argument("Of a GRU: which of the two reset variants it is.")
-    dropout: _Argument[float] = _Argument("Share dropped between layers.")
-    input_dropout: _Argument[float] = _Argument("Share of the stack's inputs that is dropped.")
-    output_dropout: _Argument[float] = _Argument("Share of what the head sees that is dropped.")
-
-    def _make(self, dtype: Any, seed: int | None) -> None:
-        """The core's object, from the options."""
-        self._dtype = as_float_dtype(dtype)
-        self._seed = None if seed is None else as_seed(seed)
-        drawn = fresh_seed(self._seed)
-        self._adopt(self._kind({**self._options, "dtype": self._dtype.name, "seed": drawn}, self._given))
-
-    def _adopt(self, model: Any) -> None:
-        self._model, self._core = model, model.weights()
-        self._names = as_names(model.names())
-
-    def _narrow(self, other: Any, width: str) -> None:
-        other._adopt(self._model.narrowed(width))
-
-    def _parts(self) -> Parts:
-        found: Parts = self._model.parts()
-        return found
+    output_size: Argument[int] = Argument("Scores.")
+    vocabulary_size: Argument[int | None] = Argument("Tokens, if the inputs are tokens.")
+    cell: Argument[str] = Argument("'gru' or 'lstm'.")
+    num_layers: Argument[int] = Argument("Layers, one on the other.")
+    bidirectional: Argument[bool] = Argument("Whether there is a second direction.")
+    reset_after: Argument[bool] = Argument("Of a GRU: which of the two reset variants it is.")
+    dropout: Argument[float] = Argument("Share dropped between layers.")
+    input_dropout: Argument[float] = Argument("Share of the stack's inputs that is dropped.")
+    output_dropout: Argument[float] = Argument("Share of what the head sees that is dropped.")
 
     def _source(self, x: ArrayLike) -> Array:
         """Tokens or numbers, shaped as they should be."""
@@ -112,31 +58,8 @@ class Network(Weighted):
             expect_shape("x", array, ("B", "T"), ("B", "T", "tokens of a step"))
         return array
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        other = type(self).__new__(type(self))
-        memo[id(self)] = other
-        other.__dict__.update(self.__dict__)
-        other._adopt(self._model.duplicate())
-        return other
 
-    def _arguments(self) -> list[str]:
-        return [*self._options, "dtype", "seed"]
-
-    def __repr__(self) -> str:
-        parameters = inspect.signature(type(self)).parameters
-        shown = []
-        for name in self._arguments():
-            value, default = getattr(self, name), parameters[name].default
-            if default is inspect.Parameter.empty:
-                shown.append(repr(value))
-            elif name == "dtype":
-                shown += [] if value == np.dtype(default) else [f"dtype={value.name!r}"]
-            elif value != default:
-                shown.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(shown)})" + self._shown_width()
-
-
-class Model(Network):
+class Model(SequenceNetwork):
     """Embedding, stack and head with one flat buffer of parameters, and one of gradients.
 
     Parameters
@@ -194,11 +117,11 @@ class Model(Network):
     """
 
     _kind = _core.Model
-    _model: _core.Model
+    _core: _core.Model
 
-    variational: _Argument[bool] = _Argument("Whether the same inputs are dropped at every step.")
-    pooling: _Argument[str] = _Argument("What the head sees.")
-    crf: _Argument[bool] = _Argument("Whether there is a chain over the labels.")
+    variational: Argument[bool] = Argument("Whether the same inputs are dropped at every step.")
+    pooling: Argument[str] = Argument("What the head sees.")
+    crf: Argument[bool] = Argument("Whether there is a chain over the labels.")
 
     def __init__(
         self,
@@ -221,26 +144,7 @@ class Model(Network):
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
-        self._options = {
-            "input_size": as_size("input_size", input_size),
-            "hidden_size": as_size("hidden_size", hidden_size),
-            "output_size": as_size("output_size", output_size),
-            "vocabulary_size": None
-            if vocabulary_size is None
-            else as_size("vocabulary_size", vocabulary_size),
-            "cell": as_choice("cell", cell, ("gru", "lstm")),
-            "num_layers": as_size("num_layers", num_layers),
-            "bias": as_flag("bias", bias),
-            "bidirectional": as_flag("bidirectional", bidirectional),
-            "reset_after": as_flag("reset_after", reset_after),
-            "dropout": as_real("dropout", dropout),
-            "input_dropout": as_real("input_dropout", input_dropout),
-            "variational": as_flag("variational", variational),
-            "pooling": as_choice("pooling", pooling, ("last", "mean", "max", "each")),
-            "output_dropout": as_real("output_dropout", output_dropout),
-            "crf": as_flag("crf", crf),
-        }
-        self._make(dtype, seed)
+        self._make(locals())
 
     def state(self, batch_size: int) -> _State:
         """The stack's state before a sequence, all zeros, to be carried from chunk to chunk.
@@ -261,9 +165,8 @@ class Model(Network):
         (1, 4, 8)
         """
         shape = self._state_shape(as_size("batch_size", batch_size))
-        if self.cell == "lstm":
-            return np.zeros(shape, self._dtype), np.zeros(shape, self._dtype)
-        return np.zeros(shape, self._dtype)
+        states = tuple(np.zeros(shape, self._dtype) for _ in CELLS[self.cell].states)
+        return states if len(states) > 1 else states[0]  # type: ignore[return-value]
 
     def scores(self, x: ArrayLike, *, lengths: ArrayLike | None = None, state: _State | None = None) -> Array:
         """The scores, without dropout.
@@ -294,7 +197,7 @@ class Model(Network):
         >>> Model(3, 8, 2).scores([[[0.1, 0.2, 0.3]]]).shape
         (1, 2)
         """
-        return self._model.scores(self._asked_for(x, lengths, state)).reshape(-1, self.output_size)
+        return self._core.scores(self._asked_for(x, lengths, state)).reshape(-1, self.output_size)
 
     def _outputs_for(self, x: Any, lengths: Any) -> Array:
         return self.scores(x, lengths=lengths)
@@ -345,7 +248,7 @@ class Model(Network):
         ValueError, TypeError
             As for `scores`.
         """
-        return self._model.labels(self._asked_for(x, lengths)).astype(np.intp)
+        return self._core.labels(self._asked_for(x, lengths)).astype(np.intp)
 
     def spell(
         self,
@@ -387,7 +290,7 @@ class Model(Network):
         True
         """
         width = None if beam_width is None else as_size("beam_width", beam_width)
-        return self._model.spell(self._asked_for(x, lengths), as_count("blank", blank, 2**32), width)
+        return self._core.spell(self._asked_for(x, lengths), as_count("blank", blank, 2**32), width)
 
     def loss(
         self,
@@ -423,7 +326,7 @@ class Model(Network):
             An argument of another shape or kind, a class beyond the scores.
         """
         wanted = self._wanted(targets, loss, sample_weight)
-        return self._model.loss(self._asked_for(x, lengths, state), wanted, loss._core)
+        return self._core.loss(self._asked_for(x, lengths, state), wanted, loss._core)
 
     def loss_and_grad(
         self,
@@ -460,9 +363,9 @@ class Model(Network):
             As for `loss`.
         """
         drawn = None if seed is None else as_seed(seed)
-        low = as_choice("memory", memory, ("full", "low")) == "low"
+        low = as_choice("memory", memory, WORDS["memory"]) == "low"
         wanted = self._wanted(targets, loss, sample_weight)
-        return self._model.loss_and_grad(self._asked_for(x, lengths, state), wanted, loss._core, drawn, low)
+        return self._core.loss_and_grad(self._asked_for(x, lengths, state), wanted, loss._core, drawn, low)
 
     def _state_shape(self, batch: int) -> tuple[int, int, int]:
         return self.num_layers * (2 if self.bidirectional else 1), batch, self.hidden_size
@@ -472,7 +375,7 @@ class Model(Network):
         batch, seq = array.shape[:2]
         states: list[Array] = []
         if state is not None:
-            states = [*as_pair("state", state)] if self.cell == "lstm" else [state]  # type: ignore[list-item]
+            states = as_states("state", state, CELLS[self.cell].states)
             for one in states:
                 check_out("state", one, self._state_shape(batch), self._dtype.name)
         return array, (batch, seq), None if lengths is None else as_lengths(lengths, batch, seq), states

@@ -10,7 +10,8 @@ import numpy as np
 from ._arrays import as_array, as_float_dtype, check_out, expect_shape
 from ._checks import as_flag, as_real
 from ._core import Memory, Rule, clip_by_norm
-from ._weights import Grads, Weighted
+from ._gradients import Grads
+from ._parameters import Network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ class _Optimizer:
     def __init__(self, lr: float, make: Callable[[float], Rule], shown: str) -> None:
         self._make, self._shown = make, shown
         self.lr = lr
-        self._memory: WeakKeyDictionary[Weighted, Memory] = WeakKeyDictionary()
+        self._memory: WeakKeyDictionary[Network, Memory] = WeakKeyDictionary()
 
     @property
     def lr(self) -> float:
@@ -45,7 +46,7 @@ class _Optimizer:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._lr}, {self._shown})"
 
-    def step(self, layer: Weighted, grads: Grads | ArrayLike) -> None:
+    def step(self, layer: Network, grads: Grads | ArrayLike) -> None:
         """Move a layer's weights one step against its gradients.
 
         Parameters
@@ -60,7 +61,7 @@ class _Optimizer:
         ValueError, TypeError
             Gradients of another size or a wider dtype; nothing is changed.
         """
-        if not isinstance(layer, Weighted):
+        if not isinstance(layer, Network):
             kind = type(layer).__name__
             msg = f"layer: expected a layer of gru_rs (GRU, LSTM, GRUCell, LSTMCell, Model), got {kind}"
             raise TypeError(msg)

@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from . import _core
+from ._words import CELLS
 
 __all__ = ["GRU", "LSTM", "GRUCell", "LSTMCell", "accelerate", "restore"]
 
@@ -57,7 +58,7 @@ class _Options(NamedTuple):
 
     @property
     def states(self) -> int:
-        return 2 if self.cell == "lstm" else 1
+        return len(CELLS[self.cell].states)
 
 
 class _Call(NamedTuple):
@@ -113,20 +114,10 @@ class _Call(NamedTuple):
 
 def _new_layer(options: _Options, w_ih: Tensor, bias: bool) -> _core.Rnn:
     rows, input_size = w_ih.shape
-    functions = ("sigmoid", "tanh", None)
-    return _core.Rnn(
-        options.cell,
-        str(w_ih.dtype).removeprefix("torch."),
-        input_size,
-        rows // (4 if options.cell == "lstm" else 3),
-        options.num_layers,
-        bias,
-        options.batch_first,
-        options.dropout,
-        options.bidirectional,
-        0,
-        *functions,
-    )
+    functions = {"recurrent_activation": "sigmoid", "activation": "tanh", "clip": None}
+    sizes = {"input_size": input_size, "hidden_size": rows // len(CELLS[options.cell].gates)}
+    others = {"reset_after": True, "bias": bias, "dtype": str(w_ih.dtype).removeprefix("torch."), "seed": 0}
+    return _core.Rnn(options._asdict() | functions | sizes | others)
 
 
 def _array(tensor: Tensor) -> Any:

@@ -3,6 +3,7 @@
 //! values are for.
 
 use crate::error::{Error, Result};
+use crate::names::Options;
 use serde_json::Value;
 
 /// A value and how an error calls it.
@@ -126,6 +127,42 @@ impl<'a> Field<'a> {
     /// The value itself.
     pub fn value(&self) -> &'a Value {
         self.value
+    }
+}
+
+/// A file's dictionary of options.
+impl Options for Field<'_> {
+    fn size(&self, name: &str) -> Result<usize> {
+        self.get(name)?.size()
+    }
+
+    fn maybe_size(&self, name: &str) -> Result<Option<usize>> {
+        self.maybe(name).map(|field| field.size()).transpose()
+    }
+
+    fn flag(&self, name: &str) -> Result<bool> {
+        self.get(name)?.flag()
+    }
+
+    fn number(&self, name: &str) -> Result<f64> {
+        self.get(name)?.number()
+    }
+
+    fn maybe_number(&self, name: &str) -> Result<Option<f64>> {
+        self.maybe(name).map(|field| field.number()).transpose()
+    }
+
+    fn word<T>(&self, name: &str, of: impl Fn(&str, &str) -> Result<T>) -> Result<T> {
+        let field = self.get(name)?;
+        of(&field.name, field.value.as_str().ok_or_else(|| field.refusal("a word"))?)
+    }
+
+    fn maybe_word<T>(&self, name: &str, of: impl Fn(&str, &str) -> Result<T>) -> Result<Option<T>> {
+        self.maybe(name).map(|_| self.word(name, of)).transpose()
+    }
+
+    fn seed(&self) -> Result<u64> {
+        Ok(self.maybe("seed").and_then(|field| field.value.as_u64()).unwrap_or_default())
     }
 }
 

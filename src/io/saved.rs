@@ -7,10 +7,9 @@ use super::vocabulary::Vocabulary;
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::kernels::exponential::Softmax;
-use crate::model::{Model, ModelConfig};
+use crate::model::Model;
+use crate::names::model_config;
 use crate::nn::pooling::Pooling;
-use crate::rnn::cell::{Cell, Reset};
-use crate::rnn::params::Config;
 use crate::shape;
 use crate::simd::Dispatch;
 use std::fs::File;
@@ -125,7 +124,10 @@ impl<F: Dispatch> Saved<F> {
         ])?;
         let options = header.get("model")?;
         options.get("dtype")?.choice(&[(F::NAME, ())])?;
-        let config = config(&options)?;
+        let config = model_config(&options)?;
+        if config.crf {
+            return Err(options.get("crf")?.refusal("false: a chain's best path needs all steps"));
+        }
         if (config.pooling == Pooling::Each) != matches!(estimator, Estimator::Tagger | Estimator::Transcriber) {
             return Err(options.get("pooling")?.refusal(format!("that of a {estimator:?}")));
         }
@@ -134,8 +136,8 @@ impl<F: Dispatch> Saved<F> {
             let most = format!("at most the file's {} tensors", tensors.len());
             return Err(Error::value("num_layers", most, config.rnn.layers));
         }
-        let parts = tensors.parts(&config.names())?;
-        Self::learnt(estimator, Model::of_parts(config, parts)?, &header.get("learnt")?)
+        let found = tensors.tensors(&config.names())?;
+        Self::learnt(estimator, Model::from_tensors(config, found)?, &header.get("learnt")?)
     }
 
     /// What stands around the model.
@@ -216,33 +218,4 @@ impl<F: Dispatch> Saved<F> {
         }
         Ok(numbers)
     }
-}
-
-/// The options of Python's `Model`.
-fn config(options: &Field<'_>) -> Result<ModelConfig> {
-    let (size, flag) = (|key| options.get(key)?.size(), |key| options.get(key)?.flag());
-    let number = |key| options.get(key)?.number();
-    let reset = if flag("reset_after")? { Reset::After } else { Reset::Before };
-    let pooling = [("last", Pooling::Last), ("mean", Pooling::Mean), ("max", Pooling::Max), ("each", Pooling::Each)];
-    let rnn = Config {
-        cell: options.get("cell")?.choice(&[("gru", Cell::Gru(reset)), ("lstm", Cell::Lstm)])?,
-        layers: size("num_layers")?,
-        bias: flag("bias")?,
-        bidirectional: flag("bidirectional")?,
-        dropout: number("dropout")?,
-        ..Config::gru(size("input_size")?, size("hidden_size")?)
-    };
-    let config = ModelConfig {
-        vocabulary: options.maybe("vocabulary_size").map(|field| field.size()).transpose()?,
-        input_dropout: number("input_dropout")?,
-        variational: flag("variational")?,
-        pooling: options.get("pooling")?.choice(&pooling)?,
-        output_dropout: number("output_dropout")?,
-        ..ModelConfig::new(rnn, size("output_size")?)
-    };
-    if flag("crf")? {
-        return Err(options.get("crf")?.refusal("false: a chain's best path needs all steps"));
-    }
-    config.check()?;
-    Ok(config)
 }

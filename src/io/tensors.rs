@@ -1,11 +1,11 @@
-//! The tensors of a file as parameters of a model, whole or narrow, each copied once. Nothing is allocated that
+//! The tensors of a file as parameters of a model, floats or quantized, each copied once. Nothing is allocated that
 //! the file does not have the bytes for. It must not know the header.
 
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::half::Half;
-use crate::narrow::{Names, Part};
+use crate::weights::{Names, Tensor};
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
@@ -46,27 +46,27 @@ impl<'a> Tensors<'a> {
     }
 
     /// The parameters of these names and shapes, which must be all that there is.
-    pub fn parts<F: Float>(&self, names: &Names) -> Result<Vec<Part<F>>> {
+    pub fn tensors<F: Float>(&self, names: &Names) -> Result<Vec<Tensor<F>>> {
         let mut found = Vec::with_capacity(2 * names.len());
-        let parts = names.iter().map(|(name, _, shape)| {
+        let tensors = names.iter().map(|(name, _, shape)| {
             found.push(name.clone());
             let (dtype, bytes) = self.tensor(name, shape)?;
             match (dtype, shape.len()) {
                 (Dtype::I8, 2) => {
                     found.push(format!("{name}.scale"));
-                    Ok(Part::Int8 {
+                    Ok(Tensor::Int8 {
                         numbers: copied(bytes, |[byte]| byte as i8)?,
                         scales: self.scales(name, shape[0])?,
                     })
                 }
-                (Dtype::F16, 2) => Ok(Part::Float16(copied(bytes, |bytes| Half(u16::from_le_bytes(bytes)))?)),
-                _ => whole(name, dtype, bytes).map(Part::Whole),
+                (Dtype::F16, 2) => Ok(Tensor::Float16(copied(bytes, |bytes| Half(u16::from_le_bytes(bytes)))?)),
+                _ => floats(name, dtype, bytes).map(Tensor::Float),
             }
         });
-        let parts = parts.collect::<Result<_>>()?;
+        let tensors = tensors.collect::<Result<_>>()?;
         match self.metadata.offset_keys().into_iter().find(|name| !found.contains(name)) {
             Some(other) => Err(Error::value(other, "no tensor that the model does not have", "one")),
-            None => Ok(parts),
+            None => Ok(tensors),
         }
     }
 
@@ -84,7 +84,7 @@ impl<'a> Tensors<'a> {
     fn scales<F: Float>(&self, name: &str, rows: usize) -> Result<Vec<F>> {
         let name = format!("{name}.scale");
         let (dtype, bytes) = self.tensor(&name, &[rows])?;
-        let scales: Vec<F> = whole(&name, dtype, bytes)?;
+        let scales: Vec<F> = floats(&name, dtype, bytes)?;
         match scales.iter().find(|scale| !scale.to_f64().is_finite()) {
             Some(scale) => Err(Error::value(name, "finite numbers", scale)),
             None => Ok(scales),
@@ -93,7 +93,7 @@ impl<'a> Tensors<'a> {
 }
 
 /// Numbers as they were learnt.
-fn whole<F: Float>(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<F>> {
+fn floats<F: Float>(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<F>> {
     match (dtype, F::NAME) {
         (Dtype::F32, "float32") => copied(bytes, |bytes| F::from_f64(f32::from_le_bytes(bytes).into())),
         (Dtype::F64, "float64") => copied(bytes, |bytes| F::from_f64(f64::from_le_bytes(bytes))),

@@ -11,8 +11,8 @@ use super::product::{Bias, Outputs, Rows};
 use crate::buffer::{Aligned, zeros};
 use crate::error::Result;
 use crate::float::Float;
-use crate::narrow::{DEEPEST, LARGEST};
 use crate::simd::{Bytes, BytesIsa, BytesKernel, Dispatch, Isa, Kernel, Simd};
+use crate::weights::{DEEPEST, LARGEST};
 use std::ops::Range;
 
 /// Vectors of sums that are read side by side.

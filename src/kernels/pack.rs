@@ -7,8 +7,8 @@ use crate::buffer::Aligned;
 use crate::error::Result;
 use crate::float::Float;
 use crate::half::Half;
-use crate::narrow::Matrix;
 use crate::simd::{Dispatch, Isa};
+use crate::weights::Matrix;
 
 /// A packed matrix that owns its numbers.
 #[derive(Debug, Default)]

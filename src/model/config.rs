@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::nn::embedding::Tokens;
 use crate::nn::linear::Linear;
 use crate::nn::pooling::Pooling;
-use crate::rnn::params::Config;
+use crate::rnn::config::Config;
 use crate::shape;
 use crate::simd::Isa;
 use std::ops::Range;
@@ -41,7 +41,7 @@ pub struct ModelConfig {
 
 /// Where the parameters lie in the flat buffer.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Parts {
+pub(super) struct Places {
     pub embedding: Range<usize>,
     pub rnn: Range<usize>,
     pub w: Range<usize>,
@@ -80,13 +80,13 @@ impl ModelConfig {
         Ok(())
     }
 
-    pub(super) fn parts(&self) -> Parts {
+    pub(super) fn places(&self) -> Places {
         let embedding = 0..self.vocabulary.unwrap_or(0) * self.rnn.input;
         let rnn = embedding.end..embedding.end + self.rnn.parameters();
         let w = rnn.end..rnn.end + self.outputs * self.rnn.outputs();
         let b = w.end..w.end + self.outputs;
         let crf = b.end..b.end + if self.crf { self.outputs * (self.outputs + 2) } else { 0 };
-        Parts { embedding, rnn, w, b, crf }
+        Places { embedding, rnn, w, b, crf }
     }
 
     /// The head on an instruction set.
@@ -96,26 +96,26 @@ impl ModelConfig {
 
     /// All parameters.
     pub fn parameters(&self) -> usize {
-        self.parts().crf.end
+        self.places().crf.end
     }
 
     /// The parameters' names, their place in the flat buffer and their shapes, in order.
     pub fn names(&self) -> Vec<(String, Range<usize>, Vec<usize>)> {
-        let (parts, labels) = (self.parts(), self.outputs);
+        let (places, labels) = (self.places(), self.outputs);
         let mut names = Vec::new();
         if let Some(vocabulary) = self.vocabulary {
-            names.push(("embedding.weight".into(), parts.embedding, vec![vocabulary, self.rnn.input]));
+            names.push(("embedding.weight".into(), places.embedding, vec![vocabulary, self.rnn.input]));
         }
-        let moved = |at: Range<usize>| parts.rnn.start + at.start..parts.rnn.start + at.end;
+        let moved = |at: Range<usize>| places.rnn.start + at.start..places.rnn.start + at.end;
         let of_rnn = self.rnn.names().into_iter();
         names.extend(of_rnn.map(|(name, at, shape)| (format!("rnn.{name}"), moved(at), shape)));
-        names.push(("head.weight".into(), parts.w, vec![labels, self.rnn.outputs()]));
-        names.push(("head.bias".into(), parts.b, vec![labels]));
+        names.push(("head.weight".into(), places.w, vec![labels, self.rnn.outputs()]));
+        names.push(("head.bias".into(), places.b, vec![labels]));
         if self.crf {
-            let (start, end) = (parts.crf.start, parts.crf.start + labels);
+            let (start, end) = (places.crf.start, places.crf.start + labels);
             names.push(("crf.start".into(), start..end, vec![labels]));
             names.push(("crf.end".into(), end..end + labels, vec![labels]));
-            names.push(("crf.transitions".into(), end + labels..parts.crf.end, vec![labels, labels]));
+            names.push(("crf.transitions".into(), end + labels..places.crf.end, vec![labels, labels]));
         }
         names
     }

@@ -1,14 +1,16 @@
 //! One token after another: a model of language reads tokens and draws the next.
 
-use super::net::Model;
+use super::model::Model;
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::kernels::exponential::Softmax;
 use crate::nn::embedding::Tokens;
 use crate::nn::linear::{LinearScratch, PackedLinear};
 use crate::nn::pooling::Pooling;
+use crate::parallel;
 use crate::rng::Rng;
 use crate::rnn::stream::Stream;
+use crate::rnn::weights::Weights;
 use crate::simd::Dispatch;
 use std::sync::Arc;
 
@@ -64,7 +66,8 @@ impl Sampling {
     }
 }
 
-/// A model's state between tokens, and its dice. It reads the model's newest weights.
+/// A model's state between tokens, and its dice. Each call takes the model's newest weights: a token is read by one set,
+/// and the next is drawn from what that same set says of it.
 ///
 /// ```
 /// use gru_rs::{Config, Generator, Model, ModelConfig, Pooling, Sampling};
@@ -82,6 +85,8 @@ pub struct Generator<F> {
     sampling: Sampling,
     rng: Rng,
     stream: Stream<F>,
+    /// The weights that read the newest token.
+    weights: Arc<Weights<F>>,
     /// What the first layer makes of the tokens that were read, at a version of the weights.
     projected: (u64, Vec<Vec<F>>),
     /// The head at a version of the weights.
@@ -116,7 +121,8 @@ impl<F: Dispatch> Generator<F> {
             sampling,
             rng: Rng::new(seed),
             stream: model.stream(1)?,
-            projected: (model.version(), vec![vec![]; tokens]),
+            projected: (weights.version, vec![vec![]; tokens]),
+            weights,
             scratch: head.1.scratch(1)?,
             head,
             y: zeros(hidden, "generator")?,
@@ -155,27 +161,45 @@ impl<F: Dispatch> Generator<F> {
         Ok(())
     }
 
+    /// Goes on by tokens that are given, all read by the same weights.
+    pub fn read_all(&mut self, tokens: &[u32]) -> Result<()> {
+        tokens.iter().try_for_each(|&token| self.expect(token))?;
+        let weights = self.stream.newest();
+        parallel::alone(|turn| {
+            tokens.iter().try_for_each(|&token| {
+                turn.go_on()?;
+                self.take(&weights, token)?;
+                self.seen[token as usize] = true;
+                Ok(())
+            })
+        })
+    }
+
     /// Goes on by a token that says where a text begins. It does not count as one that was there.
     pub fn begin(&mut self, token: u32) -> Result<()> {
         self.expect(token)?;
+        let weights = self.stream.newest();
+        self.take(&weights, token)
+    }
+
+    fn take(&mut self, weights: &Arc<Weights<F>>, token: u32) -> Result<()> {
         self.any = true;
-        let (version, width) = (self.model.version(), self.model.config().rnn.input);
+        let width = self.model.config().rnn.input;
         let (of, known) = &mut self.projected;
-        if *of != version {
-            *of = version;
+        if *of != weights.version {
+            *of = weights.version;
             known.iter_mut().for_each(Vec::clear);
         }
         let mut projected = std::mem::take(&mut known[token as usize]);
         if projected.is_empty() {
             let mut x = zeros(width, "generator")?;
-            self.model.embed(
-                &self.model.weights(),
-                Tokens { data: &[token], seq: 1, per_step: 1, lengths: None },
-                &mut x,
-            );
+            self.model.embed(weights, Tokens { data: &[token], seq: 1, per_step: 1, lengths: None }, &mut x);
             projected = self.stream.project(&x)?;
         }
         self.stream.step_projected(&projected, &mut self.y)?;
+        if !Arc::ptr_eq(&self.weights, weights) {
+            self.weights = weights.clone();
+        }
         if known.len().saturating_mul(size_of_val(&projected[..])) <= KNOWN {
             known[token as usize] = projected;
         }
@@ -188,9 +212,8 @@ impl<F: Dispatch> Generator<F> {
         if !self.any {
             return Err(Error::value("prompt", "at least one token before the first that is drawn", "none"));
         }
-        if self.head.0 != self.model.version() {
-            let weights = self.model.weights();
-            self.head = (weights.version, self.model.packed_head(&weights)?);
+        if self.head.0 != self.weights.version {
+            self.head = (self.weights.version, self.model.packed_head(&self.weights)?);
         }
         self.head.1.forward(&self.y, &mut self.scores, &mut self.scratch);
         if let Some(score) = self.scores.iter().find(|score| score.to_f64().is_nan()) {

@@ -2,18 +2,14 @@
 //! files, epochs or Python.
 
 mod config;
-mod decoding;
-mod encoder_decoder;
 mod generator;
-mod net;
-mod pair_backward;
-mod pair_config;
+#[expect(clippy::module_inception, reason = "the room is called after its noun")]
+mod model;
+mod pair;
 mod stream;
 
 pub use config::{Inputs, ModelConfig, Numbers};
-pub use decoding::Hypothesis;
-pub use encoder_decoder::EncoderDecoder;
 pub use generator::{Generator, Sampling};
-pub use net::{Lost, Model};
-pub use pair_config::EncoderDecoderConfig;
+pub use model::{Lost, Model};
+pub use pair::{EncoderDecoder, EncoderDecoderConfig, Hypothesis};
 pub use stream::{ModelStream, StreamState};

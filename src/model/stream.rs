@@ -1,16 +1,17 @@
 //! A model's scores while its sequences come: after each step those of the sequence so far.
 
 use super::config::{ModelConfig, Numbers};
-use super::net::Model;
+use super::model::Model;
 use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
 use crate::nn::embedding::Tokens;
 use crate::nn::linear::{LinearScratch, PackedLinear};
 use crate::nn::pooling::Pooling;
 use crate::parallel;
-use crate::rnn::params::{Config, Weights};
-use crate::rnn::sequence::GROUP;
+use crate::rnn::config::Config;
+use crate::rnn::rows::GROUP;
 use crate::rnn::stream::Stream;
+use crate::rnn::weights::Weights;
 use crate::shape;
 use crate::simd::Dispatch;
 use std::ops::Range;

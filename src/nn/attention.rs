@@ -13,8 +13,8 @@ use crate::buffer::{copied, zeros};
 use crate::error::Result;
 use crate::kernels::activation::Tanh;
 use crate::kernels::exponential::{Softmax, sum};
-use crate::narrow::Matrix;
 use crate::simd::{Dispatch, Isa};
+use crate::weights::Matrix;
 
 /// How queries and keys are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::narrow::Matrix;
+use crate::weights::Matrix;
 
 /// The tokens of a batch, `(batch, seq, per_step)`; what lies past a row's length is never read.
 #[derive(Clone, Copy, Debug)]

@@ -10,9 +10,9 @@ use crate::kernels::bytes::{BytesScratch, Scaled};
 use crate::kernels::pack::{self, PackedMatrix};
 use crate::kernels::product::{At, BLOCK, Bias, Left, Outputs, Product, Rows, Sum, tallest};
 use crate::kernels::sums::ColumnSums;
-use crate::narrow::Matrix;
 use crate::parallel;
 use crate::simd::{Dispatch, Isa};
+use crate::weights::Matrix;
 
 /// Rows whose outer products are packed at once. Whole blocks, so that any number gives the same bits.
 const CHUNK: usize = 2 * BLOCK;

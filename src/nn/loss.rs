@@ -89,6 +89,14 @@ pub(crate) fn check_weights<F: Float>(weights: Option<&[F]>, rows: usize) -> Res
 }
 
 impl Loss {
+    /// Whether what the scores should be are classes or labels, and no numbers.
+    pub fn of_classes(&self) -> bool {
+        match self {
+            Self::CrossEntropy { .. } | Self::Ctc { .. } => true,
+            Self::Squared | Self::Absolute | Self::Quantile(_) => false,
+        }
+    }
+
     /// Cross-entropy of classes that all count alike.
     pub fn cross_entropy() -> Self {
         Self::CrossEntropy { label_smoothing: 0.0, class_weights: vec![] }

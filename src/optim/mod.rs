@@ -7,9 +7,9 @@ pub mod schedule;
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::kernels::update;
-use crate::rnn::stack::Rnn;
+use crate::rnn::parameters::Parameters;
 use crate::shape;
-use crate::simd::Dispatch;
+use crate::simd::{Dispatch, Isa};
 
 /// Stochastic gradient descent, as PyTorch's.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +48,7 @@ pub enum Rule {
     Adam(Adam),
 }
 
-/// What a rule remembers of one layer.
+/// What a rule remembers of one network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory<F> {
     /// Velocity; or mean and mean square.
@@ -95,7 +95,7 @@ impl Rule {
         }
     }
 
-    /// One step of a layer along its gradients.
+    /// One step of a network's parameters along their gradients.
     ///
     /// ```
     /// use gru_rs::{Config, Gru, Memory, Rule, Sgd};
@@ -106,20 +106,19 @@ impl Rule {
     /// assert_eq!(gru.flat()[0], before[0] - 0.1);
     /// # Ok::<(), gru_rs::Error>(())
     /// ```
-    pub fn step<F: Dispatch>(&self, layer: &Rnn<F>, gradients: &[F], memory: &mut Memory<F>) -> Result<()> {
-        let len = layer.weights().flat()?.len();
+    pub fn step<F: Dispatch>(&self, parameters: &Parameters<F>, gradients: &[F], memory: &mut Memory<F>) -> Result<()> {
+        let len = parameters.weights().store.flat()?.len();
         shape::expect_len("grads", gradients.len(), &[len])?;
         if memory.moments.is_empty() {
             memory.moments = (0..self.moments()).map(|_| zeros(len, "optimizer")).collect::<Result<_>>()?;
         }
-        layer.update(|weights| {
-            self.write(layer, weights, gradients, memory);
+        parameters.update(|weights| {
+            self.write(parameters.isa(), weights, gradients, memory);
             Ok(())
-        })?;
-        Ok(())
+        })
     }
 
-    fn write<F: Dispatch>(&self, layer: &Rnn<F>, weights: &mut [F], gradients: &[F], memory: &mut Memory<F>) {
+    fn write<F: Dispatch>(&self, isa: Isa, weights: &mut [F], gradients: &[F], memory: &mut Memory<F>) {
         let f = F::from_f64;
         memory.steps += 1;
         match self {
@@ -134,7 +133,7 @@ impl Rule {
                     nesterov: sgd.nesterov,
                     first: memory.steps == 1,
                 };
-                F::dispatch(layer.isa(), step);
+                F::dispatch(isa, step);
             }
             Rule::Adam(adam) => {
                 let [mean, square] = &mut memory.moments[..] else { return };
@@ -154,7 +153,7 @@ impl Rule {
                     weight_decay: if adam.decoupled { F::ZERO } else { f(adam.weight_decay) },
                     shrink: if adam.decoupled { f(1.0 - decay) } else { F::ONE },
                 };
-                F::dispatch(layer.isa(), step);
+                F::dispatch(isa, step);
             }
         }
     }

@@ -7,10 +7,13 @@ mod encoder_decoder;
 mod layer;
 mod model;
 mod model_stream;
-mod narrow;
 mod optimizer;
+mod options;
+mod parameters;
 mod stream;
+mod tensors;
 mod threads;
+mod words;
 
 use crate::simd::Isa;
 use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyValueError};
@@ -47,6 +50,28 @@ macro_rules! each {
     };
 }
 pub(crate) use each;
+
+/// The same of both, each in its place again.
+macro_rules! both {
+    ($either:expr, $value:ident => $body:expr) => {
+        match $either {
+            $crate::py::Either::F32($value) => $crate::py::Either::F32($body),
+            $crate::py::Either::F64($value) => $crate::py::Either::F64($body),
+        }
+    };
+}
+pub(crate) use both;
+
+/// The same of the one that a dtype says.
+macro_rules! of_dtype {
+    ($dtype:expr, $body:expr) => {
+        match $dtype {
+            $crate::names::Dtype::Float32 => $crate::py::Either::F32($body),
+            $crate::names::Dtype::Float64 => $crate::py::Either::F64($body),
+        }
+    };
+}
+pub(crate) use of_dtype;
 
 /// The name of the instruction set in use.
 #[pyfunction]
@@ -85,7 +110,7 @@ mod _core {
     #[pymodule_export]
     use super::encoder_decoder::EncoderDecoder;
     #[pymodule_export]
-    use super::layer::{FlatView, Rnn, Tape};
+    use super::layer::{Rnn, Tape};
     #[pymodule_export]
     use super::model::{Generator, Loss, Model, ctc_loss};
     #[pymodule_export]
@@ -93,9 +118,13 @@ mod _core {
     #[pymodule_export]
     use super::optimizer::{Cosine, Memory, Plateau, Rule, clip_by_norm};
     #[pymodule_export]
+    use super::parameters::{FlatView, Parameters};
+    #[pymodule_export]
     use super::stream::Stream;
     #[pymodule_export]
     use super::threads::{num_threads, num_workers, set_num_threads};
+    #[pymodule_export]
+    use super::words::{cells, words};
     #[pymodule_export]
     use super::{fma_peak, isa, isa_available};
 

@@ -1,85 +1,19 @@
 //! Models and losses.
 
 use super::arrays::{Number, borrow, borrow_all, borrow_as, borrow_mut, give, slices};
-use super::layer::Rnn;
-use super::narrow::{self, Parts, narrow_of};
-use super::{Either, each};
+use super::options::Options;
+use super::parameters::{Names, Parameters, listed, network};
+use super::tensors::{self, Tensors};
+use super::{Either, both, each, of_dtype};
 use crate::model::{Inputs, ModelConfig, Numbers};
+use crate::names::{self, Dtype, Options as _};
 use crate::nn::loss::{self, Targets};
-use crate::nn::pooling::Pooling;
 use crate::simd::Isa;
-use crate::{Cell, Config, Reset, Sampling, Spelling, TapeMemory, Training};
+use crate::{Sampling, Spelling, TapeMemory, Training, Width};
 use numpy::{PyArray1, PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use std::ops::Range;
 use std::sync::{Mutex, TryLockError};
-
-/// The constructor's arguments, from a dict.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-struct Options {
-    cell: String,
-    dtype: String,
-    vocabulary_size: Option<usize>,
-    input_size: usize,
-    hidden_size: usize,
-    output_size: usize,
-    num_layers: usize,
-    bias: bool,
-    bidirectional: bool,
-    reset_after: bool,
-    dropout: f64,
-    input_dropout: f64,
-    variational: bool,
-    pooling: String,
-    output_dropout: f64,
-    crf: bool,
-    seed: u64,
-}
-
-impl Options {
-    fn config(&self) -> ModelConfig {
-        let cell = cell_of(&self.cell, self.reset_after);
-        let pooling = match &self.pooling[..] {
-            "mean" => Pooling::Mean,
-            "max" => Pooling::Max,
-            "each" => Pooling::Each,
-            _ => Pooling::Last,
-        };
-        let Self { input_size: input, hidden_size: hidden, num_layers: layers, bias, bidirectional, .. } = *self;
-        let (dropout, seed) = (self.dropout, self.seed);
-        let rnn = Config {
-            cell,
-            layers,
-            bias,
-            bidirectional,
-            dropout,
-            batch_first: true,
-            seed,
-            ..Config::gru(input, hidden)
-        };
-        ModelConfig {
-            vocabulary: self.vocabulary_size,
-            rnn,
-            input_dropout: self.input_dropout,
-            variational: self.variational,
-            pooling,
-            output_dropout: self.output_dropout,
-            outputs: self.output_size,
-            crf: self.crf,
-        }
-    }
-}
-
-/// The cell of a name.
-pub(super) fn cell_of(name: &str, reset_after: bool) -> Cell {
-    match (name, reset_after) {
-        ("lstm", _) => Cell::Lstm,
-        (_, true) => Cell::Gru(Reset::After),
-        (_, false) => Cell::Gru(Reset::Before),
-    }
-}
 
 /// What is lost by scores that are not the targets.
 #[pyclass(frozen, module = "gru_rs._core")]
@@ -120,13 +54,6 @@ impl Loss {
     }
 }
 
-pub(super) type Names = Vec<(String, usize, usize, Vec<usize>)>;
-
-/// Names as Python takes them.
-pub(super) fn listed(names: Vec<(String, Range<usize>, Vec<usize>)>) -> Names {
-    names.into_iter().map(|(name, range, shape)| (name, range.start, range.end, shape)).collect()
-}
-
 /// A batch: the steps, (batch, seq), the rows' lengths, the stack's states, which are written in place.
 pub(super) type Given<'py> = (Bound<'py, PyAny>, (usize, usize), Option<Vec<usize>>, Vec<Bound<'py, PyAny>>);
 
@@ -137,68 +64,34 @@ pub(super) type Wanted<'py> = (Bound<'py, PyAny>, Option<Vec<usize>>, Option<Bou
 type Guesses = Vec<(Vec<u32>, f64)>;
 
 /// An embedding, a stack and a head in one of the two float types.
-#[pyclass(frozen, module = "gru_rs._core")]
+#[pyclass(frozen, extends = Parameters, module = "gru_rs._core")]
 pub(crate) struct Model(pub(super) Either<crate::Model<f32>, crate::Model<f64>>);
+
+network!(Model, ModelConfig);
 
 #[pymethods]
 impl Model {
     #[new]
-    #[pyo3(signature = (options, parts=None))]
-    fn new(py: Python<'_>, options: Options, parts: Option<Parts<'_>>) -> PyResult<Self> {
-        if let Some(parts) = parts {
-            return Ok(Self(match &options.dtype[..] {
-                "float64" => Either::F64(crate::Model::of_parts(options.config(), narrow::take(&parts)?)?),
-                _ => Either::F32(crate::Model::of_parts(options.config(), narrow::take(&parts)?)?),
-            }));
-        }
-        let make = || match &options.dtype[..] {
-            "float64" => crate::Model::new(options.config()).map(Either::F64),
-            _ => crate::Model::new(options.config()).map(Either::F32),
-        };
-        Ok(Self(py.detach(make)?))
+    #[pyo3(signature = (options, tensors=None))]
+    fn new(py: Python<'_>, options: Options<'_>, tensors: Option<Tensors<'_>>) -> PyResult<PyClassInitializer<Self>> {
+        Self::make(py, names::model_config(&options)?, options.word("dtype", Dtype::named)?, tensors)
     }
 
     /// The names of a model that is not made.
     #[staticmethod]
-    fn names_of(options: Options) -> PyResult<Names> {
-        let config = options.config();
-        config.check()?;
-        Ok(listed(config.names()))
+    fn names_of(options: Options<'_>) -> PyResult<Names> {
+        Ok(listed(&names::model_config(&options)?.names()))
     }
 
-    /// Its weights and generator, as a layer's.
-    fn weights(&self) -> Rnn {
-        Rnn(match &self.0 {
-            Either::F32(model) => Either::F32(model.rnn().clone()),
-            Either::F64(model) => Either::F64(model.rnn().clone()),
-        })
+    /// One for inference, of quantized matrices.
+    fn quantized(&self, py: Python<'_>, width: &str) -> PyResult<Py<Self>> {
+        let width = Width::named("dtype", width)?;
+        Py::new(py, Self::wrapped(both!(&self.0, model => py.detach(|| model.quantized(width))?)))
     }
 
-    /// One for inference, of narrow matrices.
-    fn narrowed(&self, py: Python<'_>, to: &str) -> PyResult<Self> {
-        let to = narrow_of(to);
-        Ok(Self(match &self.0 {
-            Either::F32(model) => Either::F32(py.detach(|| model.narrowed(to))?),
-            Either::F64(model) => Either::F64(py.detach(|| model.narrowed(to))?),
-        }))
-    }
-
-    /// The parameters as they are kept.
-    fn parts<'py>(&self, py: Python<'py>) -> PyResult<Parts<'py>> {
-        each!(&self.0, model => Ok(narrow::give(py, model.parts()?)))
-    }
-
-    /// (name, first, last, shape) of each parameter in order.
-    fn names(&self) -> Names {
-        each!(&self.0, model => listed(model.config().names()))
-    }
-
-    /// A model of its own with the same weights and generator.
-    fn duplicate(&self) -> PyResult<Self> {
-        Ok(Self(match &self.0 {
-            Either::F32(model) => Either::F32(model.duplicate()?),
-            Either::F64(model) => Either::F64(model.duplicate()?),
-        }))
+    /// One of its own with the same weights and generator.
+    fn duplicate(&self, py: Python<'_>) -> PyResult<Py<Self>> {
+        Py::new(py, Self::wrapped(both!(&self.0, model => model.duplicate())))
     }
 
     /// The scores, 1-D.
@@ -269,15 +162,9 @@ impl Model {
     fn generator(&self, sampling: (f64, usize, f64, f64), seed: u64) -> PyResult<Generator> {
         let (temperature, top_k, top_p, repetition_penalty) = sampling;
         let sampling = Sampling { temperature, top_k, top_p, repetition_penalty };
-        Ok(Generator(match &self.0 {
-            Either::F32(model) => Either::F32(Mutex::new(crate::Generator::new(model, sampling, seed)?)),
-            Either::F64(model) => Either::F64(Mutex::new(crate::Generator::new(model, sampling, seed)?)),
-        }))
+        Ok(Generator(both!(&self.0, model => Mutex::new(crate::Generator::new(model, sampling, seed)?))))
     }
 }
-
-/// Tokens that are read before Ctrl-C is asked for.
-const TOKENS: usize = 1024;
 
 /// A model's state between tokens, and its dice.
 #[pyclass(frozen, module = "gru_rs._core")]
@@ -294,11 +181,7 @@ impl Generator {
         each!(&self.0, generator => {
             let mut guard = generator.try_lock().map_err(busy)?;
             let generator = &mut *guard;
-            for some in tokens.chunks(TOKENS) {
-                py.detach(|| some.iter().try_for_each(|&token| generator.read(token)))?;
-                py.check_signals()?;
-            }
-            Ok(())
+            Ok(py.detach(|| generator.read_all(&tokens))?)
         })
     }
 
@@ -389,8 +272,7 @@ pub(super) struct Wishes<'py, F: Number>(Values<'py, F>, Option<PyReadonlyArrayD
 
 impl<'py, F: Number> Wishes<'py, F> {
     pub fn new(wanted: &Wanted<'py>, loss: &loss::Loss) -> PyResult<Self> {
-        let classes = matches!(loss, loss::Loss::CrossEntropy { .. } | loss::Loss::Ctc { .. });
-        Ok(Self(Values::new(&wanted.0, classes)?, wanted.2.as_ref().map(borrow).transpose()?))
+        Ok(Self(Values::new(&wanted.0, loss.of_classes())?, wanted.2.as_ref().map(borrow).transpose()?))
     }
 
     pub fn slices<'a>(&'a self, wanted: &'a Wanted<'_>) -> PyResult<(Targets<'a, F>, Option<&'a [F]>)> {

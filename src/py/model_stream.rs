@@ -2,7 +2,7 @@
 
 use super::arrays::{Number, borrow_all, borrow_mut, give_all, slices};
 use super::model::{Given, Model, Steps};
-use super::{Either, each};
+use super::{Either, both, each};
 use crate::StreamState;
 use crate::buffer::copied;
 use pyo3::exceptions::PyRuntimeError;
@@ -42,13 +42,8 @@ fn taken<F: Number>((arrays, counts): State<'_>) -> PyResult<StreamState<F>> {
 impl ModelStream {
     #[new]
     fn new(model: &Model, batch: usize) -> PyResult<Self> {
-        Ok(Self(
-            match &model.0 {
-                Either::F32(model) => Either::F32(Mutex::new(crate::ModelStream::new(model, batch)?)),
-                Either::F64(model) => Either::F64(Mutex::new(crate::ModelStream::new(model, batch)?)),
-            },
-            AtomicUsize::new(batch),
-        ))
+        let stream = both!(&model.0, model => Mutex::new(crate::ModelStream::new(model, batch)?));
+        Ok(Self(stream, AtomicUsize::new(batch)))
     }
 
     /// Sequences side by side, also while another thread steps.
@@ -77,13 +72,8 @@ impl ModelStream {
 
     /// One that goes on from here on its own.
     fn duplicate(&self) -> PyResult<Self> {
-        Ok(Self(
-            match &self.0 {
-                Either::F32(stream) => Either::F32(Mutex::new(lock(stream)?.duplicate()?)),
-                Either::F64(stream) => Either::F64(Mutex::new(lock(stream)?.duplicate()?)),
-            },
-            AtomicUsize::new(self.batch()),
-        ))
+        let stream = both!(&self.0, stream => Mutex::new(lock(stream)?.duplicate()?));
+        Ok(Self(stream, AtomicUsize::new(self.batch())))
     }
 
     /// Takes another sequence in; gives back its row.

@@ -2,7 +2,7 @@
 
 use super::Either;
 use super::arrays::{Number, borrow, borrow_mut};
-use super::layer::Rnn;
+use super::parameters::Parameters;
 use crate::optim::{self, clip, schedule};
 use numpy::PyArrayDyn;
 use pyo3::exceptions::PyRuntimeError;
@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 #[pyclass(frozen, module = "gru_rs._core")]
 pub(crate) struct Rule(optim::Rule);
 
-/// What a rule remembers of one layer; its type is that of the first step.
+/// What a rule remembers of one network; its type is that of the first step.
 #[pyclass(frozen, module = "gru_rs._core")]
 #[derive(Default)]
 pub(crate) struct Memory(Mutex<Option<Either<optim::Memory<f32>, optim::Memory<f64>>>>);
@@ -44,17 +44,23 @@ impl Rule {
         Ok(Self(rule))
     }
 
-    /// One step of a layer.
-    fn step(&self, py: Python<'_>, layer: &Rnn, gradients: &Bound<'_, PyAny>, memory: &Memory) -> PyResult<()> {
-        match &layer.0 {
-            Either::F32(rnn) => self.step_as(py, rnn, gradients, memory, Either::F32, |memory| match memory {
-                Either::F32(memory) => Some(memory),
-                Either::F64(_) => None,
-            }),
-            Either::F64(rnn) => self.step_as(py, rnn, gradients, memory, Either::F64, |memory| match memory {
-                Either::F64(memory) => Some(memory),
-                Either::F32(_) => None,
-            }),
+    /// One step of a network.
+    fn step(
+        &self, py: Python<'_>, network: &Parameters, gradients: &Bound<'_, PyAny>, memory: &Memory,
+    ) -> PyResult<()> {
+        match &network.0 {
+            Either::F32(parameters) => {
+                self.step_as(py, parameters, gradients, memory, Either::F32, |memory| match memory {
+                    Either::F32(memory) => Some(memory),
+                    Either::F64(_) => None,
+                })
+            }
+            Either::F64(parameters) => {
+                self.step_as(py, parameters, gradients, memory, Either::F64, |memory| match memory {
+                    Either::F64(memory) => Some(memory),
+                    Either::F32(_) => None,
+                })
+            }
         }
     }
 }
@@ -63,7 +69,7 @@ type Memories = Either<optim::Memory<f32>, optim::Memory<f64>>;
 
 impl Rule {
     fn step_as<F: Number>(
-        &self, py: Python<'_>, rnn: &crate::Rnn<F>, gradients: &Bound<'_, PyAny>, memory: &Memory,
+        &self, py: Python<'_>, parameters: &crate::Parameters<F>, gradients: &Bound<'_, PyAny>, memory: &Memory,
         wrap: fn(optim::Memory<F>) -> Memories, unwrap: fn(&mut Memories) -> Option<&mut optim::Memory<F>>,
     ) -> PyResult<()> {
         let gradients = borrow(gradients)?;
@@ -71,8 +77,8 @@ impl Rule {
         py.detach(|| {
             let mut memory = memory.0.lock().unwrap_or_else(PoisonError::into_inner);
             let memory = memory.get_or_insert_with(|| wrap(optim::Memory::default()));
-            let other = || PyRuntimeError::new_err("this memory is of a layer of another dtype");
-            Ok(self.0.step(rnn, gradients, unwrap(memory).ok_or_else(other)?)?)
+            let other = || PyRuntimeError::new_err("this memory is of a network of another dtype");
+            Ok(self.0.step(parameters, gradients, unwrap(memory).ok_or_else(other)?)?)
         })
     }
 }

@@ -2,7 +2,7 @@
 //! type and shape, goes straight through, and all others are sorted out by `gru_rs._arrays`.
 
 use super::arrays::{Number, borrow, borrow_all, slices};
-use super::{Either, each};
+use super::{Either, both, each};
 use crate::buffer::zeros;
 use crate::{Config, rnn};
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
@@ -272,10 +272,7 @@ impl Stream {
 
     /// A stream of the same layer that goes on from here on its own.
     fn clone(&self, py: Python<'_>) -> PyResult<Self> {
-        let stepper = match &self.stepper {
-            Either::F32(stepper) => Either::F32(self.duplicate(stepper)?),
-            Either::F64(stepper) => Either::F64(self.duplicate(stepper)?),
-        };
+        let stepper = both!(&self.stepper, stepper => self.duplicate(stepper)?);
         let batch = AtomicUsize::new(self.batch.load(Ordering::Relaxed));
         Ok(Self { stepper, layer: self.layer.clone_ref(py), batch, ..*self })
     }

@@ -95,20 +95,30 @@ impl Cell {
         }
     }
 
+    /// The letters of its gates, in the order of their rows in the weights.
+    pub fn gate_names(self) -> &'static [&'static str] {
+        match self {
+            Cell::Gru(_) => &["r", "z", "n"],
+            Cell::Lstm => &["i", "f", "g", "o"],
+        }
+    }
+
+    /// The letters of the states carried from step to step, h first.
+    pub fn state_names(self) -> &'static [&'static str] {
+        match self {
+            Cell::Gru(_) => &["h"],
+            Cell::Lstm => &["h", "c"],
+        }
+    }
+
     /// Gates, each with its rows of the weights: 3 or 4.
     pub fn gates(self) -> usize {
-        match self {
-            Cell::Gru(_) => 3,
-            Cell::Lstm => 4,
-        }
+        self.gate_names().len()
     }
 
     /// States carried from step to step: 1 (h) or 2 (h and c).
     pub fn states(self) -> usize {
-        match self {
-            Cell::Gru(_) => 1,
-            Cell::Lstm => 2,
-        }
+        self.state_names().len()
     }
 
     pub(crate) fn phases(self) -> &'static [Phase] {

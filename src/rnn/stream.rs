@@ -1,11 +1,15 @@
 //! Some steps at a time, the states kept between calls, without allocation: for control loops, audio and
 //! generation. It must not know gates; a step is the scan of a batch of one step.
 
-use super::kept::Keep;
-use super::params::Weights;
-use super::scan::{Forward, Io, Scan, Workspace};
-use super::sequence::{Array, Cut, GROUP, Out};
-use super::stack::{Shared, expect_states};
+use super::arrays::Array;
+use super::forward::kept::Keep;
+use super::forward::scan::Forward;
+use super::forward::workspace::{Io, Workspace};
+use super::out::Out;
+use super::rows::{Cut, GROUP};
+use super::sizes::Scan;
+use super::stack::{Stack, expect_states};
+use super::weights::Weights;
 use crate::buffer::{Spare, zeros};
 use crate::error::{Error, Result};
 use crate::parallel::{self, Turn};
@@ -32,7 +36,7 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug)]
 pub struct Stream<F> {
-    shared: Arc<Shared<F>>,
+    stack: Arc<Stack<F>>,
     weights: Arc<Weights<F>>,
     cut: Cut,
     /// Steps that go through one layer before the next takes them: room there is for them.
@@ -51,8 +55,8 @@ enum Given<'a, F> {
 }
 
 impl<F: Dispatch> Stream<F> {
-    pub(super) fn new(shared: Arc<Shared<F>>, batch: usize) -> Result<Self> {
-        let config = &shared.config;
+    pub(super) fn new(stack: Arc<Stack<F>>, batch: usize) -> Result<Self> {
+        let config = &stack.config;
         if config.bidirectional {
             let expected = "a layer of one direction: the second begins at the end of the sequence";
             return Err(Error::value("stream", expected, "bidirectional=True"));
@@ -62,18 +66,18 @@ impl<F: Dispatch> Stream<F> {
         let between = || zeros(batch * config.hidden, "stream");
         let cut = Cut::new(Rows::new(batch, GROUP, None)?, 1)?;
         let works = |layer| {
-            let scan = shared.scan(layer, 0);
+            let scan = stack.scan(layer, 0);
             cut.walks(0, false)
                 .map(|walk| Workspace::new(&scan, walk.len(), 1, &Spare::default()))
                 .collect::<Result<_>>()
         };
         Ok(Self {
-            weights: shared.weights(),
+            weights: stack.parameters.weights(),
             block: 1,
             between: [between()?, between()?],
             work: (0..config.layers).map(works).collect::<Result<_>>()?,
             cut,
-            shared,
+            stack,
         })
     }
 
@@ -84,8 +88,8 @@ impl<F: Dispatch> Stream<F> {
 
     /// One step: x `(batch, input)` to y `(batch, hidden)`. Takes the layer's newest weights.
     pub fn step(&mut self, x: &[F], y: &mut [F]) -> Result<()> {
-        shape::expect_len("x_t", x.len(), &[self.batch(), self.shared.config.input])?;
-        shape::expect_len("out", y.len(), &[self.batch(), self.shared.config.hidden])?;
+        shape::expect_len("x_t", x.len(), &[self.batch(), self.stack.config.input])?;
+        shape::expect_len("out", y.len(), &[self.batch(), self.stack.config.hidden])?;
         self.take_weights();
         self.go(Given::Inputs(x), y, 0..1, 1)
     }
@@ -106,7 +110,7 @@ impl<F: Dispatch> Stream<F> {
 
     /// A chunk with the weights that were taken last.
     pub(crate) fn steps_on(&mut self, seq: usize, x: &[F], y: &mut [F]) -> Result<()> {
-        let (batch, config) = (self.batch(), &self.shared.config);
+        let (batch, config) = (self.batch(), &self.stack.config);
         shape::expect_len("x", x.len(), &[seq, batch, config.input])?;
         shape::expect_len("out", y.len(), &[seq, batch, config.hidden])?;
         self.make_room(seq)?;
@@ -134,7 +138,7 @@ impl<F: Dispatch> Stream<F> {
 
     /// The states (h, or h and c), `(layers, batch, hidden)` each.
     pub fn states(&mut self) -> Result<Vec<Vec<F>>> {
-        let (mut states, batch) = (self.shared.states(self.batch(), "states")?, self.batch());
+        let (mut states, batch) = (self.stack.states(self.batch(), "states")?, self.batch());
         self.each_state(|scan, row, i, state| {
             states[i][scan.state_at(batch, row)..][..scan.hidden].copy_from_slice(state);
         });
@@ -144,7 +148,7 @@ impl<F: Dispatch> Stream<F> {
     /// Goes on from other states, shaped as [`Self::states`]; none for zeros.
     pub fn set_states(&mut self, states: &[&[F]]) -> Result<()> {
         let batch = self.batch();
-        expect_states("state", &self.shared.config, states, batch)?;
+        expect_states("state", &self.stack.config, states, batch)?;
         self.each_state(|scan, row, i, state| match states.get(i) {
             Some(from) => state.copy_from_slice(&from[scan.state_at(batch, row)..][..scan.hidden]),
             None => state.fill(F::ZERO),
@@ -159,7 +163,7 @@ impl<F: Dispatch> Stream<F> {
 
     /// Takes another sequence in, behind the others, with states `(layers, hidden)`; none for zeros.
     pub fn join(&mut self, states: &[&[F]]) -> Result<()> {
-        expect_states("state", &self.shared.config, states, 1)?;
+        expect_states("state", &self.stack.config, states, 1)?;
         let last = self.batch();
         let mut joined = self.with_rows(last + 1, |row| (row < last).then_some(row))?;
         joined.each_state(|scan, row, i, state| {
@@ -180,7 +184,7 @@ impl<F: Dispatch> Stream<F> {
         if batch == 1 {
             return Err(Error::state("the last sequence of a stream cannot leave it"));
         }
-        let mut left = self.shared.states(1, "states")?;
+        let mut left = self.stack.states(1, "states")?;
         self.each_state(|scan, r, i, state| {
             if r == row {
                 left[i][scan.state_at(1, 0)..][..scan.hidden].copy_from_slice(state);
@@ -193,7 +197,7 @@ impl<F: Dispatch> Stream<F> {
     /// Another stream whose rows have the states of those of this one, or zeros.
     fn with_rows(&mut self, batch: usize, from: impl Fn(usize) -> Option<usize>) -> Result<Self> {
         let (own, states) = (self.batch(), self.states()?);
-        let mut other = Self::new(self.shared.clone(), batch)?;
+        let mut other = Self::new(self.stack.clone(), batch)?;
         other.make_room(self.block)?;
         other.each_state(|scan, row, i, state| {
             if let Some(row) = from(row) {
@@ -206,7 +210,7 @@ impl<F: Dispatch> Stream<F> {
     /// Visits the states of all layers and rows, with their scan, the row and which of the states it is.
     fn each_state(&mut self, mut visit: impl FnMut(&Scan, usize, usize, &mut [F])) {
         for (layer, groups) in self.work.iter_mut().enumerate() {
-            let scan = self.shared.scan(layer, 0);
+            let scan = self.stack.scan(layer, 0);
             for (walk, work) in self.cut.walks(0, false).zip(groups) {
                 for row in 0..walk.len() {
                     let states = work.states(&scan, row).enumerate();
@@ -222,9 +226,9 @@ impl<F: Dispatch> Stream<F> {
         if block <= self.block {
             return Ok(());
         }
-        let config = &self.shared.config;
+        let config = &self.stack.config;
         for (layer, groups) in self.work.iter_mut().enumerate() {
-            let scan = self.shared.scan(layer, 0);
+            let scan = self.stack.scan(layer, 0);
             for (walk, work) in self.cut.walks(0, false).zip(groups) {
                 work.grow(&scan, walk.len(), block)?;
             }
@@ -235,10 +239,9 @@ impl<F: Dispatch> Stream<F> {
         Ok(())
     }
 
-    /// Of a single sequence what the first layer makes of x before its recurrence, with the newest weights.
+    /// Of a single sequence what the first layer makes of x before its recurrence, with the weights that were taken last.
     pub(crate) fn project(&mut self, x: &[F]) -> Result<Vec<F>> {
-        self.take_weights();
-        let (scan, packs) = (self.shared.scan(0, 0), self.weights.forward(&self.shared.config, self.shared.isa)?);
+        let (scan, packs) = (self.stack.scan(0, 0), self.stack.forward(&self.weights)?);
         let walk = self.cut.walks(0, false).next().expect("a row");
         let x_array = Array::new(false, 1, 1, scan.input);
         let mut io = Io { batch: 1, x, x_array, initial: &[], y: None, finals: Vec::new() };
@@ -246,26 +249,25 @@ impl<F: Dispatch> Stream<F> {
         Forward { scan, packs: &packs[0], walk, io: &mut io, work, keep: Keep::Nothing }.projected()
     }
 
-    /// One step from what [`Self::project`] gave: the same bits.
+    /// One step from what [`Self::project`] gave, with the same weights: the same bits.
     pub(crate) fn step_projected(&mut self, projected: &[F], y: &mut [F]) -> Result<()> {
-        shape::expect_len("out", y.len(), &[self.batch(), self.shared.config.hidden])?;
-        self.take_weights();
+        shape::expect_len("out", y.len(), &[self.batch(), self.stack.config.hidden])?;
         self.go(Given::Projected(projected), y, 0..1, 1)
     }
 
     fn take_weights(&mut self) {
-        if self.weights.version != self.shared.version() {
-            self.weights = self.shared.weights();
+        if self.weights.version != self.stack.parameters.version() {
+            self.weights = self.stack.parameters.weights();
         }
     }
 
     /// Some of the `seq` steps of the arrays, at most a block, through all layers.
     fn go(&mut self, given: Given<'_, F>, y: &mut [F], steps: Range<usize>, seq: usize) -> Result<()> {
-        let (config, batch) = (&self.shared.config, self.cut.batch());
-        let packs = self.weights.forward(config, self.shared.isa)?;
+        let (config, batch) = (&self.stack.config, self.cut.batch());
+        let packs = self.stack.forward(&self.weights)?;
         let [from, to] = &mut self.between;
         for (layer, groups) in self.work.iter_mut().enumerate() {
-            let scan = self.shared.scan(layer, 0);
+            let scan = self.stack.scan(layer, 0);
             let (first, last) = (layer == 0, layer + 1 == config.layers);
             // The caller's arrays from the first of the steps on; between layers there is no other.
             let outer = |width| Array::new(config.batch_first, batch, seq, width);

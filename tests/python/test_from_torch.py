@@ -178,7 +178,7 @@ def test_narrow_files_that_are_not_whole(change, message):
     state = {}
     for name, arrays in zip(
         [name + tail for tail in ("_l0", "_l1") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")],
-        gru_rs.GRU(3, 4, 2).quantize("int8")._parts(),
+        gru_rs.GRU(3, 4, 2).quantize("int8")._tensors(),
         strict=True,
     ):
         columns = 3 if name == "weight_ih_l0" else 4

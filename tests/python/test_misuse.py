@@ -323,7 +323,10 @@ REFUSED = {
         grads = np.ones_like(layer.flat)
         limit(50 * MB)
         refused("state_dict", layer.state_dict)
-        refused("deepcopy", lambda: copy.deepcopy(layer))
+        other = copy.deepcopy(layer)                       # the memory is shared until a write
+        refused("write to a copy", lambda: other.set_flat(layer.flat))
+        assert np.array_equal(other.flat[::65537], sample), "a refused write wrote"
+        del other
         refused("pickle", lambda: pickle.dumps(layer))
         refused("step", lambda: gru_rs.Adam(0.1).step(layer, grads))
         assert np.array_equal(layer.flat[::65537], sample), "a refused step wrote"

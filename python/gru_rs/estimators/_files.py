@@ -15,8 +15,7 @@ from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
 from .._arrays import as_float_dtype
-from .._narrow import from_tensors, to_tensors
-from .._weights import as_names
+from .._quantize import from_tensors, to_tensors
 from ..io._files import write_whole
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def save(estimator: NetworkEstimator, path: str | os.PathLike[str]) -> None:
     }
     if model.quantization is not None:
         header["quantization"] = asdict(estimator.quantization_)
-    tensors = to_tensors(model._names, model._parts())
+    tensors = to_tensors(model._names, model._tensors())
     data = to_bytes(tensors, {_KEY: json.dumps(header, allow_nan=True)})
     write_whole(path, data)
 
@@ -148,12 +147,12 @@ def _restore(
         most, layers = len(tensors), options["num_layers"]
         msg = f"num_layers: expected no more than the file's {most} tensors, got {layers}"
         raise ValueError(msg)
-    names = as_names(estimator._network._kind.names_of(options | {"seed": 0}))
-    parts = from_tensors(names, tensors, as_float_dtype(options["dtype"]))
+    names = estimator._network._names_of(options)
+    kept = from_tensors(names, tensors, as_float_dtype(options["dtype"]))
     report = header.get("quantization")
-    model = estimator._network._of_parts(options, parts)
+    model = estimator._network._from_tensors(options, kept)
     if (model.quantization is None) != (report is None):
-        msg = f"weights: expected {'whole' if report is None else 'narrow'} ones, got {model.weight_dtype}"
+        msg = f"weights: expected {'float' if report is None else 'quantized'} ones, got {model.weight_dtype}"
         raise ValueError(msg)
     model._core.set_rng_state(header["generators"]["model"])
     learnt = {name: _from_json(value) for name, value in header["learnt"].items()}

@@ -22,9 +22,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
-from gru_rs._model import Model, Network
-from gru_rs._narrow import as_width, compared, expect_validate
+from gru_rs._model import Model, SequenceNetwork
 from gru_rs._optim import AdamW
+from gru_rs._quantize import as_width, compared, expect_validate
 
 from . import _files
 from ._training import Examples, Labelled, Plan, Progress, Rates, Trainer
@@ -74,7 +74,7 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
 
     # What subclasses say
 
-    _network: ClassVar[type[Network]] = Model
+    _network: ClassVar[type[SequenceNetwork]] = Model
 
     def _pooled(self) -> str:
         """What of a sequence the head sees."""
@@ -257,7 +257,7 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
             raise ValueError(msg)
         return estimator
 
-    def _resume(self, model: Network, shuffling: dict[str, Any]) -> None:
+    def _resume(self, model: SequenceNetwork, shuffling: dict[str, Any]) -> None:
         """Takes a model that was saved, and where its training stood."""
         self.model_ = model  # type: ignore[assignment]
         self._rng = np.random.default_rng(0)

@@ -12,7 +12,7 @@ import numpy as np
 
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_count
-from gru_rs._streams import ModelStream
+from gru_rs._model_stream import ModelStream
 
 from ._reading import analyzer_of, as_tokens
 from ._sequences import encode, factors

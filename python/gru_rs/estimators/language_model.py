@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._checks import as_choice, as_count, as_real, as_seed, as_size
 from gru_rs._losses import CrossEntropy
-from gru_rs._weights import fresh_seed
+from gru_rs._parameters import fresh_seed
 
 from ._doc import document
 from ._network import NetworkEstimator
@@ -430,7 +430,7 @@ class LanguageModel(NetworkEstimator):
             as_real("repetition_penalty", repetition_penalty),
         )
         drawn = fresh_seed(None if seed is None else as_seed(seed))
-        generator = self.model_._model.generator(sampling, drawn)
+        generator = self.model_._core.generator(sampling, drawn)
         generator.forbid(UNKNOWN)
         generator.begin(END)
         generator.read([self.vocabulary_.get(token, UNKNOWN) for token in given])

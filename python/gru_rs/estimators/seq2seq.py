@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from gru_rs._encoder_decoder import Hypothesis
-    from gru_rs._model import Network
+    from gru_rs._model import SequenceNetwork
 
     from ._sequences import Array
 
@@ -110,7 +110,7 @@ class Seq2Seq(SequenceEstimator):
     length_penalty: float = 0.0
     max_target_length: int | None = None
 
-    _network: ClassVar[type[Network]] = EncoderDecoder
+    _network: ClassVar[type[SequenceNetwork]] = EncoderDecoder
 
     def _check(self) -> None:
         super()._check()

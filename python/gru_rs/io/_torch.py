@@ -14,7 +14,7 @@ import numpy as np
 
 from .._cells import GRUCell, LSTMCell
 from .._layers import GRU, LSTM
-from .._narrow import SCALE, from_tensors, to_tensors
+from .._quantize import SCALE, from_tensors, to_tensors
 from ._files import write_whole
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def to_torch_state_dict(layer: Layer, *, prefix: str = "") -> dict[str, Any]:
     Returns
     -------
     dict of str to torch.Tensor
-        Copies, for ``module.load_state_dict``; of narrow weights the numbers that they stand for.
+        Copies, for ``module.load_state_dict``; of quantized weights the numbers that they stand for.
 
     Raises
     ------
@@ -140,7 +140,8 @@ def to_safetensors(
 ) -> None:
     """Write weights with PyTorch's names into a ``.safetensors`` file (extra ``safetensors``).
 
-    Narrow weights are written as they are kept: float16, or int8 beside a scale for each row, ``NAME.scale``.
+    Quantized weights are written as they are kept: float16, or int8 beside a scale for each row,
+    ``NAME.scale``.
 
     Parameters
     ----------
@@ -174,7 +175,7 @@ def to_safetensors(
     state: dict[str, Array] = {}
     for own, one in (layer if isinstance(layer, Mapping) else {"": layer}).items():
         _expect_known(one)
-        tensors = to_tensors(one._names, one._parts())
+        tensors = to_tensors(one._names, one._tensors())
         state |= {prefix + own + name: tensor for name, tensor in tensors.items()}
     write_whole(path, safetensors.numpy.save(state))
 
@@ -353,7 +354,7 @@ def _layer(name: str, parameters: dict[str, Any], options: dict[str, Any]) -> La
     shape |= {"input_size": w_ih.shape[1], "hidden_size": w_hh.shape[1], **options}
     try:
         if bytes_:
-            return _narrow_layer(kind, shape, arrays)
+            return _quantized_layer(kind, shape, arrays)
         layer: Layer = kind(**shape)
         layer.load_state_dict(arrays)
     except ValueError as error:
@@ -362,7 +363,7 @@ def _layer(name: str, parameters: dict[str, Any], options: dict[str, Any]) -> La
     return layer
 
 
-def _narrow_layer(kind: Any, options: dict[str, Any], arrays: dict[str, Array]) -> Layer:
+def _quantized_layer(kind: Any, options: dict[str, Any], arrays: dict[str, Array]) -> Layer:
     """A layer of bytes, without whole weights on the way."""
     tails, sides = [""], 1
     if "num_layers" in options:
@@ -378,5 +379,5 @@ def _narrow_layer(kind: Any, options: dict[str, Any], arrays: dict[str, Array]) 
         inputs = options["input_size"] if tail in ("", "_l0", "_l0_reverse") else sides * hidden
         shapes = [(rows, inputs), (rows, hidden), (rows,), (rows,)][: 4 if options["bias"] else 2]
         names += [(own + tail, 0, 0, shape) for own, shape in zip(_PARAMETERS, shapes, strict=False)]
-    layer: Layer = kind._of_parts(options, from_tensors(names, arrays, np.dtype(options["dtype"])))
+    layer: Layer = kind._from_tensors(options, from_tensors(names, arrays, np.dtype(options["dtype"])))
     return layer

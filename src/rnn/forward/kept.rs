@@ -1,94 +1,16 @@
-//! What forward keeps for backward, and the stretches of steps in which backward goes back over it. It
-//! must not know gates.
+//! What forward keeps for backward. It must not know gates.
 //!
 //! Either every step keeps its gates and the state before it, or only some steps keep the state, from
 //! which the others are computed again: Chen et al., "Training Deep Nets with Sublinear Memory Cost", 2016.
 
-use super::scan::Scan;
-use super::sequence::Walk;
 use crate::buffer::{Aligned, Spare};
 use crate::error::Result;
+use crate::rnn::call::Memory;
+use crate::rnn::rows::Walk;
+use crate::rnn::sizes::Scan;
+use crate::rnn::windows::Window;
 use crate::simd::Dispatch;
 use std::ops::Range;
-
-/// Rows of pre-activation gradients that are multiplied at once: two blocks of a sum. Which steps share a
-/// chunk makes the bits, so nothing but lengths may enter here.
-pub const CHUNK: usize = 256;
-
-/// How much memory training may use between forward and backward.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Memory {
-    /// Every step keeps what backward needs.
-    #[default]
-    Full,
-    /// The inputs are kept, and the states at about √steps places; backward computes the rest again, a stretch at a
-    /// time. The bits are the same.
-    Low,
-}
-
-/// Steps whose products are computed together.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Chunk {
-    /// The first step.
-    pub start: usize,
-    /// Row-steps.
-    pub rows: usize,
-}
-
-/// Some chunks of a walk, one after the other.
-#[derive(Clone, Debug)]
-pub(crate) struct Window {
-    /// The walk among those of its slice.
-    pub walk: usize,
-    pub steps: Range<usize>,
-    /// Row-steps of the walk before the first.
-    pub before: usize,
-    /// In the order in which backward takes them: the last steps first.
-    pub chunks: Vec<Chunk>,
-}
-
-impl Window {
-    /// All steps of a slice's walk number `index`.
-    pub fn whole(index: usize, walk: &Walk<'_>) -> Self {
-        let mut chunks: Vec<Chunk> = Vec::new();
-        for start in (0..walk.steps()).rev() {
-            let active = walk.active(start);
-            match chunks.last_mut() {
-                Some(chunk) if chunk.rows + active <= CHUNK => *chunk = Chunk { start, rows: chunk.rows + active },
-                _ => chunks.push(Chunk { start, rows: active }),
-            }
-        }
-        Self { walk: index, steps: 0..walk.steps(), before: 0, chunks }
-    }
-
-    /// Parts of so many chunks, the last steps first. Without steps there is a part too: the final states are the
-    /// initial ones.
-    pub fn split(&self, size: usize) -> Vec<Self> {
-        if self.chunks.is_empty() {
-            return vec![self.clone()];
-        }
-        let (mut end, mut before) = (self.steps.end, self.before + self.rows());
-        let parts = self.chunks.chunks(size.max(1)).map(|chunks| {
-            let start = chunks.last().map_or(end, |chunk| chunk.start);
-            before -= chunks.iter().map(|chunk| chunk.rows).sum::<usize>();
-            let part = Self { walk: self.walk, steps: start..end, before, chunks: chunks.to_vec() };
-            end = start;
-            part
-        });
-        parts.collect()
-    }
-
-    /// The parts that begin at a checkpoint. A checkpoint is a row for each of the walk's, what is computed again
-    /// some four for each row-step: the sum is least when both are equal.
-    pub fn between_checkpoints(&self, walk: &Walk<'_>) -> Vec<Self> {
-        self.split((self.chunks.len() * walk.len() / (4 * CHUNK)).isqrt())
-    }
-
-    /// Its row-steps.
-    pub fn rows(&self) -> usize {
-        self.chunks.iter().map(|chunk| chunk.rows).sum()
-    }
-}
 
 /// Gates and states of some steps, step after step, row after row.
 #[derive(Debug)]
@@ -110,7 +32,7 @@ impl<F: Dispatch> Steps<F> {
     }
 
     /// Where forward keeps steps that it runs again.
-    pub fn again(&mut self, scan: &Scan, walk: &Walk<'_>, steps: Range<usize>) -> Keep<'_, F> {
+    pub fn recomputed(&mut self, scan: &Scan, walk: &Walk<'_>, steps: Range<usize>) -> Keep<'_, F> {
         let mut keep = Keep::Steps(steps.start, Vec::with_capacity(steps.len()));
         let (mut gates, mut states) = (&mut self.gates[..], &mut self.states[..]);
         steps.for_each(|step| keep.push_step(scan, walk.active(step), &mut gates, &mut states));
@@ -144,40 +66,40 @@ impl<F: Dispatch> Kept<F> {
         }
     }
 
-    /// Shares it out among the parts of each walk.
+    /// Shares it out among the slices of each walk.
     pub fn share<'w>(
-        &mut self, scan: &Scan, walks: impl Iterator<Item = Walk<'w>>, parts: &[Vec<Range<usize>>],
+        &mut self, scan: &Scan, walks: impl Iterator<Item = Walk<'w>>, slices: &[Vec<Range<usize>>],
     ) -> Vec<Keep<'_, F>> {
         match self {
             Self::Steps(Steps { gates, states }) => {
                 let (mut gates, mut states) = (&mut gates[..], &mut states[..]);
-                let mut share = |walk: Walk<'_>, parts: &[Range<usize>]| {
+                let mut share = |walk: Walk<'_>, slices: &[Range<usize>]| {
                     let mut keeps: Vec<_> =
-                        parts.iter().map(|_| Keep::Steps(0, Vec::with_capacity(walk.steps()))).collect();
+                        slices.iter().map(|_| Keep::Steps(0, Vec::with_capacity(walk.steps()))).collect();
                     for step in 0..walk.steps() {
-                        for (keep, part) in keeps.iter_mut().zip(parts) {
-                            keep.push_step(scan, walk.active_in(part, step).len(), &mut gates, &mut states);
+                        for (keep, slice) in keeps.iter_mut().zip(slices) {
+                            keep.push_step(scan, walk.active_in(slice, step).len(), &mut gates, &mut states);
                         }
                     }
                     keeps
                 };
-                walks.zip(parts).flat_map(|(walk, parts)| share(walk, parts)).collect()
+                walks.zip(slices).flat_map(|(walk, slices)| share(walk, slices)).collect()
             }
             Self::Checkpoints(states) => {
                 let mut rest = &mut states[..];
-                let mut share = |walk: Walk<'_>, parts: &[Range<usize>]| {
-                    let mut keeps: Vec<_> = parts.iter().map(|_| Keep::Checkpoints(Vec::new())).collect();
+                let mut share = |walk: Walk<'_>, slices: &[Range<usize>]| {
+                    let mut keeps: Vec<_> = slices.iter().map(|_| Keep::Checkpoints(Vec::new())).collect();
                     for window in Window::whole(0, &walk).between_checkpoints(&walk) {
                         for _ in 0..scan.cell.states() {
-                            for (keep, part) in keeps.iter_mut().zip(parts) {
+                            for (keep, slice) in keeps.iter_mut().zip(slices) {
                                 let step = window.steps.start;
-                                keep.push_checkpoint(scan, step, walk.active_in(part, step).len(), &mut rest);
+                                keep.push_checkpoint(scan, step, walk.active_in(slice, step).len(), &mut rest);
                             }
                         }
                     }
                     keeps
                 };
-                walks.zip(parts).flat_map(|(walk, parts)| share(walk, parts)).collect()
+                walks.zip(slices).flat_map(|(walk, slices)| share(walk, slices)).collect()
             }
         }
     }

@@ -1,10 +1,9 @@
 //! The model: scores of a batch, their loss and the gradient of every parameter.
 
-use super::config::{Inputs, ModelConfig, Numbers, Parts};
+use super::config::{Inputs, ModelConfig, Numbers, Places};
 use crate::buffer::{keep_freed, zeros};
 use crate::dropout::Mask;
 use crate::error::{Error, Result};
-use crate::narrow::{Narrow, Part, Store};
 use crate::nn::crf::Crf;
 use crate::nn::ctc::{Ctc, Guess};
 use crate::nn::embedding::{self, Tokens};
@@ -13,11 +12,14 @@ use crate::nn::loss::{Loss, Targets};
 use crate::nn::pooling::{self, Pooling, Steps};
 use crate::optim::{Memory, Rule};
 use crate::rng::Rng;
-use crate::rnn::params::Weights;
-use crate::rnn::stack::{Batch, Output, Rnn, Snapshot, Training};
+use crate::rnn::call::{Batch, Output, Training};
+use crate::rnn::layers::Rnn;
+use crate::rnn::parameters::{Parameters, network};
 use crate::rnn::stream::Stream;
 use crate::rnn::tape::Tape;
+use crate::rnn::weights::Weights;
 use crate::simd::{Dispatch, Isa};
+use crate::weights::Store;
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -48,8 +50,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone, Debug)]
 pub struct Model<F> {
     config: ModelConfig,
-    parts: Parts,
-    /// Its flat buffer holds the embedding's, its own and the head's parameters.
+    places: Places,
     rnn: Rnn<F>,
     packed: Packed<F>,
 }
@@ -100,109 +101,50 @@ struct Pooled<F> {
     at: Vec<usize>,
 }
 
-impl<F: Dispatch> Model<F> {
-    /// Fresh weights from the stack's seed.
-    pub fn new(config: ModelConfig) -> Result<Self> {
-        Self::on(Isa::chosen()?, config)
-    }
+network!(Model, ModelConfig, 1, |config| config.rnn.seed);
 
-    /// The same on a given instruction set.
-    pub fn on(isa: Isa, config: ModelConfig) -> Result<Self> {
-        config.check()?;
-        let parts = config.parts();
-        let around = (parts.rnn.start, config.parameters() - parts.rnn.end);
-        let rnn = Rnn::within(isa, config.rnn.clone(), around)?;
-        // Beside the stack's own generator, which goes on to dropout.
-        let mut rng = Rng::new(!config.rnn.seed);
-        let head = 1.0 / (config.rnn.outputs() as f64).sqrt();
-        rnn.update(|flat| {
-            let others = [(&parts.embedding, EMBEDDING), (&parts.w, head), (&parts.b, head), (&parts.crf, CRF)];
-            for (part, bound) in others {
-                flat[part.clone()].iter_mut().for_each(|w| *w = F::from_f64(rng.symmetric() * bound));
-            }
-            Ok(())
-        })?;
-        Ok(Self { config, parts, rnn, packed: Arc::default() })
-    }
-
-    /// A model of its own with the same weights, and the same place in its generator.
-    pub fn duplicate(&self) -> Result<Self> {
-        Ok(self.around(self.rnn.duplicate()?))
-    }
-
-    fn around(&self, rnn: Rnn<F>) -> Self {
-        Self { config: self.config.clone(), parts: self.parts.clone(), rnn, packed: Arc::default() }
+impl<F> Model<F> {
+    pub(crate) fn parameters(&self) -> &Arc<Parameters<F>> {
+        self.rnn.parameters()
     }
 
     /// What it was made with.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
+}
 
-    /// The instruction set it runs on.
-    pub fn isa(&self) -> Isa {
-        self.rnn.isa()
-    }
-
-    /// The stack, whose flat buffer holds all the model's parameters.
-    #[cfg(feature = "python")]
-    pub(crate) fn rnn(&self) -> &Rnn<F> {
-        &self.rnn
-    }
-
-    /// All parameters end to end, in the order of [`ModelConfig::names`].
-    pub fn flat(&self) -> Snapshot<F> {
-        self.rnn.flat()
-    }
-
-    /// Replaces all parameters. Calls in flight finish on the old ones.
-    pub fn set_flat(&self, flat: &[F]) -> Result<()> {
-        self.rnn.set_flat(flat)
-    }
-
-    /// What the matrices are kept in; none for numbers that can be learnt.
-    pub fn narrow(&self) -> Option<Narrow> {
-        self.rnn.narrow()
-    }
-
-    /// Bytes of the parameters.
-    pub fn bytes(&self) -> usize {
-        self.rnn.bytes()
-    }
-
-    /// A model for inference whose matrices are narrow. It cannot be trained or written.
-    pub fn narrowed(&self, narrow: Narrow) -> Result<Self> {
-        let rnn = self.rnn.narrowed_as(&self.config.names(), narrow)?;
-        Ok(self.around(rnn))
-    }
-
-    /// A copy of the parameters, a part for each of [`ModelConfig::names`].
-    pub fn parts(&self) -> Result<Vec<Part<F>>> {
-        self.rnn.weights().store.parts(&self.config.names())
-    }
-
-    /// A model with these parameters, a part for each of [`ModelConfig::names`].
-    pub fn of_parts(config: ModelConfig, parts: Vec<Part<F>>) -> Result<Self> {
+impl<F: Dispatch> Model<F> {
+    /// Fresh weights from the stack's seed, on a given instruction set.
+    pub fn on(isa: Isa, config: ModelConfig) -> Result<Self> {
         config.check()?;
-        let store = Store::of_names(&config.names(), parts)?;
-        let parts = config.parts();
-        let rnn = Rnn::of_store(Isa::chosen()?, config.rnn.clone(), parts.rnn.start, store);
-        Ok(Self { config, parts, rnn, packed: Arc::default() })
+        let places = config.places();
+        // Beside the stack's own generator, which goes on to dropout.
+        let (mut rng, mut others) = (Rng::new(config.rnn.seed), Rng::new(!config.rnn.seed));
+        let mut flat = zeros(config.parameters(), "weights")?;
+        config.rnn.draw(&mut flat[places.rnn.clone()], &mut rng);
+        let head = 1.0 / (config.rnn.outputs() as f64).sqrt();
+        for (place, bound) in [(places.embedding, EMBEDDING), (places.w, head), (places.b, head), (places.crf, CRF)] {
+            others.fill(&mut flat[place], bound);
+        }
+        let parameters = Parameters::new(isa, config.names().into(), Store::of_floats(flat), 1, rng);
+        Ok(Self::around(config, parameters))
+    }
+
+    fn around(config: ModelConfig, parameters: Arc<Parameters<F>>) -> Self {
+        let places = config.places();
+        let rnn = Rnn::view(config.rnn.clone(), parameters, (places.rnn.start, 0));
+        Self { config, places, rnn, packed: Arc::default() }
     }
 
     /// The vectors of tokens, those of a step added.
     pub(super) fn embed(&self, weights: &Weights<F>, tokens: Tokens<'_>, x: &mut [F]) {
-        embedding::forward(weights.store.matrix(&self.parts.embedding), tokens, self.config.rnn.input, x);
+        embedding::forward(weights.store.matrix(&self.places.embedding), tokens, self.config.rnn.input, x);
     }
 
     /// The stack, one step at a time.
     pub(super) fn stream(&self, batch: usize) -> Result<Stream<F>> {
         self.rnn.stream(batch)
-    }
-
-    /// Raised by every write of the parameters.
-    pub(super) fn version(&self) -> u64 {
-        self.rnn.version()
     }
 
     /// The head of these weights, packed; the same for all who ask for the newest.
@@ -214,7 +156,7 @@ impl<F: Dispatch> Model<F> {
         {
             return Ok(head.clone());
         }
-        let (w, b) = (weights.store.matrix(&self.parts.w), weights.store.numbers(&self.parts.b));
+        let (w, b) = (weights.store.matrix(&self.places.w), weights.store.numbers(&self.places.b));
         let head = Arc::new(self.config.head(self.isa()).pack(w, b)?);
         if let Some(known) = known.as_deref_mut() {
             *known = Some((weights.version, head.clone()));
@@ -222,24 +164,9 @@ impl<F: Dispatch> Model<F> {
         Ok(head)
     }
 
-    /// The newest parameters.
-    pub(super) fn weights(&self) -> Arc<Weights<F>> {
-        self.rnn.weights()
-    }
-
-    /// Where the generator of dropout stands.
-    pub fn rng_state(&self) -> u64 {
-        self.rnn.rng_state()
-    }
-
-    /// Puts it there.
-    pub fn set_rng_state(&self, state: u64) {
-        self.rnn.set_rng_state(state);
-    }
-
     /// One step of all parameters along their gradients.
     pub fn step(&self, rule: &Rule, gradients: &[F], memory: &mut Memory<F>) -> Result<()> {
-        rule.step(&self.rnn, gradients, memory)
+        rule.step(self, gradients, memory)
     }
 
     /// The scores of a batch: `(batch, outputs)`, or with [`Pooling::Each`] `(steps, outputs)`, the steps that
@@ -250,20 +177,24 @@ impl<F: Dispatch> Model<F> {
 
     /// The scores, in place of the stack's outputs, and the stack's states after each row's last step.
     pub fn run(&self, inputs: &Inputs<'_, F>) -> Result<Output<F>> {
+        self.run_with(&self.weights(), inputs)
+    }
+
+    fn run_with(&self, weights: &Weights<F>, inputs: &Inputs<'_, F>) -> Result<Output<F>> {
         inputs.check(self.config.vocabulary, self.config.rnn.input)?;
-        let store = &self.rnn.weights().store;
-        let x = self.inputs(store, inputs, None)?;
-        let Output { y, states } = self.rnn.run(&self.batch(&x, inputs))?;
+        let x = self.inputs(&weights.store, inputs, None)?;
+        let Output { y, states } = self.rnn.run_with(weights, &self.batch(&x, inputs))?;
         let pooled = self.pool(y, &states, inputs)?;
-        Ok(Output { y: self.head(store, &pooled)?, states })
+        Ok(Output { y: self.head(&weights.store, &pooled)?, states })
     }
 
     /// The label of each row, or with [`Pooling::Each`] of each step: the highest score's, or the best path's.
     pub fn labels(&self, inputs: &Inputs<'_, F>) -> Result<Vec<u32>> {
-        let scores = self.scores(inputs)?;
+        let weights = self.weights();
+        let scores = self.run_with(&weights, inputs)?.y;
         if let Some(crf) = self.crf() {
             let lengths: Vec<usize> = (0..inputs.batch).map(|row| inputs.length(row)).collect();
-            return crf.decode(self.rnn.weights().store.numbers(&self.parts.crf), &scores, &lengths);
+            return crf.decode(weights.store.numbers(&self.places.crf), &scores, &lengths);
         }
         let first_best = |row: &[F]| (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
         Ok(scores.chunks_exact(self.config.outputs).map(|row| first_best(row) as u32).collect())
@@ -286,9 +217,10 @@ impl<F: Dispatch> Model<F> {
         &self, inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>, loss: &Loss,
     ) -> Result<Lost<F>> {
         loss.check(Some(self.config.outputs))?;
-        let Output { y: scores, states } = self.run(inputs)?;
-        let mut crf = zeros(self.parts.crf.len(), "gradients")?;
-        let (loss, _) = self.lose(&self.rnn.weights().store, &scores, inputs, targets, weights, loss, &mut crf)?;
+        let own = self.weights();
+        let Output { y: scores, states } = self.run_with(&own, inputs)?;
+        let mut crf = zeros(self.places.crf.len(), "gradients")?;
+        let (loss, _) = self.lose(&own.store, &scores, inputs, targets, weights, loss, &mut crf)?;
         Ok(Lost { loss, gradients: vec![], states })
     }
 
@@ -303,7 +235,7 @@ impl<F: Dispatch> Model<F> {
         let states = std::mem::take(&mut record.states);
         let scores = self.head(&record.weights.store, &record.pooled)?;
         let mut gradient = zeros(self.config.parameters(), "gradients")?;
-        let crf = &mut gradient[self.parts.crf.clone()];
+        let crf = &mut gradient[self.places.crf.clone()];
         let (lost, d_scores) = self.lose(&record.weights.store, &scores, inputs, targets, weights, loss, crf)?;
         self.backward(record, inputs, &d_scores, &mut gradient)?;
         Ok(Lost { loss: lost, gradients: gradient, states })
@@ -353,7 +285,7 @@ impl<F: Dispatch> Model<F> {
             Numbers::Floats(x) => Cow::Borrowed(x),
             Numbers::Tokens(tokens) => {
                 let mut x = zeros(inputs.batch * inputs.seq * width, "inputs")?;
-                embedding::forward(store.matrix(&self.parts.embedding), inputs.tokens(tokens), width, &mut x);
+                embedding::forward(store.matrix(&self.places.embedding), inputs.tokens(tokens), width, &mut x);
                 Cow::Owned(x)
             }
         };
@@ -401,7 +333,7 @@ impl<F: Dispatch> Model<F> {
     }
 
     fn head(&self, store: &Store<F>, pooled: &Pooled<F>) -> Result<Vec<F>> {
-        let (w, b) = (store.matrix(&self.parts.w), store.numbers(&self.parts.b));
+        let (w, b) = (store.matrix(&self.places.w), store.numbers(&self.places.b));
         self.config.head(self.isa()).forward(w, b, &pooled.features, pooled.rows)
     }
 
@@ -423,7 +355,7 @@ impl<F: Dispatch> Model<F> {
                 return Err(Error::value("targets", "labels for a chain", targets.kind()));
             };
             let lengths: Vec<usize> = lengths.collect();
-            return crf.loss(store.numbers(&self.parts.crf), scores, &lengths, targets, weights, d_crf);
+            return crf.loss(store.numbers(&self.places.crf), scores, &lengths, targets, weights, d_crf);
         }
         if let (Some(weights), Pooling::Each) = (weights, self.config.pooling) {
             crate::shape::expect_len("sample_weight", weights.len(), &[inputs.batch])?;
@@ -434,11 +366,12 @@ impl<F: Dispatch> Model<F> {
     }
 
     fn forward(&self, inputs: &Inputs<'_, F>, training: &Training) -> Result<Record<F>> {
-        let weights = self.rnn.weights();
-        let seed = training.seed.unwrap_or_else(|| self.rnn.draw());
+        let weights = self.weights();
+        let seed = training.seed.unwrap_or_else(|| self.draw());
         let x = self.inputs(&weights.store, inputs, Some(seed))?;
         let training = Training { seed: Some(seed), ..*training };
-        let (Output { y, states }, tape) = self.rnn.forward(&self.batch(&x, inputs), &training)?;
+        let (Output { y, states }, tape) =
+            self.rnn.forward_with(weights.clone(), &self.batch(&x, inputs), &training)?;
         let mut pooled = self.pool(y, &states, inputs)?;
         self.masks(seed)[1].apply(&mut pooled.features)?;
         Ok(Record { tape, states, weights, seed, pooled })
@@ -446,11 +379,11 @@ impl<F: Dispatch> Model<F> {
 
     fn backward(&self, record: Record<F>, inputs: &Inputs<'_, F>, d_scores: &[F], gradient: &mut [F]) -> Result<()> {
         let Record { mut tape, weights, seed, pooled, .. } = record;
-        let (parts, steps) = (&self.parts, self.steps(inputs));
-        let (d_w, d_b) = gradient[parts.w.start..parts.b.end].split_at_mut(parts.w.len());
+        let (places, steps) = (&self.places, self.steps(inputs));
+        let (d_w, d_b) = gradient[places.w.start..places.b.end].split_at_mut(places.w.len());
         let mut sums = LinearGradients { w: d_w, b: d_b };
         let head = self.config.head(self.isa());
-        let w = &weights.flat()?[parts.w.clone()];
+        let w = &weights.store.flat()?[places.w.clone()];
         let mut d = head.backward(w, &pooled.features, d_scores, pooled.rows, &mut sums)?;
         self.masks(seed)[1].apply(&mut d)?;
         // What the record holds may be the last handle but the model's on the weights.
@@ -462,22 +395,22 @@ impl<F: Dispatch> Model<F> {
             let mut d_states: Vec<Vec<F>> = states.collect::<Result<_>>()?;
             self.last(inputs.batch).for_each(|(state, feature)| d_states[0][state].copy_from_slice(&d[feature]));
             let d_states: Vec<&[F]> = d_states.iter().map(|d| &d[..]).collect();
-            tape.backward(None, &d_states)?
+            tape.gradients(None, &d_states)?
         } else {
             let d_y = match self.config.pooling {
                 Pooling::Mean => pooling::mean_backward(&d, steps)?,
                 Pooling::Max => pooling::max_backward(&d, &pooled.at, steps)?,
                 Pooling::Each | Pooling::Last => pooling::each_backward(d, steps)?,
             };
-            tape.backward(Some(&d_y), &[])?
+            tape.gradients(Some(&d_y), &[])?
         };
-        gradient[parts.rnn.clone()].copy_from_slice(&gradients.flat);
+        gradient[places.rnn.clone()].copy_from_slice(&gradients.flat);
         if let Numbers::Tokens(tokens) = inputs.numbers {
             let mut d_x = gradients.x;
             if self.config.input_dropout > 0.0 {
                 self.drop_inputs(seed, inputs.seq, &mut d_x)?;
             }
-            let d_table = &mut gradient[parts.embedding.clone()];
+            let d_table = &mut gradient[places.embedding.clone()];
             embedding::backward(&d_x, inputs.tokens(tokens), self.config.rnn.input, d_table);
         }
         Ok(())

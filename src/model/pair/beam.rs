@@ -1,15 +1,15 @@
 //! What a decoder writes: token by token, by a beam of hypotheses for each row of the source; a beam of one is
 //! greedy. It must not know how the model is trained.
 
-use super::config::Inputs;
-use super::encoder_decoder::{EncoderDecoder, Source};
+use super::{EncoderDecoder, Source};
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::kernels::exponential::{Exp, Softmax, ln};
-use crate::narrow::Store;
+use crate::model::config::Inputs;
 use crate::nn::linear::PackedLinear;
 use crate::parallel;
-use crate::rnn::stack::Batch;
+use crate::rnn::call::Batch;
+use crate::rnn::weights::Weights;
 use crate::shape;
 use crate::simd::{Dispatch, Isa};
 
@@ -85,7 +85,7 @@ impl Norms {
 /// A call's beams, over all rows.
 struct Search<'a, F> {
     model: &'a EncoderDecoder<F>,
-    store: &'a Store<F>,
+    weights: &'a Weights<F>,
     source: Source<F>,
     head: PackedLinear<F>,
     nodes: Vec<Node<F>>,
@@ -106,14 +106,16 @@ impl<F: Dispatch> EncoderDecoder<F> {
         if !(alpha >= 0.0 && alpha.is_finite()) {
             return Err(Error::value("length_penalty", "a finite number ≥ 0", alpha));
         }
-        let store = &self.encoder.weights().store;
-        let mut source = self.read(store, inputs, None)?.source;
+        let weights = self.weights();
+        let store = &weights.store;
+        let mut source = self.read(&weights, inputs, None)?.source;
         let states = std::mem::take(&mut source.initial);
-        let (w, b) = Self::split(&self.parts.head, self.head());
+        let (w, b) = Self::split(&self.places.head, self.head());
         let head = self.head().pack(store.matrix(&w), store.numbers(&b))?;
         let begin = Node { before: 0, token: self.config.begin, attention: vec![] };
         let norms = Norms::new(self.isa(), alpha);
-        let mut search = Search { model: self, store, source, head, nodes: vec![begin], states, norms, width: beam };
+        let mut search =
+            Search { model: self, weights: &weights, source, head, nodes: vec![begin], states, norms, width: beam };
         let first = |row| Path { row, node: 0, place: Some(row), log_p: 0.0, length: 0 };
         let mut paths: Vec<Path> = (0..inputs.batch).map(first).collect();
         // One task, which asks for Ctrl-C; what a step shares out it shares out itself.
@@ -143,18 +145,19 @@ impl<F: Dispatch> Search<'_, F> {
         let live: Vec<&Path> = paths.iter().filter(|path| path.place.is_some()).collect();
         let width = model.config.embedding;
         let mut x = zeros(live.len() * width, "inputs")?;
-        let table = self.store.matrix(&model.parts.target);
+        let store = &self.weights.store;
+        let table = store.matrix(&model.places.target);
         for (x, path) in x.chunks_exact_mut(width).zip(&live) {
             table.rows(self.nodes[path.node].token as usize, width).each(width, |i, v| x[i] = v);
         }
         let states: Vec<&[F]> = self.states.iter().map(|state| &state[..]).collect();
         let batch = Batch { x: &x, batch: live.len(), seq: 1, states: &states, lengths: None, resets: None };
-        let output = model.decoder()?.run(&batch)?;
+        let output = model.decoder.run_with(self.weights, &batch)?;
         // Paths of a row lie side by side.
         let mut counts = vec![0; self.source.lengths.len()];
         live.iter().for_each(|path| counts[path.row] += 1);
-        let seen = model.attend(self.store, &self.source, &output.y, &counts)?;
-        let combined = model.combined(self.store, &seen.joined)?;
+        let seen = model.attend(store, &self.source, &output.y, &counts)?;
+        let combined = model.combined(store, &seen.joined)?;
         let features = if combined.is_empty() { &output.y } else { &combined };
         let outputs = model.config.outputs;
         let mut scores = zeros(live.len() * outputs, "scores")?;

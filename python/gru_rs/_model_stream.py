@@ -9,6 +9,7 @@ import numpy as np
 from . import _core
 from ._arrays import as_array, as_flags, as_integers, check_out, expect_shape
 from ._checks import as_count, as_size
+from ._words import CELLS
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -44,7 +45,7 @@ class ModelStream:
         self._model = model
         self._batched = batch_size is not None
         batch = as_size("batch_size", batch_size) if self._batched else 1
-        self._core = _core.ModelStream(model._model, batch)
+        self._core = _core.ModelStream(model._core, batch)
 
     @property
     def batch_size(self) -> int | None:
@@ -179,7 +180,7 @@ class ModelStream:
 
     def _shapes(self, rows: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         hidden = self._model.hidden_size
-        states = ("h", "c") if self._model.cell == "lstm" else ("h",)
+        states = CELLS[self._model.cell].states
         return dict.fromkeys(states, (self._model.num_layers, *rows, hidden)) | {
             "pooled": (*rows, hidden),
             "steps": rows,

@@ -9,13 +9,18 @@
 //! Luong, Pham and Manning, "Effective Approaches to Attention-based Neural Machine Translation", 2015: the decoder does not
 //! read what attention saw, so it runs over a whole target at once.
 
+mod backward;
+mod beam;
+mod config;
+
+pub use beam::Hypothesis;
+pub use config::EncoderDecoderConfig;
+
 use super::config::{Inputs, Numbers};
-use super::net::Lost;
-use super::pair_config::{EncoderDecoderConfig, PairParts};
+use super::model::Lost;
 use crate::buffer::{copied, keep_freed, zeros};
 use crate::dropout::Mask;
 use crate::error::{Error, Result};
-use crate::narrow::{Narrow, Part, Store};
 use crate::nn::attention::{Attend, Attention, tanh_layer};
 use crate::nn::ctc::Spelling;
 use crate::nn::embedding::{self, Tokens};
@@ -25,13 +30,18 @@ use crate::nn::pooling::{self, Steps};
 use crate::optim::{Memory, Rule};
 use crate::parallel;
 use crate::rng::Rng;
-use crate::rnn::stack::{Batch, Output, Rnn, Snapshot, Training};
+use crate::rnn::call::{Batch, Output, Training};
+use crate::rnn::layers::Rnn;
+use crate::rnn::parameters::{Parameters, network};
 use crate::rnn::tape::Tape;
+use crate::rnn::weights::Weights;
 use crate::shape;
 use crate::simd::{Dispatch, Isa};
+use crate::weights::Store;
+use config::Places;
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 /// How large an embedding's first numbers are: uniform in ± this.
 const EMBEDDING: f64 = 1.0;
@@ -61,19 +71,17 @@ const EMBEDDING: f64 = 1.0;
 /// assert_eq!(found[0][0].labels, [4, 3, 2]);
 /// # Ok::<(), gru_rs::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct EncoderDecoder<F> {
-    pub(super) config: EncoderDecoderConfig,
-    pub(super) parts: PairParts,
-    /// Its flat buffer holds all parameters, the decoder's among them.
-    pub(super) encoder: Rnn<F>,
-    /// A copy of its part of the buffer, at this version.
+    config: EncoderDecoderConfig,
+    places: Places,
+    /// Two views of the same parameters.
+    encoder: Rnn<F>,
     decoder: Rnn<F>,
-    copied: Mutex<u64>,
 }
 
 /// What the decoder reads and should write, row by row: the target between its begin and end.
-pub(super) struct Lesson {
+struct Lesson {
     pub tokens: Vec<u32>,
     pub wanted: Vec<u32>,
     /// Steps of each row, and of the longest.
@@ -82,7 +90,7 @@ pub(super) struct Lesson {
 }
 
 /// What the encoder has read, ready for attention.
-pub(super) struct Source<F> {
+struct Source<F> {
     pub seq: usize,
     pub lengths: Vec<usize>,
     /// `(batch, seq, width)`
@@ -97,21 +105,21 @@ pub(super) struct Source<F> {
 type States<F> = Vec<Vec<F>>;
 
 /// What reading a source gives: for a decoder, for backward, and what the bridge has read.
-pub(super) struct Reading<F> {
+struct Reading<F> {
     pub source: Source<F>,
     tape: Option<Tape<F>>,
     ends: States<F>,
 }
 
 /// What attention gives for some rows: what it asked with, each row's weights, and what it saw beside the rows.
-pub(super) struct Attended<F> {
+struct Attended<F> {
     queries: Vec<F>,
     pub weights: Vec<Vec<F>>,
     pub joined: Vec<F>,
 }
 
 /// What is kept of forward for backward.
-pub(super) struct Record<F> {
+struct Record<F> {
     pub tapes: Option<(Tape<F>, Tape<F>)>,
     pub source: Source<F>,
     /// The encoder's final states, two by two: what the bridge reads, layer by layer, state by state.
@@ -128,124 +136,58 @@ pub(super) struct Record<F> {
     pub features: Vec<F>,
 }
 
-impl<F: Dispatch> EncoderDecoder<F> {
-    /// Fresh weights from the encoder's seed.
-    pub fn new(config: EncoderDecoderConfig) -> Result<Self> {
-        Self::on(Isa::chosen()?, config)
-    }
+network!(EncoderDecoder, EncoderDecoderConfig, 2, |config| config.encoder.seed);
 
-    /// The same on a given instruction set.
-    pub fn on(isa: Isa, config: EncoderDecoderConfig) -> Result<Self> {
-        config.check()?;
-        let (parts, hidden) = (config.parts(), config.encoder.hidden);
-        let around = (parts.encoder.start, config.parameters() - parts.encoder.end);
-        let encoder = Rnn::within(isa, config.encoder.clone(), around)?;
-        let decoder = Rnn::on(isa, config.decoder())?;
-        let mut rng = Rng::new(!config.encoder.seed);
-        let over = |inputs: usize| 1.0 / (inputs.max(1) as f64).sqrt();
-        encoder.update(|flat| {
-            flat[parts.decoder.clone()].copy_from_slice(&decoder.flat());
-            let values = config.encoder.outputs();
-            let others = [
-                (&parts.source, EMBEDDING),
-                (&parts.target, EMBEDDING),
-                (&parts.bridge, over(2 * hidden)),
-                (&parts.keys, over(values)),
-                (&parts.queries, over(hidden)),
-                (&parts.v, over(hidden)),
-                (&parts.combine, over(values + hidden)),
-                (&parts.head, over(hidden)),
-            ];
-            for (part, bound) in others {
-                flat[part.clone()].iter_mut().for_each(|w| *w = F::from_f64(rng.symmetric() * bound));
-            }
-            Ok(())
-        })?;
-        let copied = Mutex::new(encoder.version());
-        Ok(Self { config, parts, encoder, decoder, copied })
-    }
-
-    /// A model of its own with the same weights, and the same place in its generator.
-    pub fn duplicate(&self) -> Result<Self> {
-        Self::of_encoder(self.config.clone(), self.encoder.duplicate()?)
+impl<F> EncoderDecoder<F> {
+    pub(crate) fn parameters(&self) -> &Arc<Parameters<F>> {
+        self.encoder.parameters()
     }
 
     /// What it was made with.
     pub fn config(&self) -> &EncoderDecoderConfig {
         &self.config
     }
+}
 
-    /// The instruction set it runs on.
-    pub fn isa(&self) -> Isa {
-        self.encoder.isa()
-    }
-
-    /// The stack whose flat buffer holds all the parameters.
-    #[cfg(feature = "python")]
-    pub(crate) fn rnn(&self) -> &Rnn<F> {
-        &self.encoder
-    }
-
-    /// All parameters end to end, in the order of [`EncoderDecoderConfig::names`].
-    pub fn flat(&self) -> Snapshot<F> {
-        self.encoder.flat()
-    }
-
-    /// Replaces all parameters. Calls in flight finish on the old ones.
-    pub fn set_flat(&self, flat: &[F]) -> Result<()> {
-        self.encoder.set_flat(flat)
-    }
-
-    /// What the matrices are kept in; none for numbers that can be learnt.
-    pub fn narrow(&self) -> Option<Narrow> {
-        self.encoder.narrow()
-    }
-
-    /// Bytes of the parameters.
-    pub fn bytes(&self) -> usize {
-        self.encoder.bytes()
-    }
-
-    /// A model for inference whose matrices are narrow. It cannot be trained or written.
-    pub fn narrowed(&self, narrow: Narrow) -> Result<Self> {
-        Self::of_encoder(self.config.clone(), self.encoder.narrowed_as(&self.config.names(), narrow)?)
-    }
-
-    /// A copy of the parameters, a part for each of [`EncoderDecoderConfig::names`].
-    pub fn parts(&self) -> Result<Vec<Part<F>>> {
-        self.encoder.weights().store.parts(&self.config.names())
-    }
-
-    /// A model with these parameters, a part for each of [`EncoderDecoderConfig::names`].
-    pub fn of_parts(config: EncoderDecoderConfig, parts: Vec<Part<F>>) -> Result<Self> {
+impl<F: Dispatch> EncoderDecoder<F> {
+    /// Fresh weights from the encoder's seed, on a given instruction set.
+    pub fn on(isa: Isa, config: EncoderDecoderConfig) -> Result<Self> {
         config.check()?;
-        let (store, begin) = (Store::of_names(&config.names(), parts)?, config.parts().encoder.start);
-        Self::of_encoder(config.clone(), Rnn::of_store(Isa::chosen()?, config.encoder, begin, store))
+        let (places, hidden, decoder) = (config.places(), config.encoder.hidden, config.decoder());
+        // Beside the encoder's own generator, which goes on to dropout.
+        let (mut rng, mut others) = (Rng::new(config.encoder.seed), Rng::new(!config.encoder.seed));
+        let mut flat = zeros(config.parameters(), "weights")?;
+        config.encoder.draw(&mut flat[places.encoder], &mut rng);
+        decoder.draw(&mut flat[places.decoder], &mut Rng::new(decoder.seed));
+        let over = |inputs: usize| 1.0 / (inputs.max(1) as f64).sqrt();
+        let values = config.encoder.outputs();
+        let bounds = [
+            (places.source, EMBEDDING),
+            (places.target, EMBEDDING),
+            (places.bridge, over(2 * hidden)),
+            (places.keys, over(values)),
+            (places.queries, over(hidden)),
+            (places.v, over(hidden)),
+            (places.combine, over(values + hidden)),
+            (places.head, over(hidden)),
+        ];
+        for (place, bound) in bounds {
+            others.fill(&mut flat[place], bound);
+        }
+        let parameters = Parameters::new(isa, config.names().into(), Store::of_floats(flat), 2, rng);
+        Ok(Self::around(config, parameters))
     }
 
-    /// A model with all the parameters in the encoder's buffer.
-    fn of_encoder(config: EncoderDecoderConfig, encoder: Rnn<F>) -> Result<Self> {
-        let parts = config.parts();
-        let store = encoder.weights().store.slice(&parts.decoder)?;
-        let decoder = Rnn::of_store(encoder.isa(), config.decoder(), 0, store);
-        let copied = Mutex::new(encoder.version());
-        Ok(Self { config, parts, encoder, decoder, copied })
+    fn around(config: EncoderDecoderConfig, parameters: Arc<Parameters<F>>) -> Self {
+        let places = config.places();
+        let encoder = Rnn::view(config.encoder.clone(), parameters.clone(), (places.encoder.start, 0));
+        let decoder = Rnn::view(config.decoder(), parameters, (places.decoder.start, 1));
+        Self { config, places, encoder, decoder }
     }
 
     /// One step of all parameters along their gradients.
     pub fn step(&self, rule: &Rule, gradients: &[F], memory: &mut Memory<F>) -> Result<()> {
-        rule.step(&self.encoder, gradients, memory)
-    }
-
-    /// The decoder with the newest weights.
-    pub(super) fn decoder(&self) -> Result<&Rnn<F>> {
-        let mut copied = self.copied.lock().unwrap_or_else(PoisonError::into_inner);
-        let version = self.encoder.version();
-        if *copied != version {
-            self.decoder.set_flat(&self.encoder.weights().flat()?[self.parts.decoder.clone()])?;
-            *copied = version;
-        }
-        Ok(&self.decoder)
+        rule.step(self, gradients, memory)
     }
 
     /// The loss of a batch: `targets` are its rows' tokens without begin and end, `weights` tell how much each row counts. The
@@ -253,8 +195,8 @@ impl<F: Dispatch> EncoderDecoder<F> {
     pub fn loss(
         &self, inputs: &Inputs<'_, F>, targets: Spelling<'_>, weights: Option<&[F]>, loss: &Loss,
     ) -> Result<Lost<F>> {
-        let (lesson, own) = (self.lesson(inputs, targets, loss)?, self.encoder.weights());
-        let record = self.forward(&own.store, inputs, &lesson, None)?;
+        let (lesson, own) = (self.lesson(inputs, targets, loss)?, self.weights());
+        let record = self.forward(&own, inputs, &lesson, None)?;
         let (loss, _) = self.lose(&own.store, &record, &lesson, weights, loss)?;
         Ok(Lost { loss, gradients: vec![], states: vec![] })
     }
@@ -264,13 +206,13 @@ impl<F: Dispatch> EncoderDecoder<F> {
         &self, inputs: &Inputs<'_, F>, targets: Spelling<'_>, weights: Option<&[F]>, loss: &Loss, training: &Training,
     ) -> Result<Lost<F>> {
         keep_freed();
-        let (lesson, own) = (self.lesson(inputs, targets, loss)?, self.encoder.weights());
-        let seed = training.seed.unwrap_or_else(|| self.encoder.draw());
+        let (lesson, own) = (self.lesson(inputs, targets, loss)?, self.weights());
+        let seed = training.seed.unwrap_or_else(|| self.draw());
         let training = Training { seed: Some(seed), ..*training };
-        let record = self.forward(&own.store, inputs, &lesson, Some(&training))?;
+        let record = self.forward(&own, inputs, &lesson, Some(&training))?;
         let (lost, d_scores) = self.lose(&own.store, &record, &lesson, weights, loss)?;
         let mut gradients = zeros(self.config.parameters(), "gradients")?;
-        self.backward(own.flat()?, record, inputs, &lesson, seed, &d_scores, &mut gradients)?;
+        self.backward(own.store.flat()?, record, inputs, &lesson, seed, &d_scores, &mut gradients)?;
         Ok(Lost { loss: lost, gradients, states: vec![] })
     }
 
@@ -301,7 +243,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
         Ok(lesson)
     }
 
-    pub(super) fn check(&self, inputs: &Inputs<'_, F>) -> Result<()> {
+    fn check(&self, inputs: &Inputs<'_, F>) -> Result<()> {
         if !inputs.states.is_empty() {
             return Err(Error::value(
                 "states",
@@ -312,57 +254,58 @@ impl<F: Dispatch> EncoderDecoder<F> {
         inputs.check(self.config.vocabulary, self.config.encoder.input)
     }
 
-    pub(super) fn written<'a>(&self, lesson: &'a Lesson) -> Tokens<'a> {
+    fn written<'a>(&self, lesson: &'a Lesson) -> Tokens<'a> {
         Tokens { data: &lesson.tokens, seq: lesson.seq, per_step: 1, lengths: Some(&lesson.lengths) }
     }
 
-    pub(super) fn masks(&self, seed: u64) -> [Mask; 3] {
+    fn masks(&self, seed: u64) -> [Mask; 3] {
         let shares = [self.config.input_dropout, self.config.input_dropout, self.config.output_dropout];
         [0, 1, 2].map(|place| Mask { share: shares[place], seed: !seed, first: (place as u64 + 1) << 60 })
     }
 
-    pub(super) fn attention_layer(&self) -> Linear {
+    fn attention_layer(&self) -> Linear {
         self.config.linear(self.isa(), self.config.encoder.outputs(), self.config.encoder.hidden)
     }
 
-    pub(super) fn square(&self) -> Linear {
+    fn square(&self) -> Linear {
         self.config.linear(self.isa(), self.config.encoder.hidden, self.config.encoder.hidden)
     }
 
-    pub(super) fn combine(&self) -> Linear {
+    fn combine(&self) -> Linear {
         let hidden = self.config.encoder.hidden;
         self.config.linear(self.isa(), self.config.encoder.outputs() + hidden, hidden)
     }
 
-    pub(super) fn head(&self) -> Linear {
+    fn head(&self) -> Linear {
         self.config.linear(self.isa(), self.config.encoder.hidden, self.config.outputs)
     }
 
-    pub(super) fn bridge(&self) -> Linear {
+    fn bridge(&self) -> Linear {
         self.config.linear(self.isa(), 2 * self.config.encoder.hidden, self.config.encoder.hidden)
     }
 
     /// A matrix and its bias behind it.
-    pub(super) fn split(part: &Range<usize>, linear: Linear) -> (Range<usize>, Range<usize>) {
-        let middle = part.start + linear.inputs * linear.outputs;
-        (part.start..middle, middle..middle + linear.outputs)
+    fn split(place: &Range<usize>, linear: Linear) -> (Range<usize>, Range<usize>) {
+        let middle = place.start + linear.inputs * linear.outputs;
+        (place.start..middle, middle..middle + linear.outputs)
     }
 
-    pub(super) fn bridge_part(&self, index: usize) -> Range<usize> {
-        let len = self.parts.bridge.len() / self.config.bridges();
-        self.parts.bridge.start + index * len..self.parts.bridge.start + (index + 1) * len
+    fn bridge_place(&self, index: usize) -> Range<usize> {
+        let len = self.places.bridge.len() / self.config.bridges();
+        self.places.bridge.start + index * len..self.places.bridge.start + (index + 1) * len
     }
 
     /// Reads the source; with training the tape comes back, and what the bridge has read.
-    pub(super) fn read(
-        &self, store: &Store<F>, inputs: &Inputs<'_, F>, training: Option<&Training>,
+    fn read(
+        &self, weights: &Arc<Weights<F>>, inputs: &Inputs<'_, F>, training: Option<&Training>,
     ) -> Result<Reading<F>> {
+        let store = &weights.store;
         let width = self.config.encoder.input;
         let mut x = match inputs.numbers {
             Numbers::Floats(x) => Cow::Borrowed(x),
             Numbers::Tokens(tokens) => {
                 let mut x = zeros(inputs.batch * inputs.seq * width, "inputs")?;
-                embedding::forward(store.matrix(&self.parts.source), inputs.tokens(tokens), width, &mut x);
+                embedding::forward(store.matrix(&self.places.source), inputs.tokens(tokens), width, &mut x);
                 Cow::Owned(x)
             }
         };
@@ -371,12 +314,12 @@ impl<F: Dispatch> EncoderDecoder<F> {
         }
         let (batch, seq) = (inputs.batch, inputs.seq);
         let of = Batch { x: &x, batch, seq, states: &[], lengths: inputs.lengths, resets: None };
-        let (output, tape) = run(&self.encoder, &of, training)?;
+        let (output, tape) = run(&self.encoder, weights, &of, training)?;
         let Output { y, states } = output;
         let (ends, initial) = self.cross(store, batch, states)?;
         let keys = if self.config.attention.is_some() {
             let none = zeros(self.config.encoder.hidden, "scratch")?;
-            self.attention_layer().forward(store.matrix(&self.parts.keys), &none, &y, batch * seq)?
+            self.attention_layer().forward(store.matrix(&self.places.keys), &none, &y, batch * seq)?
         } else {
             vec![]
         };
@@ -397,7 +340,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
                 let [forth, back] = [0, 1].map(|way| &state[(2 * layer + way) * batch * hidden..][..batch * hidden]);
                 let pairs = forth.chunks_exact(hidden).zip(back.chunks_exact(hidden));
                 let both: Vec<F> = pairs.flat_map(|(forth, back)| [forth, back].concat()).collect();
-                let (w, b) = Self::split(&self.bridge_part(kind * layers + layer), self.bridge());
+                let (w, b) = Self::split(&self.bridge_place(kind * layers + layer), self.bridge());
                 all.extend(tanh_layer(self.bridge(), store.matrix(&w), store.numbers(&b), &both, batch)?);
                 ends.push(both);
             }
@@ -407,12 +350,13 @@ impl<F: Dispatch> EncoderDecoder<F> {
     }
 
     fn forward(
-        &self, store: &Store<F>, inputs: &Inputs<'_, F>, lesson: &Lesson, training: Option<&Training>,
+        &self, weights: &Arc<Weights<F>>, inputs: &Inputs<'_, F>, lesson: &Lesson, training: Option<&Training>,
     ) -> Result<Record<F>> {
-        let Reading { source, tape: encoder_tape, ends } = self.read(store, inputs, training)?;
+        let Reading { source, tape: encoder_tape, ends } = self.read(weights, inputs, training)?;
+        let store = &weights.store;
         let width = self.config.embedding;
         let mut x = zeros(inputs.batch * lesson.seq * width, "inputs")?;
-        embedding::forward(store.matrix(&self.parts.target), self.written(lesson), width, &mut x);
+        embedding::forward(store.matrix(&self.places.target), self.written(lesson), width, &mut x);
         let seed = training.and_then(|training| training.seed);
         if let Some(seed) = seed {
             self.masks(seed)[1].apply(&mut x)?;
@@ -421,26 +365,24 @@ impl<F: Dispatch> EncoderDecoder<F> {
         let lengths = Some(&lesson.lengths[..]);
         let batch = Batch { x: &x, batch: inputs.batch, seq: lesson.seq, states: &initial, lengths, resets: None };
         let training = training.map(|training| Training { seed: seed.map(|seed| seed.wrapping_add(1)), ..*training });
-        let (output, decoder_tape) = run(self.decoder()?, &batch, training.as_ref())?;
+        let (output, decoder_tape) = run(&self.decoder, weights, &batch, training.as_ref())?;
         let rows = pooling::each(output.y, self.steps(inputs.batch, lesson));
-        let Attended { queries, weights, joined } = self.attend(store, &source, &rows, &lesson.lengths)?;
+        let Attended { queries, weights: attention, joined } = self.attend(store, &source, &rows, &lesson.lengths)?;
         let combined = self.combined(store, &joined)?;
         let mut features = copied(if combined.is_empty() { &rows } else { &combined }, "features")?;
         if let Some(seed) = seed {
             self.masks(seed)[2].apply(&mut features)?;
         }
         let tapes = encoder_tape.zip(decoder_tape);
-        Ok(Record { tapes, source, ends, rows, queries, weights, joined, combined, features })
+        Ok(Record { tapes, source, ends, rows, queries, weights: attention, joined, combined, features })
     }
 
-    pub(super) fn steps<'a>(&self, batch: usize, lesson: &'a Lesson) -> Steps<'a> {
+    fn steps<'a>(&self, batch: usize, lesson: &'a Lesson) -> Steps<'a> {
         Steps { batch, seq: lesson.seq, width: self.config.encoder.hidden, lengths: Some(&lesson.lengths) }
     }
 
     /// A row's attention; the row of the source is told.
-    pub(super) fn attend_to<'a>(
-        &self, v: &'a [F], source: &'a Source<F>, row: usize, kind: Attention,
-    ) -> Attend<'a, F> {
+    fn attend_to<'a>(&self, v: &'a [F], source: &'a Source<F>, row: usize, kind: Attention) -> Attend<'a, F> {
         let (n, width) = (self.config.encoder.hidden, self.config.encoder.outputs());
         let (begin, length) = (row * source.seq, source.lengths[row]);
         let keys = &source.keys[begin * n..(begin + length) * n];
@@ -450,9 +392,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
 
     /// Of the decoder's outputs, `lengths` rows for each row of the source: what attention asks with, its weights, and
     /// its context beside the outputs, `(rows, width + hidden)`.
-    pub(super) fn attend(
-        &self, store: &Store<F>, source: &Source<F>, rows: &[F], lengths: &[usize],
-    ) -> Result<Attended<F>> {
+    fn attend(&self, store: &Store<F>, source: &Source<F>, rows: &[F], lengths: &[usize]) -> Result<Attended<F>> {
         let Some(kind) = self.config.attention else {
             return Ok(Attended { queries: vec![], weights: vec![], joined: vec![] });
         };
@@ -461,10 +401,10 @@ impl<F: Dispatch> EncoderDecoder<F> {
             Attention::Dot => copied(rows, "attention")?,
             Attention::Additive => {
                 let none = zeros(n, "scratch")?;
-                self.square().forward(store.matrix(&self.parts.queries), &none, rows, rows.len() / n)?
+                self.square().forward(store.matrix(&self.places.queries), &none, rows, rows.len() / n)?
             }
         };
-        let v = store.numbers(&self.parts.v);
+        let v = store.numbers(&self.places.v);
         let mut joined = zeros(rows.len() / n * (width + n), "attention")?;
         let mut weights: Vec<Vec<F>> = vec![Vec::new(); lengths.len()];
         let (mut tasks, mut operations) = (Vec::with_capacity(lengths.len()), 0);
@@ -489,19 +429,19 @@ impl<F: Dispatch> EncoderDecoder<F> {
     }
 
     /// The layer before the head; nothing without attention.
-    pub(super) fn combined(&self, store: &Store<F>, joined: &[F]) -> Result<Vec<F>> {
+    fn combined(&self, store: &Store<F>, joined: &[F]) -> Result<Vec<F>> {
         if self.config.attention.is_none() {
             return Ok(vec![]);
         }
         let linear = self.combine();
-        let (w, b) = Self::split(&self.parts.combine, linear);
+        let (w, b) = Self::split(&self.places.combine, linear);
         tanh_layer(linear, store.matrix(&w), store.numbers(&b), joined, joined.len() / linear.inputs)
     }
 
     fn lose(
         &self, store: &Store<F>, record: &Record<F>, lesson: &Lesson, weights: Option<&[F]>, loss: &Loss,
     ) -> Result<(f64, Vec<F>)> {
-        let (w, b) = Self::split(&self.parts.head, self.head());
+        let (w, b) = Self::split(&self.places.head, self.head());
         let scores = self.head().forward(store.matrix(&w), store.numbers(&b), &record.features, lesson.wanted.len())?;
         let per_step: Option<Vec<F>> = match weights {
             Some(weights) => {
@@ -518,10 +458,10 @@ impl<F: Dispatch> EncoderDecoder<F> {
 
 /// A pass of a stack, with a tape while training.
 fn run<F: Dispatch>(
-    rnn: &Rnn<F>, batch: &Batch<'_, F>, training: Option<&Training>,
+    rnn: &Rnn<F>, weights: &Arc<Weights<F>>, batch: &Batch<'_, F>, training: Option<&Training>,
 ) -> Result<(Output<F>, Option<Tape<F>>)> {
     match training {
-        None => Ok((rnn.run(batch)?, None)),
-        Some(training) => rnn.forward(batch, training).map(|(output, tape)| (output, Some(tape))),
+        None => Ok((rnn.run_with(weights, batch)?, None)),
+        Some(training) => rnn.forward_with(weights.clone(), batch, training).map(|(output, tape)| (output, Some(tape))),
     }
 }

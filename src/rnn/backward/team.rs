@@ -2,15 +2,17 @@
 //! back through time, which nobody can share, and the others follow with the products, a window behind. What
 //! follows on what is fixed, so the bits are too. It must not know arithmetic.
 
-use super::kept::{CHUNK, Kept, Window};
-use super::params::{BackwardPack, PhasePack};
 use super::products::{Collected, KINDS, ParamSums, Products, Scratch, Sources};
-use super::scan::Scan;
-use super::scan_backward::{IoBackward, Recurrence};
-use super::sequence::{Cut, Out, Walk};
+use super::recurrence::{IoBackward, Recurrence};
 use crate::buffer::Spare;
 use crate::error::Result;
 use crate::parallel::Turn;
+use crate::rnn::forward::kept::Kept;
+use crate::rnn::out::Out;
+use crate::rnn::rows::{Cut, Walk};
+use crate::rnn::sizes::Scan;
+use crate::rnn::weights::{BackwardPack, PhasePack};
+use crate::rnn::windows::{CHUNK, Window};
 use crate::simd::Dispatch;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -24,7 +26,7 @@ const WORTH: usize = 1 << 25;
 /// How long a thread without work sleeps before it looks whether the call should end.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// What a lane is made of.
+/// What a team works on.
 pub(crate) struct Job<'a, F> {
     pub scan: Scan,
     pub slice: usize,
@@ -39,7 +41,7 @@ pub(crate) struct Job<'a, F> {
 }
 
 /// One slice in one direction, on its way.
-pub(crate) struct Lane<'a, F> {
+pub(crate) struct Team<'a, F> {
     /// The slice's walks, and the first row of each among all that the slice kept.
     walks: Vec<(Walk<'a>, usize)>,
     windows: Vec<Window>,
@@ -52,7 +54,7 @@ pub(crate) struct Lane<'a, F> {
     changed: Condvar,
 }
 
-/// How far a lane is. No lock on its parts is ever waited for: who works on what is decided here.
+/// How far a team is. No lock on its parts is ever waited for: who works on what is decided here.
 #[derive(Debug, Default)]
 struct Plan {
     windows: usize,
@@ -93,7 +95,7 @@ impl Plan {
     }
 }
 
-impl<'a, F: Dispatch> Lane<'a, F> {
+impl<'a, F: Dispatch> Team<'a, F> {
     /// To be worked on by so many threads.
     pub fn new(job: Job<'a, F>, cut: &'a Cut, threads: usize, spare: &Spare<F>) -> Result<Self> {
         let Job { scan, slice, reverse, pack, packs, io, d_x, kept, sums } = job;

@@ -2,18 +2,22 @@
 //! a layer keeps.
 
 use super::kept::Keep;
-use super::params::{PhasePack, Weights};
-use super::scan::{Forward, Io, Scan, Workspace};
-use super::sequence::{Array, Cut, Shape};
-use super::stack::{Batch, Shared};
+use super::scan::Forward;
+use super::workspace::{Io, Workspace};
 use crate::buffer::{Spare, zeros};
 use crate::error::Result;
 use crate::parallel::{self, Turn};
+use crate::rnn::arrays::{Array, Shape};
+use crate::rnn::call::Batch;
+use crate::rnn::rows::Cut;
+use crate::rnn::sizes::Scan;
+use crate::rnn::stack::Stack;
+use crate::rnn::weights::{PhasePack, Weights};
 use crate::simd::Dispatch;
 
 /// One batch through all layers.
-pub(super) struct Pass<'a, F> {
-    pub shared: &'a Shared<F>,
+pub(crate) struct Pass<'a, F> {
+    pub stack: &'a Stack<F>,
     pub weights: &'a Weights<F>,
     pub batch: Batch<'a, F>,
     /// Its rows, a slice a task.
@@ -27,14 +31,14 @@ impl<F: Dispatch> Pass<'_, F> {
     pub fn layer(
         &self, layer: usize, below: Option<&[F]>, keeps: Vec<Keep<'_, F>>, states: &mut [Vec<F>],
     ) -> Result<Vec<F>> {
-        let (shared, cut, config) = (self.shared, &self.cut, &self.shared.config);
+        let (stack, cut, config) = (self.stack, &self.cut, &self.stack.config);
         let Batch { batch, seq, x, states: initial, .. } = self.batch;
-        let packs = self.weights.forward(config, shared.isa)?;
+        let packs = stack.forward(self.weights)?;
         let mut y = zeros(seq * batch * config.outputs(), "output")?;
         let shape = Shape { batch_first: config.batch_first, seq, width: config.outputs() };
         let mut finals = cut.share_states(states, layer, config).into_iter();
         let mut keeps = keeps.into_iter();
-        let tasks = cut.share(&mut y, shape, config.directions()).into_iter().zip(shared.scans(layer, cut));
+        let tasks = cut.share(&mut y, shape, config.directions()).into_iter().zip(stack.scans(layer, cut));
         let tasks: Vec<_> = tasks
             .map(|(y, (scan, slice, reverse))| Task {
                 scan,
@@ -52,7 +56,7 @@ impl<F: Dispatch> Pass<'_, F> {
                 keep: keeps.next().unwrap_or(Keep::Nothing),
             })
             .collect();
-        parallel::for_each(self.threads, tasks, |task, turn| task.run(cut, &shared.spare, turn))?;
+        parallel::for_each(self.threads, tasks, |task, turn| task.run(cut, &stack.spare, turn))?;
         Ok(y)
     }
 }

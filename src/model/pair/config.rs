@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::nn::attention::Attention;
 use crate::nn::linear::Linear;
-use crate::rnn::params::Config;
+use crate::rnn::config::Config;
 use crate::shape;
 use crate::simd::Isa;
 use std::ops::Range;
@@ -44,7 +44,7 @@ pub struct EncoderDecoderConfig {
 
 /// Where the parameters lie in the flat buffer.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct PairParts {
+pub(super) struct Places {
     pub source: Range<usize>,
     pub encoder: Range<usize>,
     pub target: Range<usize>,
@@ -103,7 +103,7 @@ impl EncoderDecoderConfig {
         if self.encoder.bidirectional { self.encoder.layers * self.encoder.cell.states() } else { 0 }
     }
 
-    pub(super) fn parts(&self) -> PairParts {
+    pub(super) fn places(&self) -> Places {
         let (hidden, values) = (self.encoder.hidden, self.encoder.outputs());
         let mut end = 0;
         let mut take = |len: usize| {
@@ -114,7 +114,7 @@ impl EncoderDecoderConfig {
             let wanted = kind.map_or(self.attention.is_some(), |kind| self.attention == Some(kind));
             if wanted { len } else { 0 }
         };
-        PairParts {
+        Places {
             source: take(self.vocabulary.unwrap_or(0) * self.encoder.input),
             encoder: take(self.encoder.parameters()),
             target: take(self.outputs * self.embedding),
@@ -134,16 +134,16 @@ impl EncoderDecoderConfig {
 
     /// All parameters.
     pub fn parameters(&self) -> usize {
-        self.parts().head.end
+        self.places().head.end
     }
 
     /// The parameters' names, their place in the flat buffer and their shapes, in order.
     pub fn names(&self) -> Vec<(String, Range<usize>, Vec<usize>)> {
-        let (parts, hidden, values) = (self.parts(), self.encoder.hidden, self.encoder.outputs());
+        let (places, hidden, values) = (self.places(), self.encoder.hidden, self.encoder.outputs());
         let mut names = Vec::new();
-        let mut add = |name: &str, part: Range<usize>, shapes: &[(&str, Vec<usize>)]| {
-            let mut begin = part.start;
-            for (kind, shape) in shapes.iter().filter(|_| !part.is_empty()) {
+        let mut add = |name: &str, place: Range<usize>, shapes: &[(&str, Vec<usize>)]| {
+            let mut begin = place.start;
+            for (kind, shape) in shapes.iter().filter(|_| !place.is_empty()) {
                 let len = shape.iter().product::<usize>();
                 names.push((format!("{name}.{kind}"), begin..begin + len, shape.clone()));
                 begin += len;
@@ -153,29 +153,29 @@ impl EncoderDecoderConfig {
             config.names().into_iter().map(|(name, _, shape)| (name, shape)).collect()
         };
         let (encoder, decoder) = (stack(self.encoder.clone()), stack(self.decoder()));
-        add("source", parts.source.clone(), &[("weight", vec![self.vocabulary.unwrap_or(0), self.encoder.input])]);
-        for (which, part, of) in [("encoder", &parts.encoder, &encoder), ("decoder", &parts.decoder, &decoder)] {
+        add("source", places.source.clone(), &[("weight", vec![self.vocabulary.unwrap_or(0), self.encoder.input])]);
+        for (which, place, of) in [("encoder", &places.encoder, &encoder), ("decoder", &places.decoder, &decoder)] {
             if which == "decoder" {
-                add("target", parts.target.clone(), &[("weight", vec![self.outputs, self.embedding])]);
+                add("target", places.target.clone(), &[("weight", vec![self.outputs, self.embedding])]);
             }
             let shapes: Vec<(&str, Vec<usize>)> = of.iter().map(|(name, shape)| (&name[..], shape.clone())).collect();
-            add(which, part.clone(), &shapes);
+            add(which, place.clone(), &shapes);
         }
-        let mut begin = parts.bridge.start;
+        let mut begin = places.bridge.start;
         for bridge in 0..self.bridges() {
-            let state = ["h", "c"][bridge / self.encoder.layers];
+            let state = self.encoder.cell.state_names()[bridge / self.encoder.layers];
             let layer = bridge % self.encoder.layers;
             let end = begin + hidden * (2 * hidden + 1);
             let shapes = [("weight", vec![hidden, 2 * hidden]), ("bias", vec![hidden])];
             add(&format!("bridge.{state}_l{layer}"), begin..end, &shapes);
             begin = end;
         }
-        add("attention", parts.keys, &[("keys", vec![hidden, values])]);
-        add("attention", parts.queries, &[("queries", vec![hidden, hidden])]);
-        add("attention", parts.v, &[("v", vec![hidden])]);
+        add("attention", places.keys, &[("keys", vec![hidden, values])]);
+        add("attention", places.queries, &[("queries", vec![hidden, hidden])]);
+        add("attention", places.v, &[("v", vec![hidden])]);
         let combine = [("weight", vec![hidden, values + hidden]), ("bias", vec![hidden])];
-        add("combine", parts.combine, &combine);
-        add("head", parts.head, &[("weight", vec![self.outputs, hidden]), ("bias", vec![self.outputs])]);
+        add("combine", places.combine, &combine);
+        add("head", places.head, &[("weight", vec![self.outputs, hidden]), ("bias", vec![self.outputs])]);
         names
     }
 }

@@ -2,16 +2,18 @@
 //! dx, dW and db, as large products, a chunk of steps at a time. Three of them, none of which reads what
 //! another writes, so that several threads can work on one scan. It must not know time.
 
-use super::cell::{Operand, Phase};
-use super::kept::{CHUNK, Window};
-use super::params::{BackwardPack, Part};
-use super::scan::Scan;
-use super::sequence::{Out, Walk};
 use crate::buffer::{Aligned, Spare};
 use crate::error::Result;
 use crate::kernels::pack;
 use crate::kernels::product::{At, Left, Outputs, Panels, Product, Rows, Sum, tallest};
 use crate::kernels::sums::ColumnSums;
+use crate::rnn::cell::{Operand, Phase};
+use crate::rnn::config::Places;
+use crate::rnn::out::Out;
+use crate::rnn::rows::Walk;
+use crate::rnn::sizes::Scan;
+use crate::rnn::weights::BackwardPack;
+use crate::rnn::windows::{CHUNK, Window};
 use crate::simd::{Dispatch, Isa};
 use std::ops::Range;
 
@@ -70,8 +72,8 @@ impl<F: Dispatch> ParamSums<F> {
     }
 
     /// Copies the sums to the parameters' places in the flat gradient.
-    pub fn write(&self, scan: &Scan, part: &Part, flat: &mut [F]) {
-        let weights = [(&self.w_ih, self.ih, &part.w_ih), (&self.w_hh, self.hh, &part.w_hh)];
+    pub fn write(&self, scan: &Scan, places: &Places, flat: &mut [F]) {
+        let weights = [(&self.w_ih, self.ih, &places.w_ih), (&self.w_hh, self.hh, &places.w_hh)];
         for (sums, columns, to) in weights {
             let rows = sums.chunks_exact(columns.padded);
             for (out, row) in flat[to.clone()].chunks_exact_mut(columns.count).zip(rows) {
@@ -79,7 +81,7 @@ impl<F: Dispatch> ParamSums<F> {
             }
         }
         for phase in scan.cell.phases() {
-            for (bias, gates, at) in [(&part.b_ih, phase.x, phase.x_at), (&part.b_hh, phase.h, phase.h_at)] {
+            for (bias, gates, at) in [(&places.b_ih, phase.x, phase.x_at), (&places.b_hh, phase.h, phase.h_at)] {
                 for (slot, gate) in (phase.base + at..).zip(gates) {
                     if let Some(out) = flat[bias.clone()].chunks_exact_mut(scan.hidden).nth(*gate) {
                         out.copy_from_slice(&self.slots[slot * scan.hidden..][..scan.hidden]);
@@ -100,7 +102,7 @@ pub(crate) struct Collected<F> {
     /// Reset-before: r ⊙ h.
     pub operand: Aligned<F>,
     /// The states before the steps, if they had to be computed again.
-    pub again: Aligned<F>,
+    pub recomputed: Aligned<F>,
     /// Where a row's input begins.
     pub x: Vec<usize>,
     /// Where the state before it begins, here or among those that were kept.
@@ -108,8 +110,8 @@ pub(crate) struct Collected<F> {
 }
 
 impl<F: Dispatch> Collected<F> {
-    /// Room for so many row-steps; `again`: also for their states.
-    pub fn new(scan: &Scan, rows: usize, again: bool, spare: &Spare<F>) -> Result<Self> {
+    /// Room for so many row-steps; `recomputes`: also for their states.
+    pub fn new(scan: &Scan, rows: usize, recomputes: bool, spare: &Spare<F>) -> Result<Self> {
         // One more cache line, so that the rows of a chunk do not all fall on the same few sets.
         let d_row = (scan.cell.slots() * scan.hidden).next_multiple_of(F::lanes(scan.isa)) + 64 / size_of::<F>();
         let operand = if scan.cell.has_reset_operand() { rows * scan.padded::<F>() } else { 0 };
@@ -117,7 +119,7 @@ impl<F: Dispatch> Collected<F> {
             d_gates: spare.zeros(rows * d_row, "scratch")?,
             d_row,
             operand: spare.zeros(operand, "scratch")?,
-            again: spare.zeros(if again { rows * scan.padded::<F>() } else { 0 }, "scratch")?,
+            recomputed: spare.zeros(if recomputes { rows * scan.padded::<F>() } else { 0 }, "scratch")?,
             x: Vec::with_capacity(rows),
             states: Vec::with_capacity(rows),
         })
@@ -125,7 +127,7 @@ impl<F: Dispatch> Collected<F> {
 
     /// Its memory, to be used for something else.
     pub fn into_buffers(self) -> [Aligned<F>; 3] {
-        [self.d_gates, self.operand, self.again]
+        [self.d_gates, self.operand, self.recomputed]
     }
 
     /// The gradients of the slots from `slot` on, from row `first` on.
@@ -247,7 +249,7 @@ fn operand<'c, F: Dispatch>(
             Rows { data: &collected.operand, at }
         }
         Operand::State => {
-            Rows { data: from.states.unwrap_or(&collected.again), at: At::Table(&collected.states[rows]) }
+            Rows { data: from.states.unwrap_or(&collected.recomputed), at: At::Table(&collected.states[rows]) }
         }
     }
 }

@@ -1,4 +1,4 @@
-"""Narrow weights: their names, as tensors of a file, and what they cost. The numbers are `_core`'s."""
+"""Quantized weights: their names, as tensors of a file, and what they cost. The numbers are `_core`'s."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ._checks import as_choice
+from ._words import WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ._arrays import Array
-    from ._weights import Names
+    from ._names import Names
 
-Parts: TypeAlias = list[list[Any]]
+Tensors: TypeAlias = list[list[Any]]
 """The arrays of each parameter: one, or bytes and their scales."""
 
-WIDTHS = {"int8": "int8", "f16": "float16", "float16": "float16"}
-"""What `quantize` takes, and NumPy's names."""
+WIDTHS = {{"float16": "f16"}.get(word, word): word for word in WORDS["weight_dtype"]}
+"""What `quantize` takes, and NumPy's name of it, which it takes as well."""
 
 SCALE = ".scale"
 """What the name of a matrix's scales ends with."""
@@ -60,7 +61,8 @@ class Quantization:
 
 def as_width(dtype: Any) -> str:
     """NumPy's name of what the weights shall be kept in."""
-    return WIDTHS[as_choice("dtype", dtype, tuple(WIDTHS))]
+    chosen = as_choice("dtype", dtype, tuple(dict.fromkeys([*WIDTHS, *WIDTHS.values()])))
+    return WIDTHS.get(chosen, chosen)
 
 
 def expect_validate(validate: Any, lengths: Any) -> None:
@@ -71,11 +73,11 @@ def expect_validate(validate: Any, lengths: Any) -> None:
 
 
 def compared(
-    name: str, sizes: tuple[int, int], whole: Iterable[Array], narrow: Iterable[Array]
+    name: str, sizes: tuple[int, int], whole: Iterable[Array], quantized: Iterable[Array]
 ) -> Quantization:
     """The report over outputs of both, array by array."""
     total, largest, apart, size = 0, 0.0, 0.0, 0.0
-    for one, other in zip(whole, narrow, strict=True):
+    for one, other in zip(whole, quantized, strict=True):
         difference = np.abs(np.subtract(other, one, dtype=np.float64))
         if difference.size:
             largest = float(np.max([largest, difference.max()]))
@@ -85,10 +87,10 @@ def compared(
     return Quantization(name, *sizes, largest, apart / max(total, 1), size / max(total, 1))
 
 
-def to_tensors(names: Names, parts: Parts) -> dict[str, Array]:
+def to_tensors(names: Names, kept: Tensors) -> dict[str, Array]:
     """The parameters as a file holds them: bytes with their scales under another name, halves, floats."""
     tensors = {}
-    for (name, _, _, shape), arrays in zip(names, parts, strict=True):
+    for (name, _, _, shape), arrays in zip(names, kept, strict=True):
         numbers = arrays[0]
         tensors[name] = (numbers.view(np.float16) if numbers.dtype == np.uint16 else numbers).reshape(shape)
         if len(arrays) == 2:
@@ -96,26 +98,26 @@ def to_tensors(names: Names, parts: Parts) -> dict[str, Array]:
     return tensors
 
 
-def from_tensors(names: Names, tensors: Mapping[str, Array], dtype: np.dtype[Any]) -> Parts:
+def from_tensors(names: Names, tensors: Mapping[str, Array], dtype: np.dtype[Any]) -> Tensors:
     """The same back; a ValueError or TypeError where they are not those of the names."""
     wanted = {name: shape for name, _, _, shape in names}
     found = {name: tensor.shape for name, tensor in tensors.items()}
-    narrow = [name for name in wanted if name in tensors and tensors[name].dtype == np.int8]
-    wanted |= {name + SCALE: wanted[name][:1] for name in narrow}
+    in_bytes = [name for name in wanted if name in tensors and tensors[name].dtype == np.int8]
+    wanted |= {name + SCALE: wanted[name][:1] for name in in_bytes}
     if wanted != found:
         differing = sorted(set(wanted.items()) ^ set(found.items()))[:4]
         msg = f"weights: expected those of the model's sizes, got others at {differing}"
         raise ValueError(msg)
-    parts: Parts = []
+    kept: Tensors = []
     for name, _, _, shape in names:
         numbers = np.ascontiguousarray(tensors[name]).reshape(-1)
-        if name in narrow:
-            parts.append([numbers, _of_dtype(name + SCALE, tensors[name + SCALE], dtype)])
+        if name in in_bytes:
+            kept.append([numbers, _of_dtype(name + SCALE, tensors[name + SCALE], dtype)])
         elif numbers.dtype == np.float16 and len(shape) == 2:
-            parts.append([numbers.view(np.uint16)])
+            kept.append([numbers.view(np.uint16)])
         else:
-            parts.append([_of_dtype(name, numbers, dtype)])
-    return parts
+            kept.append([_of_dtype(name, numbers, dtype)])
+    return kept
 
 
 def _of_dtype(name: str, array: Array, dtype: np.dtype[Any]) -> Array:

@@ -5,139 +5,24 @@
 //! in the first-level cache. With few rows the inputs of several steps are projected together, so that
 //! W_ih is read once for all of them. The chain of additions is the same, so are the bits.
 
-use super::cell::{Cell, Operand, Phase};
 use super::kept::Keep;
-use super::params::PhasePack;
-use super::sequence::{Array, GROUP, Out, Walk};
-use crate::buffer::{Aligned, Spare, copied};
+use super::workspace::{Io, Workspace};
+use crate::buffer::copied;
 use crate::error::Result;
-use crate::function::Functions;
 use crate::kernels::bytes::{self, BytesScratch, Scaled};
 use crate::kernels::gates::Gates;
 use crate::kernels::pack::PackedMatrix;
 use crate::kernels::product::{At, Bias, Left, Outputs, Product, Rows, Sum, panels_at_once};
 use crate::parallel::Turn;
+use crate::rnn::cell::{Operand, Phase};
+use crate::rnn::rows::{GROUP, Walk};
+use crate::rnn::sizes::Scan;
+use crate::rnn::weights::PhasePack;
 use crate::simd::{Dispatch, Isa};
 use std::ops::Range;
 
 /// From this many rows on a panel at a time.
 const FUSED_ROWS: usize = 12;
-
-/// A layer's direction: its sizes and its place among all (layer · directions + direction).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scan {
-    pub cell: Cell,
-    pub functions: Functions,
-    pub isa: Isa,
-    pub input: usize,
-    pub hidden: usize,
-    pub index: usize,
-}
-
-impl Scan {
-    /// Units rounded up to whole vectors.
-    pub fn padded<F: Dispatch>(&self) -> usize {
-        self.hidden.next_multiple_of(F::lanes(self.isa))
-    }
-
-    /// From one row to the next in scratch that a product reads. A cache line over a multiple of one, so
-    /// that the rows of a tile do not fall on the same few sets of the cache: worth a third of the speed.
-    fn stride<F: Dispatch>(numbers: usize) -> usize {
-        let line = 64 / size_of::<F>();
-        numbers.next_multiple_of(line) + line
-    }
-
-    /// Numbers of its weights.
-    pub fn parameters(&self) -> usize {
-        self.cell.gates() * self.hidden * (self.input + self.hidden)
-    }
-
-    /// Where row r of the caller's states begins.
-    pub fn state_at(&self, batch: usize, row: usize) -> usize {
-        (self.index * batch + row) * self.hidden
-    }
-}
-
-/// The arrays a scan reads and writes.
-pub(crate) struct Io<'a, F> {
-    pub batch: usize,
-    pub x: &'a [F],
-    pub x_array: Array,
-    /// The states (h, or h and c) of all layers and directions; none for zeros.
-    pub initial: &'a [&'a [F]],
-    /// The direction's outputs; none when a pass is made again for what it kept.
-    pub y: Option<Out<'a, F>>,
-    /// The states after a row's last step.
-    pub finals: Vec<Out<'a, F>>,
-}
-
-/// Memory for one scan, to be used again.
-#[derive(Debug)]
-pub(crate) struct Workspace<F> {
-    /// Pre-activations.
-    pre: Aligned<F>,
-    /// The states before a step, then those after it. They stay from call to call: a stream's memory.
-    states: Aligned<F>,
-    next: Aligned<F>,
-    /// Reset-before: r ⊙ h and z.
-    reset: Aligned<F>,
-    /// The inputs of the rows in `pre`.
-    inputs: Aligned<F>,
-    /// Rows for weights of bytes; empty without them. `ahead` has sums of the states that wait for those of the inputs.
-    bytes: BytesScratch<F>,
-    ahead: BytesScratch<F>,
-    /// Whether the next step takes the last panel first: to and fro, it finds in the caches what the step
-    /// before left there.
-    backwards: bool,
-    /// From one row to the next in the states and in the inputs.
-    state_row: usize,
-    input_row: usize,
-}
-
-impl<F: Dispatch> Workspace<F> {
-    /// For groups of up to `rows` rows of up to `steps` steps.
-    pub fn new(scan: &Scan, rows: usize, steps: usize, spare: &Spare<F>) -> Result<Self> {
-        let rows = rows.min(GROUP);
-        let state_row = Scan::stride::<F>(scan.padded::<F>());
-        let input_row = Scan::stride::<F>(scan.input);
-        let state = rows * state_row;
-        let projected = rows.saturating_mul(steps).min(GROUP);
-        let reset = if scan.cell.has_reset_operand() { 2 * state } else { 0 };
-        Ok(Self {
-            pre: spare.zeros(projected * scan.padded::<F>() * scan.cell.slots(), "scratch")?,
-            states: spare.zeros(state * scan.cell.states(), "scratch")?,
-            next: spare.zeros(state * scan.cell.states(), "scratch")?,
-            reset: spare.zeros(reset, "scratch")?,
-            inputs: spare.zeros(projected * input_row, "scratch")?,
-            bytes: BytesScratch::default(),
-            ahead: BytesScratch::default(),
-            backwards: false,
-            state_row,
-            input_row,
-        })
-    }
-
-    /// The same for more steps at a time; the states stay.
-    pub fn grow(&mut self, scan: &Scan, rows: usize, steps: usize) -> Result<()> {
-        let mut grown = Self::new(scan, rows, steps, &Spare::default())?;
-        grown.states.copy_from_slice(&self.states);
-        (grown.bytes, grown.ahead) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.ahead));
-        *self = grown;
-        Ok(())
-    }
-
-    /// The states of a row: h, or h and c.
-    pub fn states(&mut self, scan: &Scan, row: usize) -> impl Iterator<Item = &mut [F]> {
-        let (states, at, hidden) = (scan.cell.states(), row * self.state_row, scan.hidden);
-        let state = self.states.len() / states;
-        self.states.chunks_exact_mut(state.max(1)).map(move |state| &mut state[at..at + hidden])
-    }
-
-    /// Its memory, to be used for something else.
-    pub fn into_buffers(self) -> [Aligned<F>; 5] {
-        [self.pre, self.states, self.next, self.reset, self.inputs]
-    }
-}
 
 /// One walk of one scan.
 pub(crate) struct Forward<'a, 'io, F> {
@@ -162,7 +47,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             let chunk = if few { (GROUP / active).min(steps.end - step) } else { 1 };
             let rows = self.gather(step..step + chunk);
             if !few {
-                self.begin_again(step, active);
+                self.reset_rows(step, active);
                 self.panel_by_panel(step, active);
                 self.end_step(step, active);
             } else {
@@ -172,7 +57,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
                 for s in step..step + chunk {
                     let active = self.walk.active(s);
                     if !ahead {
-                        self.begin_again(s, active);
+                        self.reset_rows(s, active);
                     }
                     self.recur(s, first, active, rows, ahead);
                     self.end_step(s, active);
@@ -206,7 +91,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         if chunk > 1 || active > bytes::ROWS || !self.work.backwards {
             return false;
         }
-        self.begin_again(step, active);
+        self.reset_rows(step, active);
         let a = Rows { data: &self.work.states[..], at: At::Stride { offset: 0, stride: self.work.state_row } };
         self.work.ahead.sum_ahead(self.scan.isa, a, active, w, true);
         true
@@ -271,7 +156,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     }
 
     /// Zeros for the rows that begin a new sequence.
-    fn begin_again(&mut self, step: usize, active: usize) {
+    fn reset_rows(&mut self, step: usize, active: usize) {
         for row in self.walk.beginning(step, active) {
             self.work.states(&self.scan, row).for_each(|state| state.fill(F::ZERO));
         }

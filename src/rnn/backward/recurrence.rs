@@ -1,22 +1,27 @@
-//! Backward of [`super::scan`]: one layer in one direction over the rows of a slice, from the last step
+//! Backward of [`crate::rnn::forward::scan`]: one layer in one direction over the rows of a slice, from the last step
 //! to the first.
 //!
 //! Each step turns the gradient of its output and states into that of its pre-activations, and by
 //! W_hhᵀ into that of the states before. That is the recurrence, here; what else follows from the gradients of
 //! pre-activations is left to [`super::products`].
 
-use super::cell::Operand;
-use super::kept::{Kept, Steps, Window};
-use super::params::{BackwardPack, PhasePack};
 use super::products::{Collected, multiply};
-use super::scan::{Forward, Io, Scan, Workspace};
-use super::sequence::{Array, GROUP, Out, Walk};
 use crate::buffer::{Aligned, Spare};
 use crate::error::Result;
 use crate::kernels::gates::GatesBackward;
 use crate::kernels::pack::Packed;
 use crate::kernels::product::{At, Left, Rows};
 use crate::parallel::Turn;
+use crate::rnn::arrays::Array;
+use crate::rnn::cell::Operand;
+use crate::rnn::forward::kept::{Kept, Steps};
+use crate::rnn::forward::scan::Forward;
+use crate::rnn::forward::workspace::{Io, Workspace};
+use crate::rnn::out::Out;
+use crate::rnn::rows::{GROUP, Walk};
+use crate::rnn::sizes::Scan;
+use crate::rnn::weights::{BackwardPack, PhasePack};
+use crate::rnn::windows::Window;
 use crate::simd::Dispatch;
 
 /// The arrays a backward scan reads and writes.
@@ -39,7 +44,7 @@ pub(crate) struct Recurrence<'a, F> {
     io: IoBackward<'a, F>,
     /// The gates and states of all steps, unless they are computed again.
     kept: Option<&'a Steps<F>>,
-    again: Option<Again<'a, F>>,
+    recompute: Option<Recompute<'a, F>>,
     /// The gradients of the states.
     carry: Aligned<F>,
     carry_row: usize,
@@ -49,7 +54,7 @@ pub(crate) struct Recurrence<'a, F> {
 }
 
 /// Forward once more, from checkpoint to checkpoint.
-struct Again<'a, F> {
+struct Recompute<'a, F> {
     packs: &'a [PhasePack<F>],
     /// The steps between checkpoints, the last ones first, and which of them come next.
     sections: Vec<Window>,
@@ -71,13 +76,13 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
         let wide = |w: &Packed<F>| w.panels().width * F::lanes(scan.isa);
         let carry_row = pack.w_hh.iter().map(|w| scan.hidden.next_multiple_of(wide(w))).max().unwrap_or(0);
         let reset = usize::from(scan.cell.has_reset_operand());
-        let (kept, again) = match kept {
+        let (kept, recompute) = match kept {
             Kept::Steps(steps) => (Some(steps), None),
             Kept::Checkpoints(states) => {
                 let most = |size: fn(&Window) -> usize| sections.iter().map(size).max().unwrap_or(0);
                 let work = Workspace::new(&scan, rows, most(|section| section.steps.len()), spare)?;
                 let steps = Steps::new(&scan, most(Window::rows), "scratch", spare)?;
-                (None, Some(Again { packs, sections, next: 0, checkpoints: states, work, steps }))
+                (None, Some(Recompute { packs, sections, next: 0, checkpoints: states, work, steps }))
             }
         };
         Ok(Self {
@@ -85,7 +90,7 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
             pack,
             io,
             kept,
-            again,
+            recompute,
             carry: spare.zeros(scan.cell.states() * rows * carry_row, "scratch")?,
             carry_row,
             reset: spare.zeros(reset * rows * carry_row, "scratch")?,
@@ -95,11 +100,10 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
 
     /// Its memory, to be used for something else.
     pub fn into_buffers(self) -> Vec<Aligned<F>> {
-        let again = self
-            .again
-            .into_iter()
-            .flat_map(|Again { work, steps, .. }| work.into_buffers().into_iter().chain([steps.gates, steps.states]));
-        [self.carry, self.reset].into_iter().chain(again).collect()
+        let recompute = self.recompute.into_iter().flat_map(|Recompute { work, steps, .. }| {
+            work.into_buffers().into_iter().chain([steps.gates, steps.states])
+        });
+        [self.carry, self.reset].into_iter().chain(recompute).collect()
     }
 
     /// The steps of a window. Windows come in order, a walk's last steps first; `kept_first` is the walk's first row
@@ -113,9 +117,9 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
         }
         collected.x.clear();
         collected.states.clear();
-        let mut again = self.again.take();
-        let (steps, first) = match (&mut again, self.kept) {
-            (Some(again), _) => again.steps_of(&self.scan, &self.io, walk, window, turn)?,
+        let mut recompute = self.recompute.take();
+        let (steps, first) = match (&mut recompute, self.kept) {
+            (Some(recompute), _) => recompute.steps_of(&self.scan, &self.io, walk, window, turn)?,
             (None, Some(kept)) => (kept, kept_first + window.before),
             (None, None) => unreachable!("steps are kept or computed again"),
         };
@@ -124,9 +128,9 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
             turn.go_on()?;
             before -= walk.active(step);
             self.step(walk, step, before, steps, collected);
-            self.begin_again(walk, step);
+            self.reset_rows(walk, step);
         }
-        self.again = again;
+        self.recompute = recompute;
         if window.steps.start == 0 {
             self.hand_out(walk);
         }
@@ -151,7 +155,7 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
     }
 
     /// What came before a new sequence has no part in it.
-    fn begin_again(&mut self, walk: &Walk<'_>, step: usize) {
+    fn reset_rows(&mut self, walk: &Walk<'_>, step: usize) {
         let (hidden, state) = (self.scan.hidden, self.carry_state());
         for row in walk.beginning(step, walk.active(step)) {
             for i in 0..self.scan.cell.states() {
@@ -184,7 +188,8 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
                 collected.states.push(state);
             } else {
                 collected.states.push((first + row) * padded);
-                collected.again[(first + row) * padded..][..padded].copy_from_slice(&kept.states[state..][..padded]);
+                collected.recomputed[(first + row) * padded..][..padded]
+                    .copy_from_slice(&kept.states[state..][..padded]);
             }
         }
         for (p, phase) in self.scan.cell.phases().iter().enumerate().rev() {
@@ -228,7 +233,7 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
     }
 }
 
-impl<F: Dispatch> Again<'_, F> {
+impl<F: Dispatch> Recompute<'_, F> {
     /// The kept steps that a window is among, and its first row there.
     fn steps_of(
         &mut self, scan: &Scan, from: &IoBackward<'_, F>, walk: &Walk<'_>, window: &Window, turn: &Turn<'_>,
@@ -247,7 +252,7 @@ impl<F: Dispatch> Again<'_, F> {
     ) -> Result<()> {
         let IoBackward { batch, x, x_array, .. } = *from;
         let mut io = Io { batch, x, x_array, initial: &[], y: None, finals: Vec::new() };
-        let keep = self.steps.again(scan, walk, section.steps.clone());
+        let keep = self.steps.recomputed(scan, walk, section.steps.clone());
         let numbers = walk.active(section.steps.start) * scan.padded::<F>() * scan.cell.states();
         let (checkpoint, rest) = self.checkpoints.split_at(numbers);
         self.checkpoints = rest;

@@ -1,9 +1,9 @@
 //! The gradients of an encoder with its decoder, from the head back to the source.
 
-use super::config::{Inputs, Numbers};
-use super::encoder_decoder::{EncoderDecoder, Lesson, Record, Source};
+use super::{EncoderDecoder, Lesson, Record, Source};
 use crate::buffer::zeros;
 use crate::error::Result;
+use crate::model::config::{Inputs, Numbers};
 use crate::nn::attention::{AttendGradients, Attention, tanh_layer_backward};
 use crate::nn::embedding;
 use crate::nn::linear::{Linear, LinearGradients};
@@ -22,12 +22,12 @@ impl<F: Dispatch> EncoderDecoder<F> {
         let Record { tapes, source, ends, rows, queries, weights, joined, combined, features } = record;
         let Some((mut encoder_tape, mut decoder_tape)) = tapes else { return Ok(()) };
         let masks = self.masks(seed);
-        let mut d = self.matrix(flat, gradient, &self.parts.head, self.head(), &features, d_scores)?;
+        let mut d = self.matrix(flat, gradient, &self.places.head, self.head(), &features, d_scores)?;
         masks[2].apply(&mut d)?;
         let mut d_y = zeros(source.y.len(), "gradients")?;
         if self.config.attention.is_some() {
             let linear = self.combine();
-            let (w, b) = Self::split(&self.parts.combine, linear);
+            let (w, b) = Self::split(&self.places.combine, linear);
             let (d_w, d_b) = gradient[w.start..b.end].split_at_mut(w.len());
             let mut sums = LinearGradients { w: d_w, b: d_b };
             let d_joined = tanh_layer_backward(linear, &flat[w], &joined, &combined, &d, &mut sums)?;
@@ -42,20 +42,20 @@ impl<F: Dispatch> EncoderDecoder<F> {
             )?;
         }
         let d_out = pooling::each_backward(d, self.steps(inputs.batch, lesson))?;
-        let Gradients { x: mut d_x, states: d_initial, flat: d_decoder } = decoder_tape.backward(Some(&d_out), &[])?;
-        gradient[self.parts.decoder.clone()].copy_from_slice(&d_decoder);
+        let Gradients { x: mut d_x, states: d_initial, flat: d_decoder } = decoder_tape.gradients(Some(&d_out), &[])?;
+        gradient[self.places.decoder.clone()].copy_from_slice(&d_decoder);
         masks[1].apply(&mut d_x)?;
-        let d_table = &mut gradient[self.parts.target.clone()];
+        let d_table = &mut gradient[self.places.target.clone()];
         embedding::backward(&d_x, self.written(lesson), self.config.embedding, d_table);
 
         let d_states = self.cross_backward(flat, gradient, inputs.batch, &source.initial, &ends, d_initial)?;
         let d_states: Vec<&[F]> = d_states.iter().map(|d| &d[..]).collect();
         let d_y = self.config.attention.map(|_| &d_y[..]);
-        let Gradients { x: mut d_x, flat: d_encoder, .. } = encoder_tape.backward(d_y, &d_states)?;
-        gradient[self.parts.encoder.clone()].copy_from_slice(&d_encoder);
+        let Gradients { x: mut d_x, flat: d_encoder, .. } = encoder_tape.gradients(d_y, &d_states)?;
+        gradient[self.places.encoder.clone()].copy_from_slice(&d_encoder);
         if let Numbers::Tokens(tokens) = inputs.numbers {
             masks[0].apply(&mut d_x)?;
-            let d_table = &mut gradient[self.parts.source.clone()];
+            let d_table = &mut gradient[self.places.source.clone()];
             embedding::backward(&d_x, inputs.tokens(tokens), self.config.encoder.input, d_table);
         }
         Ok(())
@@ -63,9 +63,9 @@ impl<F: Dispatch> EncoderDecoder<F> {
 
     /// d x of a matrix with its bias behind it, whose gradients are added to.
     fn matrix(
-        &self, flat: &[F], gradient: &mut [F], part: &Range<usize>, linear: Linear, x: &[F], d_y: &[F],
+        &self, flat: &[F], gradient: &mut [F], place: &Range<usize>, linear: Linear, x: &[F], d_y: &[F],
     ) -> Result<Vec<F>> {
-        let (w, b) = Self::split(part, linear);
+        let (w, b) = Self::split(place, linear);
         let (d_w, d_b) = gradient[w.start..b.end].split_at_mut(w.len());
         let mut sums = LinearGradients { w: d_w, b: d_b };
         linear.backward(&flat[w], x, d_y, x.len() / linear.inputs, &mut sums)
@@ -100,10 +100,10 @@ impl<F: Dispatch> EncoderDecoder<F> {
         }
         parallel::for_each(parallel::worth(operations)?, tasks, |(row, q, d_c, found, d_k, d_values), _| {
             let others = source.lengths[row];
-            let mut d_v = zeros(self.parts.v.len(), "gradients")?;
+            let mut d_v = zeros(self.places.v.len(), "gradients")?;
             let (keys, values) = (&mut d_k[..others * n], &mut d_values[..others * width]);
             let mut sums = AttendGradients { keys, values, v: &mut d_v };
-            let d_q = self.attend_to(&flat[self.parts.v.clone()], source, row, kind).backward(
+            let d_q = self.attend_to(&flat[self.places.v.clone()], source, row, kind).backward(
                 q,
                 &weights[row],
                 d_c,
@@ -116,19 +116,19 @@ impl<F: Dispatch> EncoderDecoder<F> {
         let mut d_queries = Vec::with_capacity(queries.len());
         for (row, (d_q, d_v)) in found.into_iter().enumerate() {
             d_queries.extend(if d_q.is_empty() { zeros(lesson.lengths[row] * n, "gradients")? } else { d_q });
-            gradient[self.parts.v.clone()].iter_mut().zip(d_v).for_each(|(sum, d)| *sum += d);
+            gradient[self.places.v.clone()].iter_mut().zip(d_v).for_each(|(sum, d)| *sum += d);
         }
         let d_from_queries = match kind {
             Attention::Dot => d_queries,
             Attention::Additive => {
-                let (w, mut b) = (self.parts.queries.clone(), zeros(n, "gradients")?);
+                let (w, mut b) = (self.places.queries.clone(), zeros(n, "gradients")?);
                 let mut sums = LinearGradients { w: &mut gradient[w.clone()], b: &mut b };
                 self.square().backward(&flat[w], rows, &d_queries, rows.len() / n, &mut sums)?
             }
         };
         d_rows.iter_mut().zip(d_from_queries).for_each(|(sum, d)| *sum += d);
         if !d_keys.is_empty() {
-            let (w, mut b) = (self.parts.keys.clone(), zeros(n, "gradients")?);
+            let (w, mut b) = (self.places.keys.clone(), zeros(n, "gradients")?);
             let mut sums = LinearGradients { w: &mut gradient[w.clone()], b: &mut b };
             let d = self.attention_layer().backward(&flat[w], &source.y, &d_keys, d_keys.len() / n, &mut sums)?;
             d_y.iter_mut().zip(d).for_each(|(sum, d)| *sum += d);
@@ -150,7 +150,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
             let mut d_state = zeros(2 * layers * batch * hidden, "gradients")?;
             for layer in 0..layers {
                 let (index, of) = (kind * layers + layer, layer * batch * hidden..(layer + 1) * batch * hidden);
-                let (w, b) = Self::split(&self.bridge_part(index), self.bridge());
+                let (w, b) = Self::split(&self.bridge_place(index), self.bridge());
                 let (d_w, d_b) = gradient[w.start..b.end].split_at_mut(w.len());
                 let mut sums = LinearGradients { w: d_w, b: d_b };
                 let (y, d_y) = (&initial[of.clone()], &d_initial[of]);

@@ -1,0 +1,35 @@
+"""The words of choices: the extension's one table, which arguments and messages are made from."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from . import _core
+
+
+class Cell(NamedTuple):
+    """What a cell is made of.
+
+    Attributes
+    ----------
+    states : list of str
+        The letters of the states it carries from step to step, h first.
+    gates : list of str
+        The letters of its gates, in the order of their rows in the weights, which is PyTorch's.
+    """
+
+    states: list[str]
+    gates: list[str]
+
+
+WORDS: dict[str, tuple[str, ...]] = {name: tuple(words) for name, words in _core.words().items()}
+"""For each argument that is a choice, its words."""
+
+CELLS: dict[str, Cell] = {name: Cell(*letters) for name, letters in _core.cells().items()}
+"""Each cell by its word."""
+
+
+def cell_of_rows(rows: int, hidden_size: int) -> str | None:
+    """The cell whose recurrent weights have so many rows, if there is one."""
+    gates, rest = divmod(rows, hidden_size) if hidden_size else (0, 0)
+    return next((word for word, cell in CELLS.items() if not rest and len(cell.gates) == gates), None)

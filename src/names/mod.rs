@@ -1,0 +1,133 @@
+//! The one table of words: every choice that has a name, as Python's arguments and files write it. Whoever adds a
+//! variant is asked for its word by the compiler; a word that is not here is an error. It must not know Python or
+//! files.
+
+mod options;
+
+pub use options::{Options, layer_config, model_config, pair_config};
+
+use crate::error::{Error, Result};
+use crate::function::Function;
+use crate::nn::attention::Attention;
+use crate::nn::loss::Loss;
+use crate::nn::pooling::Pooling;
+use crate::rnn::call::Memory;
+use crate::rnn::cell::{Cell, Reset};
+use crate::weights::Width;
+
+/// The type of a network's numbers while they learn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dtype {
+    /// f32
+    Float32,
+    /// f64
+    Float64,
+}
+
+macro_rules! words {
+    ($($kind:ty: $($word:literal => $variant:ident),+;)+) => {$(
+        impl $kind {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its word.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word),+
+                }
+            }
+
+            /// The one of that word, or an error that names the argument.
+            pub fn named(argument: &str, word: &str) -> Result<Self> {
+                let found = Self::ALL.iter().copied().find(|one| one.name() == word);
+                found.ok_or_else(|| unknown(argument, &words(Self::ALL, Self::name), word))
+            }
+        }
+    )+};
+}
+
+words! {
+    Dtype: "float32" => Float32, "float64" => Float64;
+    Width: "int8" => Int8, "float16" => Float16;
+    Memory: "full" => Full, "low" => Low;
+    Function: "sigmoid" => Sigmoid, "tanh" => Tanh, "relu" => Relu, "hard_sigmoid" => HardSigmoid,
+        "hard_sigmoid_0.2" => HardSigmoidFifth;
+    Pooling: "last" => Last, "mean" => Mean, "max" => Max, "each" => Each;
+    Attention: "dot" => Dot, "additive" => Additive;
+}
+
+/// The words of some choices, in order.
+pub fn words<T: Copy>(all: &[T], word: fn(T) -> &'static str) -> Vec<&'static str> {
+    all.iter().map(|&one| word(one)).collect()
+}
+
+fn unknown(argument: &str, words: &[&str], got: &str) -> Error {
+    Error::value(argument, format!("one of {}", words.join(", ")), format!("{got:?}"))
+}
+
+/// Where the reset gate of a cell acts, if it has one, is told apart.
+impl Cell {
+    /// One of each word.
+    pub const ALL: &'static [Self] = &[Self::Gru(Reset::After), Self::Lstm];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Gru(_) => "gru",
+            Self::Lstm => "lstm",
+        }
+    }
+
+    /// The cell of that word, or an error that names the argument.
+    pub fn named(argument: &str, word: &str, reset_after: bool) -> Result<Self> {
+        let found = Self::ALL.iter().copied().find(|cell| cell.word() == word);
+        let found = found.ok_or_else(|| unknown(argument, &words(Self::ALL, Self::word), word))?;
+        Ok(match found {
+            Self::Gru(_) => Self::Gru(if reset_after { Reset::After } else { Reset::Before }),
+            Self::Lstm => Self::Lstm,
+        })
+    }
+}
+
+impl Loss {
+    /// The words of all losses.
+    pub const WORDS: &'static [&'static str] = &["cross_entropy", "ctc", "squared", "absolute", "quantile"];
+
+    /// Its word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::CrossEntropy { .. } => "cross_entropy",
+            Self::Ctc { .. } => "ctc",
+            Self::Squared => "squared",
+            Self::Absolute => "absolute",
+            Self::Quantile(_) => "quantile",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every word leads to what it is the word of, and no other does.
+    #[test]
+    fn words_lead_back() {
+        for &pooling in Pooling::ALL {
+            assert_eq!(Pooling::named("pooling", pooling.name()), Ok(pooling));
+        }
+        for (&cell, reset_after) in Cell::ALL.iter().flat_map(|cell| [(cell, true), (cell, false)]) {
+            assert_eq!(Cell::named("cell", cell.word(), reset_after).unwrap().word(), cell.word());
+        }
+        assert_eq!(Cell::named("cell", "gru", false), Ok(Cell::Gru(Reset::Before)));
+        let error = Width::named("dtype", "int4").unwrap_err().to_string();
+        assert_eq!(error, r#"dtype: expected one of int8, float16, got "int4""#);
+        assert!(Cell::named("cell", "rnn", true).is_err() && Dtype::named("dtype", "float16").is_err());
+    }
+
+    #[test]
+    fn every_loss_has_a_word() {
+        let losses =
+            [Loss::cross_entropy(), Loss::Ctc { blank: 0 }, Loss::Squared, Loss::Absolute, Loss::Quantile(vec![0.5])];
+        assert_eq!(losses.each_ref().map(Loss::word), Loss::WORDS);
+    }
+}
