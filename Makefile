@@ -20,7 +20,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Their examples are tried where PyTorch and Keras are.
-NEED_PEERS := python/gru_rs/torch.py python/gru_rs/io/_torch.py python/gru_rs/io/_keras.py
+NEED_PEERS := python/gru_rs/torch python/gru_rs/io/_torch.py python/gru_rs/io/_keras.py
 
 # Stamp files: what is done and up to date is not done again.
 VENV_READY := $(BIN)/.ready
