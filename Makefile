@@ -20,7 +20,7 @@ export PYO3_PYTHON := $(abspath $(BIN)/python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Their examples are tried where PyTorch and Keras are.
-NEED_PEERS := python/gru_rs/torch.py python/gru_rs/io/_torch.py python/gru_rs/io/_keras.py
+NEED_PEERS := python/gru_rs/torch python/gru_rs/io/_torch.py python/gru_rs/io/_keras.py
 
 # Stamp files: what is done and up to date is not done again.
 VENV_READY := $(BIN)/.ready
@@ -31,8 +31,16 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 SOURCES := $(shell find src -name '*.rs') Cargo.toml $(wildcard Cargo.lock build.rs) pyproject.toml
 
 .PHONY: help
-help: ## list the targets (the default)
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## list the targets (the default), and how to run one test
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\n%s\n' 'One test:'
+	@printf '  %-62s %s\n' \
+	    'cargo test --test models' 'one file, tests/models.rs' \
+	    'cargo test --test models -- NAME' 'of it the tests whose names hold NAME' \
+	    '$(BIN)/python -m pytest tests/python/test_stream.py' 'one file (tests/python/README.md has the map)' \
+	    '$(BIN)/python -m pytest tests/python/test_stream.py::NAME' 'one test with all its cases' \
+	    '$(BIN)/python -m pytest "FILE::NAME[CASE]"' 'one case; --collect-only lists them' \
+	    'GRU_RS_ISA=avx2 cargo test --test layers' 'any of these under one instruction set'
 
 # Set-up -----------------------------------------------------------------------------------------------------
 
@@ -60,13 +68,14 @@ $(EXAMPLES_READY): $(DEVELOPED) examples/requirements.txt
 # Checks and tests -------------------------------------------------------------------------------------------
 
 .PHONY: check format stubs
-check: stubs ## formatting, lints, types, stubs, and who may import whom
+check: stubs ## formatting, lints, types, stubs, and the house rules: imports, circles, sizes
 	cargo fmt --check
 	cargo clippy --all-targets --no-default-features -- -D warnings
 	cargo clippy --all-targets --features python,files -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	cargo test --test architecture
+	$(BIN)/python -m pytest tests/python/test_architecture.py
 stubs: $(DEVELOPED) ## types of the package, and its stubs against the built module
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist .ci/stubtest.txt gru_rs
@@ -77,7 +86,7 @@ format: $(DEVELOPED) ## format all code, and mend what the linters can
 
 .PHONY: test test-rust test-edge edge test-speed test-python test-slow test-instructions test-aarch64 test-avx512 test-asan test-miri doctest examples
 test: test-rust test-speed test-python ## all tests, with few Hypothesis examples
-test-rust:
+test-rust: ## the Rust tests and the examples in its documentation
 	cargo test
 test-edge: ## models, streams and files without threads, and the examples in Rust
 	cargo test --no-default-features --features files --lib --examples --test files --test models --test streams
@@ -99,7 +108,7 @@ test-asan: ## the Rust tests under AddressSanitizer (nightly Rust)
 test-miri: ## the Rust tests of the scalar path under Miri, with few and small cases (nightly Rust with miri)
 	MIRIFLAGS=-Zmiri-disable-isolation GRU_RS_ISA=scalar GRU_RS_STRIDE=4194301 GRU_RS_CASES=4 \
 	    cargo +nightly miri test --lib --test activation --test bits --test layers --test operations
-test-python: $(DEVELOPED)
+test-python: $(DEVELOPED) ## the Python tests, with few Hypothesis examples
 	$(BIN)/python -m pytest tests/python
 test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest tests/python -m hypothesis --timeout 1800

@@ -67,9 +67,10 @@ pub use model::{
     Numbers, Sampling, StreamState,
 };
 pub use nn::attention::Attention;
-pub use nn::ctc::{Ctc, Guess, Spelling};
-pub use nn::loss::{Loss, Targets};
+pub use nn::ctc::{Ctc, Guess};
+pub use nn::loss::Loss;
 pub use nn::pooling::Pooling;
+pub use nn::targets::{Spelling, Targets};
 pub use optim::clip::clip_by_norm;
 pub use optim::schedule::{Cosine, Plateau};
 pub use optim::{Adam, Memory, Rule, Sgd};

@@ -1,12 +1,13 @@
 //! Allocations of a call, counted: none for a step, and for whole sequences a number that does not grow with the
 //! steps. What a count may be is written here, so that a new one is seen.
 
-use allocation_counter::{AllocationInfo, measure};
-use gru_rs::{
-    Batch, Cell, Config, Model, ModelConfig, ModelStream, Numbers, Pooling, Reset, Rnn, TapeMemory, Training, Width,
-};
+mod common;
 
-const CELLS: [Cell; 3] = [Cell::Gru(Reset::After), Cell::Gru(Reset::Before), Cell::Lstm];
+use allocation_counter::{AllocationInfo, measure};
+use common::CELLS;
+use gru_rs::{
+    Batch, Cell, Config, Model, ModelConfig, ModelStream, Numbers, Pooling, Rnn, TapeMemory, Training, Width,
+};
 
 /// Of a second call, when the layer has what it keeps for the next one.
 fn second(mut call: impl FnMut()) -> AllocationInfo {

@@ -5,6 +5,8 @@
 //! A digest changes when the order of a sum or a constant of the numerics does. That breaks the promise
 //! to saved models and golden vectors: whoever means it writes the new ones here and says so in the changelog.
 
+mod common;
+
 use gru_rs::kernels::norm::{Scale, SumOfSquares};
 use gru_rs::{Adam, Batch, Cell, Config, Cosine, Dispatch, Isa, Memory, Reset, Rnn, Rule, Sgd, Training};
 
@@ -45,11 +47,8 @@ impl Digest {
 
 /// Numbers of [−1, 1) that both floats hold exactly, from integers alone.
 fn numbers<F: Dispatch>(count: usize, seed: u64, factor: f64) -> Vec<F> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 41) as f64 / f64::from(1 << 22) - 1.0
-    };
+    let mut draw = common::draws(seed);
+    let mut next = || (draw() >> 41) as f64 / f64::from(1 << 22) - 1.0;
     (0..count).map(|_| F::from_f64(next() * factor)).collect()
 }
 

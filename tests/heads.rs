@@ -1,9 +1,13 @@
 //! Softmax, linear layers, losses and chains against plain loops in f64, over random sizes, with equal bits on
 //! every instruction set of this machine; gradients against finite differences.
 
+mod common;
+
+use common::{cast, compare, compare_above, numbers, slope, wide};
 use gru_rs::kernels::exponential::{Softmax, ln};
 use gru_rs::nn::crf::Crf;
-use gru_rs::nn::ctc::{Ctc, Spelling};
+use gru_rs::nn::ctc::Ctc;
+use gru_rs::nn::targets::Spelling;
 use gru_rs::nn::linear::{Linear, LinearGradients};
 use gru_rs::{Dispatch, Isa, Loss, Targets};
 use proptest::prelude::*;
@@ -15,41 +19,10 @@ const TOLERANCE_F32: f64 = 2e-5;
 /// Finite differences in f64 with steps of 1e-5: what the third derivative leaves, and rounding.
 const TOLERANCE_DIFFERENCE: f64 = 1e-8;
 
-/// Deterministic numbers of [−1, 1), exact in f32.
-fn numbers(count: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(2).wrapping_add(1);
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
-    };
-    (0..count).map(|_| f64::from(next() as f32)).collect()
-}
-
-fn cast<F: Dispatch>(x: &[f64]) -> Vec<F> {
-    x.iter().map(|&x| F::from_f64(x)).collect()
-}
-
-fn wide<F: Dispatch>(x: &[F]) -> Vec<f64> {
-    x.iter().map(|x| x.to_f64()).collect()
-}
-
-/// Values are sums of hundreds of numbers of about 1, which may cancel: what they were rounded by stays.
-fn compare(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
-    compare_above(1.0, what, got, expected, tolerance);
-}
-
 /// Slopes against finite differences. What a loss of tens was rounded by, 1e-15, over two steps of 1e-5, makes the
 /// smallest difference worth a look 1e-9, however small the slopes.
 fn compare_slopes(what: &str, got: &[f64], expected: &[f64]) {
     compare_above(0.1, what, got, expected, TOLERANCE_DIFFERENCE);
-}
-
-fn compare_above(least: f64, what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(least, |a, b| a.max(b.abs()));
-    for (i, (a, b)) in got.iter().zip(expected).enumerate() {
-        assert!((a - b).abs() <= tolerance * largest, "{what}[{i}]: {a}, expected {b}");
-    }
 }
 
 /// The same work on every instruction set: the first's numbers, after the others' proved to be the same bits.
@@ -65,13 +38,7 @@ fn everywhere<F: Dispatch>(work: impl Fn(Isa) -> Vec<Vec<F>>) -> Vec<Vec<f64>> {
 
 /// The slope of `f` along each of the numbers of `x`.
 fn differences(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
-    const STEP: f64 = 1e-5;
-    let at = |i: usize, step: f64| {
-        let mut x = x.to_vec();
-        x[i] += step;
-        f(&x)
-    };
-    (0..x.len()).map(|i| (at(i, STEP) - at(i, -STEP)) / (2.0 * STEP)).collect()
+    (0..x.len()).map(|i| slope(x, i, &f)).collect()
 }
 
 #[test]

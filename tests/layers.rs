@@ -1,6 +1,9 @@
 //! The layers against the plain reference, over random sizes and options, on every instruction set of
 //! this machine: outputs and gradients in f64 and f32, and equal bits between instruction sets.
 
+mod common;
+
+use common::{CELLS, cast, cells, compare, numbers, wide};
 use gru_rs::reference::{Kind, stack::Stack};
 use gru_rs::{
     Batch, Cell, Config, Dispatch, Function, Functions, Gradients, Isa, Output, Reset, Rnn, TapeMemory, Training,
@@ -19,20 +22,6 @@ struct Case {
     seq: usize,
     lengths: Option<Vec<usize>>,
     states: bool,
-}
-
-/// Deterministic numbers of [−1, 1).
-fn numbers(count: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(2).wrapping_add(1);
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
-    };
-    (0..count).map(|_| f64::from(next() as f32)).collect()
-}
-
-fn cast<F: Dispatch>(x: &[f64]) -> Vec<F> {
-    x.iter().map(|&x| F::from_f64(x)).collect()
 }
 
 struct Data {
@@ -165,7 +154,6 @@ impl Case {
         compare("d params", &gradients.flat, &d_expected.flat, TOLERANCE_F64);
         let (flat, output32, gradients32) = self.run::<f32>(all[0]);
         let (expected, d_expected) = self.reference(&flat);
-        let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|&x| f64::from(x)).collect() };
         compare("y f32", &wide(&output32.y), &expected.y, TOLERANCE_F32);
         // Where a straight line bends or a bound begins, f32 may be on one side and f64 on the other.
         if self.config.functions == Functions::default() {
@@ -196,15 +184,7 @@ fn same<F: Dispatch>(what: &str, isa: Isa, a: (&Output<F>, &Gradients<F>), b: (&
     }
 }
 
-fn compare(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), expected.len(), "{what}");
-    let largest = expected.iter().fold(1.0f64, |m, x| m.max(x.abs()));
-    let off = got.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
-    assert!(off <= tolerance * largest, "{what}: off by {off:e}, largest value {largest:e}");
-}
-
 fn case() -> impl Strategy<Value = Case> {
-    let cell = prop_oneof![Just(Cell::Gru(Reset::After)), Just(Cell::Gru(Reset::Before)), Just(Cell::Lstm)];
     // Miri, some thousand times as slow, meets all branches with less.
     let sizes = if cfg!(miri) {
         (1usize..5, 1usize..20, 1usize..3, 0usize..4, 0usize..4)
@@ -222,14 +202,24 @@ fn case() -> impl Strategy<Value = Case> {
     ];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let lengths = proptest::collection::vec(0usize..1000, 20);
-    (cell, functions, sizes, flags, lengths, any::<u64>()).prop_map(|(cell, functions, sizes, flags, lengths, seed)| {
-        let (input, hidden, layers, batch, seq) = sizes;
-        let (bias, bidirectional, batch_first, ragged, states) = flags;
-        let config =
-            Config { cell, functions, layers, bias, bidirectional, batch_first, seed, ..Config::gru(input, hidden) };
-        let lengths = ragged.then(|| lengths[..batch].iter().map(|length| length % (seq + 1)).collect());
-        Case { config, batch, seq, lengths, states }
-    })
+    (cells(), functions, sizes, flags, lengths, any::<u64>()).prop_map(
+        |(cell, functions, sizes, flags, lengths, seed)| {
+            let (input, hidden, layers, batch, seq) = sizes;
+            let (bias, bidirectional, batch_first, ragged, states) = flags;
+            let config = Config {
+                cell,
+                functions,
+                layers,
+                bias,
+                bidirectional,
+                batch_first,
+                seed,
+                ..Config::gru(input, hidden)
+            };
+            let lengths = ragged.then(|| lengths[..batch].iter().map(|length| length % (seq + 1)).collect());
+            Case { config, batch, seq, lengths, states }
+        },
+    )
 }
 
 /// An emulator has time for fewer.
@@ -291,7 +281,7 @@ fn edges_of_blocks() {
         (1, 24, 40, 13),
     ];
     for (input, hidden, seq, batch) in sizes {
-        for cell in [Cell::Gru(Reset::After), Cell::Gru(Reset::Before), Cell::Lstm] {
+        for cell in CELLS {
             let config = Config { cell, seed: 3, ..Config::gru(input, hidden) };
             Case { config, batch, seq, lengths: None, states: true }.check();
         }
@@ -320,7 +310,7 @@ fn what_fades_ends_as_zero() {
         }
     }
     for isa in Isa::available() {
-        for cell in [Cell::Gru(Reset::After), Cell::Gru(Reset::Before), Cell::Lstm] {
+        for cell in CELLS {
             check::<f32>(isa, cell);
             check::<f64>(isa, cell);
         }

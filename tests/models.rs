@@ -2,22 +2,30 @@
 //! stack, pooling and loss; equal bits whatever the batch and the instruction set; what they refuse. Encoders with
 //! decoders too, and what both write.
 
+mod common;
+
+use common::{cells, numbers, slope};
 use gru_rs::{
     Adam, Attention, Cell, Config, EncoderDecoder, EncoderDecoderConfig, Generator, Inputs, Isa, Loss, Lost, Memory,
     Model, ModelConfig, Numbers, Pooling, Reset, Rule, Sampling, Spelling, Targets, Training,
 };
 use proptest::prelude::*;
+use std::ops::Range;
 
 /// Central differences with steps of 1e-5, relative to the largest slope.
 const TOLERANCE: f64 = 2e-7;
 
-fn numbers(count: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(2).wrapping_add(1);
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
-    };
-    (0..count).map(|_| next()).collect()
+/// Gradients against slopes: some of each parameter, for all of them would take two passes for each.
+fn check_slopes(
+    names: Vec<(String, Range<usize>, Vec<usize>)>, flat: &[f64], gradients: &[f64], loss: impl Fn(&[f64]) -> f64,
+) {
+    let largest = gradients.iter().fold(1e-3f64, |a, b| a.max(b.abs()));
+    for (name, at, _) in names {
+        for i in at.clone().step_by(at.len() / 5 + 1) {
+            let (slope, got, place) = (slope(flat, i, &loss), gradients[i], i - at.start);
+            assert!((slope - got).abs() <= TOLERANCE * largest, "{name}[{place}]: {got} by backward, {slope}");
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -74,25 +82,10 @@ impl Case {
             let lost = || model.loss_and_grad(inputs, targets, weights, &self.loss, &training).unwrap();
             let Lost { loss, gradients: gradient, states } = lost();
             let flat = model.flat().to_vec();
-            let largest = gradient.iter().fold(1e-3f64, |a, b| a.max(b.abs()));
-            for (name, at, _) in model.config().names() {
-                // Some of each parameter: all of them would take a pass for each.
-                for i in at.clone().step_by(at.len() / 5 + 1) {
-                    let slope = [1e-5, -1e-5].map(|step| {
-                        let mut moved = flat.clone();
-                        moved[i] += step;
-                        model.set_flat(&moved).unwrap();
-                        lost().loss
-                    });
-                    let slope = (slope[0] - slope[1]) / 2e-5;
-                    assert!(
-                        (slope - gradient[i]).abs() <= TOLERANCE * largest,
-                        "{name}[{}]: {} by backward, {slope}",
-                        i - at.start,
-                        gradient[i]
-                    );
-                }
-            }
+            check_slopes(model.config().names(), &flat, &gradient, |moved| {
+                model.set_flat(moved).unwrap();
+                lost().loss
+            });
             model.set_flat(&flat).unwrap();
             if self.config.input_dropout + self.config.output_dropout + self.config.rnn.dropout == 0.0 {
                 let expected = Lost { loss, gradients: vec![], states: states.clone() };
@@ -111,8 +104,7 @@ impl Case {
 }
 
 fn stack() -> impl Strategy<Value = Config> {
-    let cell = prop_oneof![Just(Cell::Gru(Reset::After)), Just(Cell::Gru(Reset::Before)), Just(Cell::Lstm)];
-    (cell, 1..4usize, 1..6usize, 1..3usize, any::<bool>(), 0..100u64).prop_map(
+    (cells(), 1..4usize, 1..6usize, 1..3usize, any::<bool>(), 0..100u64).prop_map(
         |(cell, input, hidden, layers, bidirectional, seed)| {
             let dropout = if layers > 1 && seed % 2 == 0 { 0.3 } else { 0.0 };
             Config { cell, layers, bidirectional, seed, dropout, ..Config::gru(input, hidden) }
@@ -451,20 +443,10 @@ impl Pair {
             let lost = || model.loss_and_grad(inputs, targets, Some(&weights), &loss, &training).unwrap();
             let first = lost();
             let flat = model.flat().to_vec();
-            let largest = first.gradients.iter().fold(1e-3f64, |a, b| a.max(b.abs()));
-            for (name, at, _) in model.config().names() {
-                for i in at.clone().step_by(at.len() / 5 + 1) {
-                    let slope = [1e-5, -1e-5].map(|step| {
-                        let mut moved = flat.clone();
-                        moved[i] += step;
-                        model.set_flat(&moved).unwrap();
-                        lost().loss
-                    });
-                    let (slope, got) = ((slope[0] - slope[1]) / 2e-5, first.gradients[i]);
-                    let place = i - at.start;
-                    assert!((slope - got).abs() <= TOLERANCE * largest, "{name}[{place}]: {got} by backward, {slope}");
-                }
-            }
+            check_slopes(model.config().names(), &flat, &first.gradients, |moved| {
+                model.set_flat(moved).unwrap();
+                lost().loss
+            });
             model.set_flat(&flat).unwrap();
             let dropout = self.config.input_dropout + self.config.output_dropout + self.config.encoder.dropout;
             if dropout == 0.0 {

@@ -1,30 +1,15 @@
 //! Quantized weights: products of bytes against plain sums on every instruction set, layers against plain steps and
 //! against layers of the numbers that the weights stand for, equal bits whatever runs them.
 
+mod common;
+
+use common::{bits, cast, cells, numbers};
 use gru_rs::kernels::bytes::{BytesScratch, PackedBytes, Scaled};
 use gru_rs::kernels::product::{At, Bias, Outputs, Rows};
 use gru_rs::nn::linear::Linear;
 use gru_rs::simd::BytesIsa;
 use gru_rs::{Batch, Cell, Config, Dispatch, Half, Isa, Reset, Rnn, Tensor, Training, Width};
 use proptest::prelude::*;
-
-/// Deterministic numbers of [−1, 1).
-fn numbers(count: usize, seed: u64) -> Vec<f64> {
-    let mut state = seed.wrapping_mul(2).wrapping_add(1);
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as f64 / (1u64 << 30) as f64 - 1.0
-    };
-    (0..count).map(|_| f64::from(next() as f32)).collect()
-}
-
-fn cast<F: Dispatch>(x: &[f64]) -> Vec<F> {
-    x.iter().map(|&x| F::from_f64(x)).collect()
-}
-
-fn bits<F: Dispatch>(x: &[F]) -> Vec<u64> {
-    x.iter().map(|x| x.to_f64().to_bits()).collect()
-}
 
 /// A row as bytes and their scale, in the words of the formula.
 fn to_bytes<F: Dispatch>(x: &[F]) -> (Vec<i32>, F) {
@@ -69,10 +54,6 @@ fn linear_layers<F: Dispatch>(inputs: usize, outputs: usize, rows: usize) {
         let y = linear.forward(store.matrix(&(0..w.len())), &b, &x, rows).unwrap();
         assert_eq!(bits(&y), bits(&expected), "{}", isa.name());
     }
-}
-
-fn cell() -> impl Strategy<Value = Cell> {
-    prop_oneof![Just(Cell::Gru(Reset::After)), Just(Cell::Gru(Reset::Before)), Just(Cell::Lstm)]
 }
 
 /// One step of a layer whose products are those of bytes.
@@ -156,7 +137,7 @@ proptest! {
 
     /// Each step from the layer's own state before it, so that what is rounded the other way does not add up.
     #[test]
-    fn steps_of_bytes(cell in cell(), input in 1usize..40, hidden in 1usize..70, seed in any::<u64>()) {
+    fn steps_of_bytes(cell in cells(), input in 1usize..40, hidden in 1usize..70, seed in any::<u64>()) {
         let rnn = Rnn::<f32>::new(Config { cell, seed, ..Config::gru(input, hidden) }).unwrap();
         let flat: Vec<f64> = rnn.flat().iter().map(|&w| f64::from(w)).collect();
         let mut stream = rnn.quantized(Width::Int8).unwrap().stream(1).unwrap();
@@ -181,7 +162,7 @@ proptest! {
     /// A narrow layer is that of the numbers its weights stand for: to the bit with 16 bits, nearly with 8.
     #[test]
     fn layers_of_rounded_weights(
-        cell in cell(), input in 1usize..40, hidden in 1usize..50, layers in 1usize..3, bidirectional in any::<bool>(),
+        cell in cells(), input in 1usize..40, hidden in 1usize..50, layers in 1usize..3, bidirectional in any::<bool>(),
         batch in 1usize..20, seq in 1usize..9, seed in any::<u64>(),
     ) {
         let config = Config { cell, layers, bidirectional, seed, ..Config::gru(input, hidden) };
@@ -212,7 +193,7 @@ proptest! {
     /// Whatever instruction set, chunk or batch a row is in.
     #[test]
     fn equal_bits(
-        cell in cell(), input in 1usize..40, hidden in 1usize..70, layers in 1usize..3, batch in 1usize..80,
+        cell in cells(), input in 1usize..40, hidden in 1usize..70, layers in 1usize..3, batch in 1usize..80,
         seq in 1usize..9, cut in 0usize..9, narrow in prop_oneof![Just(Width::Int8), Just(Width::Float16)],
         double in any::<bool>(),
     ) {

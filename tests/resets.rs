@@ -1,20 +1,14 @@
 //! New sequences within a row: the bits and the gradients of separate rows, whatever cuts the batch.
 
-use gru_rs::{Batch, Cell, Config, Dispatch, Isa, Reset, Rnn, TapeMemory, Training};
+mod common;
+
+use common::{CELLS, bits, cells};
+use gru_rs::{Batch, Config, Dispatch, Isa, Rnn, TapeMemory, Training};
 use proptest::prelude::*;
 
 /// Deterministic numbers of [−1, 1).
 fn numbers<F: Dispatch>(count: usize, seed: u64) -> Vec<F> {
-    let mut state = seed | 1;
-    let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        F::from_f64((state >> 33) as f64 / (1u64 << 30) as f64 - 1.0)
-    };
-    (0..count).map(|_| next()).collect()
-}
-
-fn bits<F: Dispatch>(x: &[F]) -> Vec<u64> {
-    x.iter().map(|x| x.to_f64().to_bits()).collect()
+    common::cast(&common::numbers(count, seed))
 }
 
 /// A batch with resets, `(batch, seq, …)`.
@@ -152,10 +146,9 @@ struct Answer<F> {
 }
 
 fn problems(most_batch: usize, most_seq: usize) -> impl Strategy<Value = Problem> {
-    let cell = prop_oneof![Just(Cell::Gru(Reset::After)), Just(Cell::Gru(Reset::Before)), Just(Cell::Lstm)];
     let memory = prop_oneof![Just(TapeMemory::Full), Just(TapeMemory::Low)];
     let sizes = (1usize..5, 1usize..20, 1usize..4, 1..=most_batch, 1..=most_seq);
-    (cell, memory, any::<bool>(), sizes, any::<u64>(), 0u8..3).prop_map(
+    (cells(), memory, any::<bool>(), sizes, any::<u64>(), 0u8..3).prop_map(
         |(cell, memory, bidirectional, (input, hidden, layers, batch, seq), seed, often)| {
             let draws: Vec<f64> = numbers(batch * (seq + 1), seed ^ 77);
             let lengths = draws[..batch].iter().map(|d| ((d + 1.0) / 2.0 * (seq + 1) as f64) as usize).collect();
@@ -221,7 +214,7 @@ fn threads_do_not_matter() {
 /// What is not a number before a new sequence stays there.
 #[test]
 fn nothing_comes_over() {
-    for cell in [Cell::Gru(Reset::After), Cell::Gru(Reset::Before), Cell::Lstm] {
+    for cell in CELLS {
         let rnn = Rnn::<f32>::new(Config { cell, ..Config::gru(1, 4) }).unwrap();
         let x = [0.5, f32::NAN, 0.25, 0.125];
         let resets = Some(&[false, false, true, false][..]);

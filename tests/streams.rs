@@ -1,7 +1,10 @@
 //! Streams of whole models: after each step the bits of the model's scores for the sequence so far, in any chunks,
 //! whoever joins or leaves.
 
-use gru_rs::{Cell, Config, Inputs, Model, ModelConfig, ModelStream, Numbers, Pooling, Reset, Width};
+mod common;
+
+use common::{bits, cells, draws};
+use gru_rs::{Config, Inputs, Model, ModelConfig, ModelStream, Numbers, Pooling, Width};
 use proptest::prelude::*;
 
 const OUTPUTS: usize = 3;
@@ -17,12 +20,8 @@ struct Steps {
 impl Steps {
     fn new(config: &ModelConfig, batch: usize, seq: usize, seed: u64) -> Self {
         let width = if config.vocabulary.is_some() { 2 } else { config.rnn.input };
-        let mut state = seed | 1;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            state >> 33
-        };
-        let drawn: Vec<u64> = (0..batch * seq * width).map(|_| next()).collect();
+        let mut draw = draws(seed | 1);
+        let drawn: Vec<u64> = (0..batch * seq * width).map(|_| draw() >> 33).collect();
         let numbers = drawn.iter().map(|&x| x as f32 / (1u64 << 30) as f32 - 1.0).collect();
         let tokens = drawn.iter().map(|&x| (x % config.vocabulary.unwrap_or(1) as u64) as u32).collect();
         Self { numbers, tokens, width, seq }
@@ -50,7 +49,7 @@ impl Steps {
 }
 
 /// What a model says after each of the steps of one row, by a call for each.
-fn prefixes(model: &Model<f32>, steps: &Steps) -> Vec<u32> {
+fn prefixes(model: &Model<f32>, steps: &Steps) -> Vec<u64> {
     let config = model.config();
     let prefix = |seq: usize| {
         let part = steps.part(0..seq);
@@ -61,23 +60,18 @@ fn prefixes(model: &Model<f32>, steps: &Steps) -> Vec<u32> {
     (1..=steps.seq).flat_map(prefix).collect()
 }
 
-fn streamed(stream: &mut ModelStream<f32>, steps: &Steps) -> Vec<u32> {
+fn streamed(stream: &mut ModelStream<f32>, steps: &Steps) -> Vec<u64> {
     let mut scores = vec![f32::NAN; stream.batch() * steps.seq * OUTPUTS];
     let config = stream.model().config().clone();
     stream.steps(steps.given(&config), steps.seq, &mut scores).unwrap();
     bits(&scores)
 }
 
-fn bits(x: &[f32]) -> Vec<u32> {
-    x.iter().map(|x| x.to_bits()).collect()
-}
-
 fn models() -> impl Strategy<Value = Model<f32>> {
-    let cell = prop_oneof![Just(Cell::Gru(Reset::After)), Just(Cell::Gru(Reset::Before)), Just(Cell::Lstm)];
     let pooling = prop_oneof![Just(Pooling::Last), Just(Pooling::Mean), Just(Pooling::Max), Just(Pooling::Each)];
     let narrow = prop_oneof![Just(None), Just(Some(Width::Int8)), Just(Some(Width::Float16))];
     let vocabulary = prop_oneof![Just(None), (1usize..9).prop_map(Some)];
-    (cell, pooling, narrow, vocabulary, 1usize..20, 1usize..4, any::<u64>()).prop_map(
+    (cells(), pooling, narrow, vocabulary, 1usize..20, 1usize..4, any::<u64>()).prop_map(
         |(cell, pooling, narrow, vocabulary, hidden, layers, seed)| {
             let rnn = Config { cell, layers, seed, batch_first: true, ..Config::gru(4, hidden) };
             let model = Model::new(ModelConfig { vocabulary, pooling, ..ModelConfig::new(rnn, OUTPUTS) }).unwrap();
@@ -103,7 +97,7 @@ proptest! {
         prop_assert_eq!(&streamed(&mut twin, &steps.part(cut..seq)), &rest);
         for row in 0..batch {
             let expected = prefixes(&model, &steps.row(row));
-            let of_row = |all: &[u32], seq: usize| all[row * seq * OUTPUTS..(row + 1) * seq * OUTPUTS].to_vec();
+            let of_row = |all: &[u64], seq: usize| all[row * seq * OUTPUTS..(row + 1) * seq * OUTPUTS].to_vec();
             prop_assert_eq!([of_row(&first, cut), of_row(&rest, seq - cut)].concat(), expected);
         }
     }
@@ -136,7 +130,7 @@ proptest! {
             again.numbers.extend(steps.row(row).part(cut..seq).numbers);
             again.tokens.extend(steps.row(row).part(cut..seq).tokens);
         }
-        let expected: Vec<u32> =
+        let expected: Vec<u64> =
             order.iter().flat_map(|&row| prefixes(&model, &steps.row(row))[cut * OUTPUTS..].to_vec()).collect();
         prop_assert_eq!(streamed(&mut stream, &again), expected);
     }

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from .io._keras import to_keras_weights as to_keras_weights
     from .io._onnx import OnnxLayer as OnnxLayer
     from .io._onnx import from_onnx as from_onnx
-    from .io._onnx import to_onnx as to_onnx
+    from .io._onnx_write import to_onnx as to_onnx
     from .io._torch import from_torch as from_torch
     from .io._torch import to_safetensors as to_safetensors
     from .io._torch import to_torch_state_dict as to_torch_state_dict
@@ -71,7 +71,7 @@ _LAZY = {
     "to_keras_weights": ("io._keras", "keras"),
     "OnnxLayer": ("io._onnx", "onnx"),
     "from_onnx": ("io._onnx", "onnx"),
-    "to_onnx": ("io._onnx", "onnx"),
+    "to_onnx": ("io._onnx_write", "onnx"),
     "from_torch": ("io._torch", "safetensors"),
     "to_safetensors": ("io._torch", "safetensors"),
     "to_torch_state_dict": ("io._torch", "torch"),

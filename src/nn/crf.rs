@@ -7,7 +7,7 @@
 //! takes the exponential of a vector less its largest number, and a product with e^trans, made once.
 //! Lafferty, McCallum and Pereira, "Conditional Random Fields", 2001.
 
-use super::loss::check_weights;
+use super::targets::check_weights;
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::kernels::exponential::{Exp, ln};

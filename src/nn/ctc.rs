@@ -13,7 +13,9 @@
 //! Decoding: the best label of each step, or a beam of prefixes, whose probability is that of all their paths (Hannun
 //! et al., "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs", 2014).
 
-use super::loss::check_weights;
+use super::targets::Spelling;
+
+use super::targets::check_weights;
 use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
 use crate::kernels::exponential::{Softmax, ln};
@@ -48,25 +50,6 @@ pub struct Ctc {
     pub classes: usize,
     /// The label that is no label.
     pub blank: u32,
-}
-
-/// What the scores of some rows should spell.
-#[derive(Clone, Copy, Debug)]
-pub struct Spelling<'a> {
-    /// The labels of all rows, one behind the other, without blanks.
-    pub labels: &'a [u32],
-    /// How many each row has.
-    pub lengths: &'a [usize],
-}
-
-impl Spelling<'_> {
-    /// Whether they are of so many rows.
-    pub(crate) fn check(&self, rows: usize) -> Result<()> {
-        if self.lengths.len() == rows {
-            return shape::expect_len("targets", self.labels.len(), &[self.lengths.iter().sum()]);
-        }
-        Err(Error::value("targets", format!("a sequence for each of {rows} rows"), self.lengths.len()))
-    }
 }
 
 /// Labels and the logarithm of their probability.

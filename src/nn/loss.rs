@@ -10,10 +10,11 @@
 //! Label smoothing: Szegedy et al., "Rethinking the Inception Architecture", 2016. Quantiles: Koenker and
 //! Bassett, "Regression Quantiles", 1978.
 
-use super::ctc::Spelling;
+use super::targets::Targets;
+
+use super::targets::check_weights;
 use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
-use crate::float::Float;
 use crate::kernels::exponential::Softmax;
 use crate::parallel;
 use crate::shape;
@@ -53,39 +54,9 @@ pub enum Loss {
     },
 }
 
-/// What the scores should be, row by row.
-#[derive(Clone, Copy, Debug)]
-pub enum Targets<'a, F> {
-    /// A class for each row.
-    Classes(&'a [u32]),
-    /// Numbers for each row.
-    Numbers(&'a [F]),
-    /// A sequence of labels for each row.
-    Spelling(Spelling<'a>),
-}
-
-impl<F> Targets<'_, F> {
-    /// What they are, for errors.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Classes(_) => "classes",
-            Self::Numbers(_) => "numbers",
-            Self::Spelling(_) => "sequences of labels",
-        }
-    }
-}
-
 /// Levels of (0, 1).
 fn level(tau: &f64) -> bool {
     *tau > 0.0 && *tau < 1.0
-}
-
-/// How much each row counts: finite, and not negative.
-pub(crate) fn check_weights<F: Float>(weights: Option<&[F]>, rows: usize) -> Result<()> {
-    let Some(weights) = weights else { return Ok(()) };
-    shape::expect_len("sample_weight", weights.len(), &[rows])?;
-    let wrong = weights.iter().map(|weight| weight.to_f64()).find(|weight| !(weight.is_finite() && *weight >= 0.0));
-    wrong.map_or(Ok(()), |weight| Err(Error::value("sample_weight", "finite numbers ≥ 0", weight)))
 }
 
 impl Loss {

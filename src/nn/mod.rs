@@ -9,3 +9,4 @@ pub mod embedding;
 pub mod linear;
 pub mod loss;
 pub mod pooling;
+pub mod targets;

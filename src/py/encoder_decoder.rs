@@ -1,13 +1,13 @@
 //! Encoders with decoders.
 
 use super::arrays::{Number, give};
+use super::either::{Either, both, each, of_dtype};
 use super::model::{Given, Loss, Steps, Wanted, Wishes};
 use super::options::Options;
 use super::parameters::{Names, Parameters, listed, network};
 use super::tensors::{self, Tensors};
-use super::{Either, both, each, of_dtype};
 use crate::names::{self, Dtype, Options as _};
-use crate::nn::loss::Targets;
+use crate::nn::targets::Targets;
 use crate::{EncoderDecoderConfig, Error, Spelling, TapeMemory, Training, Width};
 use pyo3::prelude::*;
 

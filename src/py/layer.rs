@@ -1,11 +1,11 @@
 //! Layers and tapes.
 
 use super::arrays::{Number, borrow, borrow_all, borrow_as, give, give_all, slices};
+use super::either::{Either, both, each, of_dtype};
 use super::options::Options;
 use super::parameters::{Names, Parameters, listed, network};
 use super::stream::{Stepper, Stream};
 use super::tensors::{self, Tensors};
-use super::{Either, both, each, of_dtype};
 use crate::names::{self, Dtype, Options as _};
 use crate::rnn;
 use crate::{Batch, Config, TapeMemory, Training, Width};

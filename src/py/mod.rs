@@ -3,6 +3,7 @@
 //! pyo3 and numpy.
 
 mod arrays;
+mod either;
 mod encoder_decoder;
 mod layer;
 mod model;
@@ -32,46 +33,6 @@ impl From<crate::Error> for PyErr {
         }
     }
 }
-
-/// What is f32 in one object and f64 in another.
-#[derive(Debug)]
-pub(crate) enum Either<A, B> {
-    F32(A),
-    F64(B),
-}
-
-/// The same code for both.
-macro_rules! each {
-    ($either:expr, $value:ident => $body:expr) => {
-        match $either {
-            $crate::py::Either::F32($value) => $body,
-            $crate::py::Either::F64($value) => $body,
-        }
-    };
-}
-pub(crate) use each;
-
-/// The same of both, each in its place again.
-macro_rules! both {
-    ($either:expr, $value:ident => $body:expr) => {
-        match $either {
-            $crate::py::Either::F32($value) => $crate::py::Either::F32($body),
-            $crate::py::Either::F64($value) => $crate::py::Either::F64($body),
-        }
-    };
-}
-pub(crate) use both;
-
-/// The same of the one that a dtype says.
-macro_rules! of_dtype {
-    ($dtype:expr, $body:expr) => {
-        match $dtype {
-            $crate::names::Dtype::Float32 => $crate::py::Either::F32($body),
-            $crate::names::Dtype::Float64 => $crate::py::Either::F64($body),
-        }
-    };
-}
-pub(crate) use of_dtype;
 
 /// The name of the instruction set in use.
 #[pyfunction]

@@ -1,13 +1,14 @@
 //! Models and losses.
 
 use super::arrays::{Number, borrow, borrow_all, borrow_as, borrow_mut, give, slices};
+use super::either::{Either, both, each, of_dtype};
 use super::options::Options;
 use super::parameters::{Names, Parameters, listed, network};
 use super::tensors::{self, Tensors};
-use super::{Either, both, each, of_dtype};
 use crate::model::{Inputs, ModelConfig, Numbers};
 use crate::names::{self, Dtype, Options as _};
-use crate::nn::loss::{self, Targets};
+use crate::nn::loss;
+use crate::nn::targets::Targets;
 use crate::simd::Isa;
 use crate::{Sampling, Spelling, TapeMemory, Training, Width};
 use numpy::{PyArray1, PyArrayDyn, PyReadonlyArrayDyn};

@@ -1,8 +1,8 @@
 //! A model's stream; its manners are in `gru_rs._streams`.
 
 use super::arrays::{Number, borrow_all, borrow_mut, give_all, slices};
+use super::either::{Either, both, each};
 use super::model::{Given, Model, Steps};
-use super::{Either, both, each};
 use crate::StreamState;
 use crate::buffer::copied;
 use pyo3::exceptions::PyRuntimeError;

@@ -1,7 +1,7 @@
 //! Optimizers and what they remember of a layer.
 
-use super::Either;
 use super::arrays::{Number, borrow, borrow_mut};
+use super::either::Either;
 use super::parameters::Parameters;
 use crate::optim::{self, clip, schedule};
 use numpy::PyArrayDyn;

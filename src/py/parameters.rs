@@ -1,8 +1,8 @@
 //! The parameters of layers, models and pairs, and what the classes of all three share.
 
 use super::arrays::borrow;
+use super::either::{Either, both, each};
 use super::tensors::{self, Tensors};
-use super::{Either, both, each};
 use crate::rnn;
 use crate::weights::Width;
 use pyo3::prelude::*;

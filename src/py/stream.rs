@@ -2,7 +2,7 @@
 //! type and shape, goes straight through, and all others are sorted out by `gru_rs._arrays`.
 
 use super::arrays::{Number, borrow, borrow_all, slices};
-use super::{Either, both, each};
+use super::either::{Either, both, each};
 use crate::buffer::zeros;
 use crate::{Config, rnn};
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};

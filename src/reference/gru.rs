@@ -1,6 +1,6 @@
 //! The GRU's step and its gradient, both reset variants.
 
-use super::{Gradients, Kind, Run, Weights, affine, affine_backward};
+use super::row::{Gradients, Kind, Run, Weights, affine, affine_backward};
 
 const R: usize = 0;
 const Z: usize = 1;

@@ -1,6 +1,6 @@
 //! The LSTM's step and its gradient.
 
-use super::{Gradients, Run, Weights, affine, affine_backward};
+use super::row::{Gradients, Run, Weights, affine, affine_backward};
 
 const G: usize = 2;
 

@@ -1,7 +1,8 @@
 //! Layers and directions over one row: its outputs, and its gradients for a whole flat buffer of
 //! parameters in the order of PyTorch's state dict.
 
-use super::{Gradients, Kind, Run, Weights, backward, forward};
+use super::row::{Gradients, Kind, Run, Weights};
+use super::sequence::{backward, forward};
 use crate::function::Functions;
 
 /// The sizes of a stack.

@@ -244,10 +244,10 @@ def test_a_tape_goes_with_a_compiled_graph():
     with torch._dynamo.config.patch(allow_rnn=True):
         compiled = torch.compile(lambda x: module(x), fullgraph=True, backend="aot_eager")
         results = compiled(torch.randn(7, 4, 5))
-    assert len(gru_rs.torch._kept) == 1
+    assert len(gru_rs.torch._graph._kept) == 1
     del results
     gc.collect()
-    assert not gru_rs.torch._kept
+    assert not gru_rs.torch._graph._kept
 
 
 def resident():
@@ -256,13 +256,13 @@ def resident():
 
 
 def test_layers_go_with_their_parameters():
-    before = len(gru_rs.torch._layers)
+    before = len(gru_rs.torch._call._layers)
     module = gru_rs.torch.GRU(5, 9)
     module(torch.randn(7, 4, 5))
-    assert len(gru_rs.torch._layers) == before + 1
+    assert len(gru_rs.torch._call._layers) == before + 1
     del module
     gc.collect()
-    assert len(gru_rs.torch._layers) == before
+    assert len(gru_rs.torch._call._layers) == before
 
 
 def test_functional_gradients():

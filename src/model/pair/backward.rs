@@ -118,14 +118,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
             d_queries.extend(if d_q.is_empty() { zeros(lesson.lengths[row] * n, "gradients")? } else { d_q });
             gradient[self.places.v.clone()].iter_mut().zip(d_v).for_each(|(sum, d)| *sum += d);
         }
-        let d_from_queries = match kind {
-            Attention::Dot => d_queries,
-            Attention::Additive => {
-                let (w, mut b) = (self.places.queries.clone(), zeros(n, "gradients")?);
-                let mut sums = LinearGradients { w: &mut gradient[w.clone()], b: &mut b };
-                self.square().backward(&flat[w], rows, &d_queries, rows.len() / n, &mut sums)?
-            }
-        };
+        let d_from_queries = self.queries_backward(flat, gradient, kind, rows, d_queries)?;
         d_rows.iter_mut().zip(d_from_queries).for_each(|(sum, d)| *sum += d);
         if !d_keys.is_empty() {
             let (w, mut b) = (self.places.keys.clone(), zeros(n, "gradients")?);
@@ -134,6 +127,21 @@ impl<F: Dispatch> EncoderDecoder<F> {
             d_y.iter_mut().zip(d).for_each(|(sum, d)| *sum += d);
         }
         Ok(d_rows)
+    }
+
+    /// The gradient at the decoder's outputs from that of what attention asks with.
+    fn queries_backward(
+        &self, flat: &[F], gradient: &mut [F], kind: Attention, rows: &[F], d_queries: Vec<F>,
+    ) -> Result<Vec<F>> {
+        match kind {
+            Attention::Dot => Ok(d_queries),
+            Attention::Additive => {
+                let n = self.config.encoder.hidden;
+                let (w, mut b) = (self.places.queries.clone(), zeros(n, "gradients")?);
+                let mut sums = LinearGradients { w: &mut gradient[w.clone()], b: &mut b };
+                self.square().backward(&flat[w], rows, &d_queries, rows.len() / n, &mut sums)
+            }
+        }
     }
 
     /// The gradients at the encoder's last states from those at the decoder's first ones.

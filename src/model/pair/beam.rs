@@ -8,7 +8,7 @@ use crate::kernels::exponential::{Exp, Softmax, ln};
 use crate::model::config::Inputs;
 use crate::nn::linear::PackedLinear;
 use crate::parallel;
-use crate::rnn::call::Batch;
+use crate::rnn::call::{Batch, Output};
 use crate::rnn::weights::Weights;
 use crate::shape;
 use crate::simd::{Dispatch, Isa};
@@ -138,80 +138,98 @@ impl<F: Dispatch> EncoderDecoder<F> {
     }
 }
 
+/// What the decoder says of the paths that go on, in their order.
+struct Said<F> {
+    /// Its states after their last tokens.
+    states: Vec<Vec<F>>,
+    /// How many there are of each row of the source.
+    counts: Vec<usize>,
+    /// Each row's attention, path after path.
+    attention: Vec<Vec<F>>,
+    /// Of each path for each token, and ln Σ eˣ over them.
+    scores: Vec<F>,
+    log_sums: Vec<f64>,
+}
+
 impl<F: Dispatch> Search<'_, F> {
     /// One token more for all paths that go on.
     fn step(&mut self, paths: Vec<Path>) -> Result<Vec<Path>> {
-        let (model, hidden) = (self.model, self.model.config.encoder.hidden);
         let live: Vec<&Path> = paths.iter().filter(|path| path.place.is_some()).collect();
-        let width = model.config.embedding;
-        let mut x = zeros(live.len() * width, "inputs")?;
-        let store = &self.weights.store;
-        let table = store.matrix(&model.places.target);
-        for (x, path) in x.chunks_exact_mut(width).zip(&live) {
-            table.rows(self.nodes[path.node].token as usize, width).each(width, |i, v| x[i] = v);
-        }
-        let states: Vec<&[F]> = self.states.iter().map(|state| &state[..]).collect();
-        let batch = Batch { x: &x, batch: live.len(), seq: 1, states: &states, lengths: None, resets: None };
-        let output = model.decoder.run_with(self.weights, &batch)?;
-        // Paths of a row lie side by side.
-        let mut counts = vec![0; self.source.lengths.len()];
-        live.iter().for_each(|path| counts[path.row] += 1);
-        let seen = model.attend(store, &self.source, &output.y, &counts)?;
-        let combined = model.combined(store, &seen.joined)?;
-        let features = if combined.is_empty() { &output.y } else { &combined };
-        let outputs = model.config.outputs;
-        let mut scores = zeros(live.len() * outputs, "scores")?;
-        self.head.forward(features, &mut scores, &mut self.head.scratch(live.len())?);
-        let mut log_sums = zeros(live.len(), "scratch")?;
-        let (mut rows, isa) = (scores.clone(), model.isa());
-        F::dispatch(isa, Softmax { rows: &mut rows, columns: outputs, log_sums: &mut log_sums });
-
+        let said = self.ask(&live)?;
         let (mut next, mut parents, mut live_before) = (Vec::with_capacity(paths.len()), Vec::new(), 0);
-        let mut begin = 0;
-        while begin < paths.len() {
-            let row = paths[begin].row;
-            let end = begin + paths[begin..].iter().take_while(|path| path.row == row).count();
-            let own = &paths[begin..end];
-            let mut candidates: Vec<(Path, Option<u32>)> = Vec::new();
-            for path in own {
-                let Some(place) = path.place else {
-                    candidates.push((*path, None));
-                    continue;
-                };
-                let scores = &scores[place * outputs..][..outputs];
-                for token in self.best(scores) {
-                    let log_p = path.log_p + scores[token as usize].to_f64() - log_sums[place];
-                    candidates.push((Path { log_p, length: path.length + 1, ..*path }, Some(token)));
-                }
-            }
-            candidates.sort_by(|a, b| self.norms.of(&b.0).total_cmp(&self.norms.of(&a.0)));
-            candidates.truncate(self.width);
-            for (path, token) in candidates {
+        // Paths of a row lie side by side.
+        for own in paths.chunk_by(|a, b| a.row == b.row) {
+            let row = own[0].row;
+            for (path, token) in self.candidates(own, &said) {
                 let (Some(token), Some(place)) = (token, path.place) else {
                     next.push(path);
                     continue;
                 };
-                let attention = seen.weights.get(row).map_or(vec![], |weights| {
+                let attention = said.attention.get(row).map_or(vec![], |weights| {
                     let steps = self.source.lengths[row];
                     weights[(place - live_before) * steps..][..steps].to_vec()
                 });
                 self.nodes.push(Node { before: path.node, token, attention });
-                let place = (token != model.config.end).then(|| {
+                let place = (token != self.model.config.end).then(|| {
                     parents.push(place);
                     parents.len() - 1
                 });
                 next.push(Path { node: self.nodes.len() - 1, place, ..path });
             }
-            live_before += counts[row];
-            begin = end;
+            live_before += said.counts[row];
         }
-        let all = live.len();
-        for (state, after) in self.states.iter_mut().zip(&output.states) {
+        let (all, hidden) = (live.len(), self.model.config.encoder.hidden);
+        for (state, after) in self.states.iter_mut().zip(&said.states) {
             let of = |layer: usize| parents.iter().map(move |&place| layer * all + place);
             let places = (0..after.len() / (all * hidden).max(1)).flat_map(of);
             *state = places.flat_map(|place| &after[place * hidden..][..hidden]).copied().collect();
         }
         Ok(next)
+    }
+
+    /// One step of the decoder for the paths that go on.
+    fn ask(&self, live: &[&Path]) -> Result<Said<F>> {
+        let (model, store) = (self.model, &self.weights.store);
+        let (width, outputs) = (model.config.embedding, model.config.outputs);
+        let mut x = zeros(live.len() * width, "inputs")?;
+        let table = store.matrix(&model.places.target);
+        for (x, path) in x.chunks_exact_mut(width).zip(live) {
+            table.rows(self.nodes[path.node].token as usize, width).each(width, |i, v| x[i] = v);
+        }
+        let states: Vec<&[F]> = self.states.iter().map(|state| &state[..]).collect();
+        let batch = Batch { x: &x, batch: live.len(), seq: 1, states: &states, lengths: None, resets: None };
+        let Output { y, states } = model.decoder.run_with(self.weights, &batch)?;
+        let mut counts = vec![0; self.source.lengths.len()];
+        live.iter().for_each(|path| counts[path.row] += 1);
+        let seen = model.attend(store, &self.source, &y, &counts)?;
+        let combined = model.combined(store, &seen.joined)?;
+        let features = if combined.is_empty() { &y } else { &combined };
+        let mut scores = zeros(live.len() * outputs, "scores")?;
+        self.head.forward(features, &mut scores, &mut self.head.scratch(live.len())?);
+        let mut log_sums = zeros(live.len(), "scratch")?;
+        let softmax = Softmax { rows: &mut scores.clone(), columns: outputs, log_sums: &mut log_sums };
+        F::dispatch(model.isa(), softmax);
+        Ok(Said { states, counts, attention: seen.weights, scores, log_sums })
+    }
+
+    /// The best ways for the paths of one row to go on, as many as the beam is wide; those that have ended stay.
+    fn candidates(&self, own: &[Path], said: &Said<F>) -> Vec<(Path, Option<u32>)> {
+        let outputs = self.model.config.outputs;
+        let mut candidates: Vec<(Path, Option<u32>)> = Vec::new();
+        for path in own {
+            let Some(place) = path.place else {
+                candidates.push((*path, None));
+                continue;
+            };
+            let scores = &said.scores[place * outputs..][..outputs];
+            for token in self.best(scores) {
+                let log_p = path.log_p + scores[token as usize].to_f64() - said.log_sums[place];
+                candidates.push((Path { log_p, length: path.length + 1, ..*path }, Some(token)));
+            }
+        }
+        candidates.sort_by(|a, b| self.norms.of(&b.0).total_cmp(&self.norms.of(&a.0)));
+        candidates.truncate(self.width);
+        candidates
     }
 
     /// The highest scores' tokens, as many as a beam can use; of equal ones the lower first. Never the beginning, which no

@@ -1,0 +1,284 @@
+"""PyTorch's recurrent modules on gru_rs's kernels (extra ``torch``).
+
+`GRU`, `LSTM`, `GRUCell` and `LSTMCell` are `torch.nn`'s own classes with another forward: constructor,
+parameters, state dict, checks and manners are inherited. `accelerate` turns the modules of a model into them,
+in place. What they do not do, they leave to PyTorch: other devices and dtypes, autocast, projections,
+tracing, export to ONNX and the transformations of ``torch.func``. A second derivative is an error.
+
+Threads are gru_rs's own: `gru_rs.set_num_threads`. ``torch.compile`` breaks its graph at every GRU and LSTM,
+unless ``torch._dynamo.config.allow_rnn`` is true: then these are one operator in it.
+
+Examples
+--------
+>>> import torch
+>>> import gru_rs.torch
+>>> gru = gru_rs.torch.GRU(3, 8, batch_first=True)
+>>> y, h_n = gru(torch.ones(2, 5, 3))
+>>> y.sum().backward()
+>>> y.shape, h_n.shape, gru.weight_ih_l0.grad.shape
+(torch.Size([2, 5, 8]), torch.Size([1, 2, 8]), torch.Size([24, 3]))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from ._call import Call, Options
+from ._graph import run_call
+
+__all__ = ["GRU", "LSTM", "GRUCell", "LSTMCell", "accelerate", "restore"]
+
+
+def _is_here(x: Tensor, weight: Tensor) -> bool:
+    """Whether the kernels can do it."""
+    return (
+        x.device.type == "cpu"
+        and weight.device.type == "cpu"
+        and x.dtype == weight.dtype
+        and x.dtype in (torch.float32, torch.float64)
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()
+        and not torch.jit.is_tracing()
+        and not torch.onnx.is_in_onnx_export()
+    )
+
+
+class _Layer(nn.RNNBase):
+    """A stack of layers."""
+
+    _cell: str
+
+    def forward(self, input: Any, hx: Any = None, *, resets: Tensor | None = None) -> Any:  # noqa: A002 - PyTorch's name
+        """As PyTorch's.
+
+        And with `resets`, a tensor of bool shaped as the input without its last axis: True where a step
+        begins a new sequence. The states before it are zeros, and gradients do not go beyond it.
+        """
+        packed = isinstance(input, PackedSequence)
+        x = input.data if packed else input
+        weights = [getattr(self, name) for name in self._flat_weights_names]
+        here = not self.proj_size and x.dim() in (2, 3) and _is_here(x, weights[0])
+        if resets is not None:
+            self._check_resets(resets, x, here and not packed)
+        if not here:
+            return super().forward(input, hx)
+        states = [] if hx is None else [hx] if self._cell == "gru" else list(hx)
+        dropout = self.dropout if self.training and self.num_layers > 1 else 0.0
+        options = Options(self._cell, self.num_layers, self.batch_first, dropout, self.bidirectional)
+        if packed:
+            return self._packed(input, states, weights, options._replace(batch_first=False))
+        axes = x.dim()
+        if any(state.dim() != axes for state in states):
+            got = [state.dim() for state in states]
+            message = f"expected a hidden state of {axes} dimensions, as many as the input has, got {got}"
+            raise RuntimeError(message)
+        batch_axis = 0 if self.batch_first else 1
+        if axes == 2:
+            x, states = x.unsqueeze(batch_axis), [state.unsqueeze(1) for state in states]
+            resets = None if resets is None else resets.unsqueeze(batch_axis)
+        self._check(x, states, None)
+        y, finals = run_call(Call(x, states, weights, None, resets, None), options)
+        if axes == 2:
+            y, finals = y.squeeze(batch_axis), [state.squeeze(1) for state in finals]
+        return y, self._joined(finals)
+
+    def _packed(
+        self, given: PackedSequence, states: list[Tensor], weights: list[Tensor], options: Options
+    ) -> Any:
+        data, sizes, order, back = given
+        if order is not None:
+            states = [state.index_select(1, order) for state in states]
+        self._check(data, states, sizes)
+        y, finals = run_call(Call(data, states, weights, sizes, None, None), options)
+        if back is not None:
+            finals = [state.index_select(1, back) for state in finals]
+        return PackedSequence(y, sizes, order, back), self._joined(finals)
+
+    @staticmethod
+    def _check_resets(resets: Any, x: Tensor, possible: bool) -> None:
+        if not possible:
+            message = (
+                "resets: expected an input in float32 or float64 on the CPU, not packed, of a layer without "
+            )
+            message += "projection: PyTorch has no resets of its own"
+            raise RuntimeError(message)
+        if not isinstance(resets, Tensor) or resets.dtype != torch.bool or resets.device.type != "cpu":
+            is_tensor = isinstance(resets, Tensor)
+            got = f"{resets.dtype} on {resets.device}" if is_tensor else type(resets).__name__
+            message = f"resets: expected a tensor of bool on the CPU, got {got}"
+            raise TypeError(message)
+        if resets.shape != x.shape[:-1]:
+            message = f"resets: expected shape {tuple(x.shape[:-1])}, got {tuple(resets.shape)}"
+            raise ValueError(message)
+
+    def _check(self, x: Tensor, states: list[Tensor], sizes: Tensor | None) -> None:
+        self.check_input(x, sizes)
+        for state in states:
+            self.check_hidden_size(state, self.get_expected_hidden_size(x, sizes))
+
+    def _joined(self, states: list[Tensor]) -> Any:
+        return states[0] if self._cell == "gru" else tuple(states)
+
+
+class GRU(_Layer, nn.GRU):
+    """``torch.nn.GRU`` on gru_rs's kernels: the same arguments, parameters, inputs and results.
+
+    Examples
+    --------
+    >>> gru = GRU(3, 8, num_layers=2, bidirectional=True)
+    >>> gru.load_state_dict(torch.nn.GRU(3, 8, num_layers=2, bidirectional=True).state_dict())
+    <All keys matched successfully>
+    >>> y, h_n = gru(torch.ones(5, 2, 3))
+    >>> y.shape, h_n.shape
+    (torch.Size([5, 2, 16]), torch.Size([4, 2, 8]))
+    """
+
+    _cell = "gru"
+
+
+class LSTM(_Layer, nn.LSTM):
+    """``torch.nn.LSTM`` on gru_rs's kernels: the same arguments, parameters, inputs and results.
+
+    Examples
+    --------
+    >>> y, (h_n, c_n) = LSTM(3, 8)(torch.ones(5, 2, 3))
+    >>> y.shape, h_n.shape, c_n.shape
+    (torch.Size([5, 2, 8]), torch.Size([1, 2, 8]), torch.Size([1, 2, 8]))
+    """
+
+    _cell = "lstm"
+
+
+class _Cell(nn.RNNCellBase):
+    """One step."""
+
+    _cell: str
+
+    def forward(self, input: Tensor, hx: Any = None) -> Any:  # noqa: A002 - PyTorch's name
+        """As PyTorch's."""
+        states = [] if hx is None else [hx] if self._cell == "gru" else list(hx)
+        rows = input.shape[:-1]
+        fits = input.dim() in (1, 2) and input.shape[-1] == self.input_size
+        fits = fits and all(state.shape == (*rows, self.hidden_size) for state in states)
+        if not fits or not _is_here(input, self.weight_ih):
+            return super().forward(input, hx)  # which says what is wrong
+        names = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else [])]
+        weights = [getattr(self, name) for name in names]
+        batch = (1, -1, self.hidden_size)
+        states = [state.reshape(batch) for state in states]
+        x = input.reshape(1, -1, self.input_size)
+        options = Options(self._cell, 1, False, 0.0, False)
+        _, finals = run_call(Call(x, states, weights, None, None, None), options)
+        shaped = [state.reshape(*rows, self.hidden_size) for state in finals]
+        return shaped[0] if self._cell == "gru" else tuple(shaped)
+
+
+class GRUCell(_Cell, nn.GRUCell):
+    """``torch.nn.GRUCell`` on gru_rs's kernels.
+
+    Examples
+    --------
+    >>> GRUCell(3, 8)(torch.ones(2, 3)).shape
+    torch.Size([2, 8])
+    """
+
+    _cell = "gru"
+
+
+class LSTMCell(_Cell, nn.LSTMCell):
+    """``torch.nn.LSTMCell`` on gru_rs's kernels.
+
+    Examples
+    --------
+    >>> h, c = LSTMCell(3, 8)(torch.ones(2, 3))
+    >>> h.shape, c.shape
+    (torch.Size([2, 8]), torch.Size([2, 8]))
+    """
+
+    _cell = "lstm"
+
+
+_ACCELERATED = {nn.GRU: GRU, nn.LSTM: LSTM, nn.GRUCell: GRUCell, nn.LSTMCell: LSTMCell}
+
+
+def accelerate(model: nn.Module) -> nn.Module:
+    """Run every GRU, LSTM, GRUCell and LSTMCell of a model on gru_rs's kernels, in place.
+
+    Parameters stay the very same objects, so optimizers, hooks and references to the modules stay good; only
+    the modules' class changes. Classes of your own that inherit from PyTorch's are left as they are.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        It may be such a module itself.
+
+    Returns
+    -------
+    torch.nn.Module
+        The model.
+
+    Raises
+    ------
+    ValueError
+        It has no such module with its parameters on the CPU.
+    TypeError
+        It is no module.
+
+    Examples
+    --------
+    >>> model = torch.nn.ModuleDict({"encoder": torch.nn.GRU(3, 8), "head": torch.nn.Linear(8, 2)})
+    >>> type(accelerate(model)["encoder"])
+    <class 'gru_rs.torch.GRU'>
+    >>> type(restore(model)["encoder"])
+    <class 'torch.nn.modules.rnn.GRU'>
+    """
+    return _changed(model, _ACCELERATED)
+
+
+def restore(model: nn.Module) -> nn.Module:
+    """Undo `accelerate`: PyTorch's own classes again, in place.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        As given to `accelerate`.
+
+    Returns
+    -------
+    torch.nn.Module
+        The model.
+
+    Raises
+    ------
+    ValueError
+        There is nothing to undo.
+    TypeError
+        It is no module.
+
+    Examples
+    --------
+    >>> type(restore(accelerate(torch.nn.GRU(3, 8))))
+    <class 'torch.nn.modules.rnn.GRU'>
+    """
+    return _changed(model, {ours: theirs for theirs, ours in _ACCELERATED.items()})
+
+
+def _changed(model: nn.Module, classes: dict[Any, Any]) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        message = f"model: expected a torch.nn.Module, got {type(model).__name__}"
+        raise TypeError(message)
+    found = [module for module in model.modules() if type(module) in classes]
+    found = [module for module in found if all(p.device.type == "cpu" for p in module.parameters())]
+    if not found:
+        names = ", ".join(f"{one.__module__.partition('.')[0]}'s {one.__name__}" for one in classes)
+        message = (
+            f"model: expected a module with one of {names} on the CPU, got a {type(model).__name__} without"
+        )
+        raise ValueError(message)
+    for module in found:
+        module.__class__ = classes[type(module)]
+    return model
