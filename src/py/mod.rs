@@ -9,6 +9,7 @@ mod model;
 mod model_stream;
 mod narrow;
 mod optimizer;
+mod softmax;
 mod stream;
 mod threads;
 
@@ -92,6 +93,8 @@ mod _core {
     use super::model_stream::ModelStream;
     #[pymodule_export]
     use super::optimizer::{Cosine, Memory, Plateau, Rule, clip_by_norm};
+    #[pymodule_export]
+    use super::softmax::softmax;
     #[pymodule_export]
     use super::stream::Stream;
     #[pymodule_export]
