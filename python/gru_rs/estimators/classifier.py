@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
@@ -20,6 +19,7 @@ from gru_rs._losses import CrossEntropy
 
 from ._doc import document
 from ._files import readable
+from ._probabilities import softmax
 from ._supervised import StreamedEstimator
 from ._targets import expect_rows, places_of
 
@@ -160,8 +160,7 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         return self._of_scores(self._scores(sequences, sequences.rows))
 
     def _of_scores(self, scores: Array) -> Array:
-        found: Array = softmax(scores, axis=-1)
-        return found
+        return softmax(scores)
 
     def predict(self, X: Any, lengths: Any = None) -> Array:
         """The most probable class.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._checks import as_choice, as_size
@@ -19,6 +18,7 @@ from ._corpus import END, Corpus, hold_out
 from ._doc import document
 from ._files import readable
 from ._generation import Sampling, until, written
+from ._probabilities import log_sums
 from ._reader import Tokenizer, TokenReader, as_list, is_text
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class LanguageModel(NetworkEstimator):
                     targets.append(text[start : start + length])
                 scores = self.model_.scores(x, lengths=lengths, state=state)
                 flat = np.concatenate(targets)
-                right = scores[np.arange(len(flat)), flat] - logsumexp(scores, axis=1)
+                right = scores[np.arange(len(flat)), flat] - log_sums(scores)
                 found[rows] += np.bincount(np.repeat(np.arange(len(rows)), lengths), right, len(rows))
         return found
 

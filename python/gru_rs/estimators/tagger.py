@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import softmax
 
 from gru_rs._losses import CrossEntropy
 
 from ._doc import document
 from ._files import readable
+from ._probabilities import softmax
 from ._supervised import StreamedEstimator
 from ._targets import expect_rows, places_of
 
@@ -118,8 +118,7 @@ class SequenceTagger(StreamedEstimator):
         )
 
     def _of_scores(self, scores: Array) -> Array:
-        found: Array = softmax(scores, axis=-1)
-        return found
+        return softmax(scores)
 
     def _paths(self, sequences: Any, rows: Array) -> list[Array]:
         return self._predict_rows(sequences, rows, lambda x, lengths: self.model_.labels(x, lengths=lengths))
