@@ -111,7 +111,7 @@ def ours(net: Net, hidden: int, cell: str = "gru"):
 def torchs(net: Net, hidden: int):
     """The same epoch of PyTorch."""
     import torch
-    from gru_rs.estimators._sequences import batches
+    from gru_rs.estimators._batches import batches
 
     class Module(torch.nn.Module):
         def __init__(self):

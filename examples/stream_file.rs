@@ -2,8 +2,9 @@
 //!
 //!     cargo run --example stream_file --features files -- model.safetensors < steps.tsv
 //!
-//! A step is numbers, or tokens, with tabs between them. With `--bits` the scores are their bits in hexadecimal, which
-//! `tests/python/test_rust_files.py` compares with Python's.
+//! A step is numbers, or tokens, with tabs between them. With `--probabilities` the scores are made probabilities, and
+//! with `--bits` numbers are shown as their bits in hexadecimal, which `tests/python/test_rust_files.py` compares with
+//! Python's.
 
 use gru_rs::{ModelStream, Numbers, Saved};
 use std::error::Error;
@@ -11,7 +12,7 @@ use std::io::{self, BufRead, Write};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let path = arguments.last().ok_or("expected [--bits] MODEL.safetensors")?;
+    let path = arguments.last().ok_or("expected [--bits] [--probabilities] MODEL.safetensors")?;
     let saved = Saved::<f32>::load(path)?;
     let mut stream = ModelStream::new(&saved.model, 1)?;
     let mut scores = vec![0.0; saved.model.config().outputs];
@@ -27,7 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             saved.scaled(&mut row)?;
             stream.steps(Numbers::Floats(&row), 1, &mut scores)?;
         }
-        let bits = arguments[0] == "--bits";
+        let asked = |option: &str| arguments.iter().any(|argument| argument == option);
+        let bits = asked("--bits");
+        if asked("--probabilities") {
+            saved.probabilities(&mut scores)?;
+        }
         let shown = scores.iter().map(|x| if bits { format!("{:08x}", x.to_bits()) } else { x.to_string() });
         writeln!(out, "{}", shown.collect::<Vec<_>>().join("\t"))?;
     }

@@ -11,6 +11,7 @@ mod model_stream;
 mod optimizer;
 mod options;
 mod parameters;
+mod softmax;
 mod stream;
 mod tensors;
 mod threads;
@@ -80,6 +81,8 @@ mod _core {
     use super::optimizer::{Cosine, Memory, Plateau, Rule, clip_by_norm};
     #[pymodule_export]
     use super::parameters::{FlatView, Parameters};
+    #[pymodule_export]
+    use super::softmax::softmax;
     #[pymodule_export]
     use super::stream::Stream;
     #[pymodule_export]

@@ -27,7 +27,7 @@ ROOMS = {
     "layers": {"base", "core"},
     "io": {"layers", "base", "core"},
     "estimators": {"io", "layers", "base", "core"},
-    "torch": {"base", "core"},
+    "torch": {"core"},
     "package": {"estimators", "io", "layers", "base", "core"},
     "cli": {"package", "estimators", "io", "layers", "base", "core"},
 }

@@ -9,7 +9,8 @@ import gru_rs
 import numpy as np
 import pytest
 from gru_rs import LanguageModel, Seq2Seq, Transcriber
-from gru_rs.estimators.language_model import Stream, _until
+from gru_rs.estimators._corpus import Corpus
+from gru_rs.estimators._generation import until
 from gru_rs.estimators.transcriber import error_rate
 from scipy.special import log_softmax
 from sklearn.base import clone
@@ -63,7 +64,7 @@ def test_long_texts_are_scored_in_chunks(speaker, monkeypatch):
 def test_a_stream_reads_each_token_once():
     texts = [np.arange(2, 2 + n, dtype=np.uint16) for n in (5, 1, 17, 30)]
     for size, chunk in [(1, 7), (3, 4), (64, 5), (4, 100)]:
-        stream = Stream(texts, chunk)
+        stream = Corpus(texts, chunk)
         read, wanted = [], []
         for begin in stream.batches(size, np.random.default_rng(0)):
             lengths = np.clip(stream._lengths - begin, 0, chunk)
@@ -107,9 +108,9 @@ def test_what_may_become_an_end_is_held_back():
     for size in (1, 2, 3):
         text = "aaab--ab-abc rest"
         pieces = [text[i : i + size] for i in range(0, len(text), size)]
-        assert "".join(_until(iter(pieces), ("abc",))) == "aaab--ab-"
-        assert "".join(_until(iter(pieces), ("zzz", "ab--ac"))) == text
-        assert "".join(_until(iter(pieces), ("t",))) == "aaab--ab-abc res"
+        assert "".join(until(iter(pieces), ("abc",))) == "aaab--ab-"
+        assert "".join(until(iter(pieces), ("zzz", "ab--ac"))) == text
+        assert "".join(until(iter(pieces), ("t",))) == "aaab--ab-abc res"
 
 
 def test_language_models_are_reproducible_saved_and_go_on(tmp_path):

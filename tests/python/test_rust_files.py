@@ -55,18 +55,31 @@ ESTIMATORS = {
 }
 
 
-@pytest.mark.parametrize("width", [None, "int8", "f16"])
-@pytest.mark.parametrize("make", ESTIMATORS.values(), ids=ESTIMATORS)
-def test_scores_have_the_bits_of_python(run, tmp_path, make, width):
+WIDTHS = pytest.mark.parametrize("width", [None, "int8", "f16"])
+
+
+def saved(make, width, path):
+    """An estimator, and a sequence for it."""
     estimator = make()
     if width is not None:
         estimator = estimator.quantize(width)
-    path = tmp_path / "model.safetensors"
     estimator.save(path)
-    sequence = TEXTS[1] if hasattr(estimator, "vocabulary_") else NUMBERS[-1].astype(np.float32)
+    return estimator, TEXTS[1] if hasattr(estimator, "vocabulary_") else NUMBERS[-1].astype(np.float32)
+
+
+def bits_of(run, *arguments, sequence):
+    """What Rust says after each step."""
     lines = ["\t".join(map(str, [step] if isinstance(step, str) else step)) for step in sequence]
-    found = run("stream_file", "--bits", path, given="\n".join(lines).encode())
-    bits = [[int(score, 16) for score in line.split("\t")] for line in found.decode().splitlines()]
+    found = run("stream_file", "--bits", *arguments, given="\n".join(lines).encode())
+    rows = [[int(number, 16) for number in line.split("\t")] for line in found.decode().splitlines()]
+    return np.array(rows, np.uint32)
+
+
+@WIDTHS
+@pytest.mark.parametrize("make", ESTIMATORS.values(), ids=ESTIMATORS)
+def test_scores_have_the_bits_of_python(run, tmp_path, make, width):
+    estimator, sequence = saved(make, width, tmp_path / "model.safetensors")
+    bits = bits_of(run, tmp_path / "model.safetensors", sequence=sequence)
     sequences = estimator._read_fitted([sequence], None)
     x, lengths = sequences.batch(np.array([0]))
     model = estimator.model_
@@ -74,7 +87,19 @@ def test_scores_have_the_bits_of_python(run, tmp_path, make, width):
         scores = model.scores(x)
     else:
         scores = np.concatenate([model.scores(x[:, : step + 1]) for step in range(lengths[0])])
-    np.testing.assert_array_equal(np.array(bits, np.uint32), scores.view(np.uint32))
+    np.testing.assert_array_equal(bits, scores.view(np.uint32))
+
+
+@WIDTHS
+@pytest.mark.parametrize("name", [name for name in ESTIMATORS if name not in ("regressor", "transcriber")])
+def test_probabilities_have_the_bits_of_python(run, tmp_path, name, width):
+    """Of a stream after each step, and of a classifier's `predict_proba`."""
+    estimator, sequence = saved(ESTIMATORS[name], width, tmp_path / "model.safetensors")
+    bits = bits_of(run, "--probabilities", tmp_path / "model.safetensors", sequence=sequence)
+    np.testing.assert_array_equal(bits, estimator.stream()(sequence).view(np.uint32))
+    if name != "tagger":
+        begun = [sequence[: step + 1] for step in range(len(sequence))]
+        np.testing.assert_array_equal(bits, estimator.predict_proba(begun).view(np.uint32))
 
 
 def log_mel(samples, count):

@@ -4,7 +4,7 @@
 
 from ._compare import Comparison, Entry, compare
 from ._files import load
-from ._streams import EstimatorStream, SpellingStream
+from ._stream import EstimatorStream, SpellingStream
 from ._training import TrainingInfo
 from .classifier import SequenceClassifier
 from .forecaster import Backtest, Forecaster

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gru_rs._checks import as_choice, as_int
 
-from ._reading import analyzer_of, as_list, as_tokens, is_text, is_tokens
+from ._reader import analyzer_of, as_list, as_tokens, is_text, is_tokens
 from .classifier import SequenceClassifier
 from .forecaster import Forecaster
 from .regressor import SequenceRegressor
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping
 
-    from ._sequences import Array
+    from ._batches import Array
 
 TASKS = ("classify", "regress", "tag", "forecast")
 _QUALITY = {

@@ -1,4 +1,4 @@
-"""The paragraphs that the docstrings of several estimators share, each written once."""
+"""The paragraphs that the docstrings of several estimators and of their methods share, each written once."""
 
 from __future__ import annotations
 
@@ -116,11 +116,45 @@ _PARTS = {
     """,
 }
 
+_OF_METHODS = {
+    "given": """
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+    """,
+    "scored": """
+        Parameters
+        ----------
+        X, y, sample_weight, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        float
+    """,
+    "refused": """
+        Raises
+        ------
+        ValueError, TypeError
+            Sequences that `fit` would not take, or of another kind.
+    """,
+}
+
 
 def document(cls: C) -> C:
-    """Puts the shared paragraphs into a class's docstring where it names them in braces."""
-    text = inspect.cleandoc(cls.__doc__ or "")
-    for name, part in _PARTS.items():
-        text = text.replace(f"{{{name}}}", textwrap.dedent(part).strip())
-    cls.__doc__ = text
+    """Puts the shared paragraphs where a class's docstring, or one of a method of its own, names them in
+    braces.
+    """
+    cls.__doc__ = _filled(cls.__doc__, _PARTS)
+    for method in vars(cls).values():
+        if inspect.isfunction(method) and method.__doc__:
+            method.__doc__ = _filled(method.__doc__, _OF_METHODS)
     return cls
+
+
+def _filled(doc: str | None, parts: dict[str, str]) -> str:
+    text = inspect.cleandoc(doc or "")
+    for name, part in parts.items():
+        text = text.replace(f"{{{name}}}", textwrap.dedent(part).strip())
+    return text

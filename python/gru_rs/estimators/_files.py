@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import safetensors
@@ -22,17 +22,25 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from ._network import NetworkEstimator
+C = TypeVar("C", bound=type)
 
 FORMAT_VERSION = 1
 _KEY = "gru_rs"
 
+_KINDS: dict[str, Any] = {}
+"""The classes whose files are read, by name. They come by themselves: this file is below them."""
 
-def save(estimator: NetworkEstimator, path: str | os.PathLike[str]) -> None:
+
+def readable(kind: C) -> C:
+    """Lets `load` make estimators of a class."""
+    _KINDS[kind.__name__] = kind
+    return kind
+
+
+def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator; the file is complete or not there."""
     check_is_fitted(estimator, "model_")
     model = estimator.model_
-    state = {name: value for name, value in vars(estimator).items() if _is_learnt(name, estimator)}
     parameters = estimator.get_params(deep=False)
     header = {
         "format_version": FORMAT_VERSION,
@@ -40,7 +48,7 @@ def save(estimator: NetworkEstimator, path: str | os.PathLike[str]) -> None:
         "parameters": {name: _parameter(name, value) for name, value in parameters.items()},
         "model": model._options | {"dtype": model.dtype.name, "seed": model.seed},
         "generators": {"model": model._core.rng_state, "shuffling": estimator._rng.bit_generator.state},
-        "learnt": {name: _to_json(value) for name, value in state.items()},
+        "learnt": {name: _to_json(value) for name, value in estimator._saved().items()},
     }
     if model.quantization is not None:
         header["quantization"] = asdict(estimator.quantization_)
@@ -49,7 +57,7 @@ def save(estimator: NetworkEstimator, path: str | os.PathLike[str]) -> None:
     write_whole(path, data)
 
 
-def load(path: str | os.PathLike[str], **functions: Callable[..., Any]) -> NetworkEstimator:
+def load(path: str | os.PathLike[str], **functions: Callable[..., Any]) -> Any:
     """Read an estimator that `save` has written.
 
     Parameters
@@ -122,14 +130,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _restore(
     tensors: dict[str, Any], header: dict[str, Any], functions: dict[str, Callable[..., Any]]
-) -> NetworkEstimator:
-    import gru_rs.estimators as rooms
-
-    kinds = {
-        name: kind for name, kind in vars(rooms).items() if isinstance(kind, type) and hasattr(kind, "load")
-    }
-    if header["estimator"] not in kinds:
-        msg = f"estimator: expected one of {sorted(kinds)}, got {header['estimator']!r}"
+) -> Any:
+    if header["estimator"] not in _KINDS:
+        msg = f"estimator: expected one of {sorted(_KINDS)}, got {header['estimator']!r}"
         raise ValueError(msg)
     saved = header["parameters"]
     missing = {name for name, value in saved.items() if isinstance(value, dict) and "function" in value}
@@ -139,7 +142,7 @@ def _restore(
         msg = f"{other}: expected {of}, got {functions.get(other)!r}"
         raise ValueError(msg)
     parameters = {name: _from_json(value) for name, value in saved.items() if name not in functions}
-    estimator: NetworkEstimator = kinds[header["estimator"]](**parameters, **functions)
+    estimator = _KINDS[header["estimator"]](**parameters, **functions)
     estimator._check()
     options = header["model"]
     # Before anything is allocated: the sizes are those of the weights that the file really has.
@@ -156,24 +159,12 @@ def _restore(
         raise ValueError(msg)
     model._core.set_rng_state(header["generators"]["model"])
     learnt = {name: _from_json(value) for name, value in header["learnt"].items()}
-    for name, value in learnt.items():
-        if not name.isidentifier() or callable(getattr(type(estimator), name, None)):
-            msg = f"learnt: expected attributes of {type(estimator).__name__}, got {name!r}"
-            raise ValueError(msg)
-        setattr(estimator, name, value)
-    estimator._resume(model, header["generators"]["shuffling"])
+    estimator._resume(learnt, model, header["generators"]["shuffling"])
     if report is not None and model.quantization is not None:
         found = {name: report[name] for name in ("max_difference", "mean_difference", "mean_output")}
         differences: Any = {name: None if value is None else float(value) for name, value in found.items()}
         estimator.quantization_ = replace(model.quantization, **differences)
     return estimator
-
-
-_NOT_LEARNT = {"model_", "quantization_", "_optimizer", "_progress", "_rng"}
-
-
-def _is_learnt(name: str, estimator: NetworkEstimator) -> bool:
-    return name not in _NOT_LEARNT and name not in estimator.get_params(deep=False)
 
 
 def _parameter(name: str, value: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from gru_rs._optim import AdamW, clip_grad_norm
 from gru_rs._schedules import CosineSchedule, PlateauSchedule
 
-from ._sequences import batches
+from ._batches import batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gru_rs._losses import Loss
     from gru_rs._model import Model
 
-    from ._sequences import Array, Sequences
+    from ._batches import Array, Sequences
 
 
 @dataclass(frozen=True)

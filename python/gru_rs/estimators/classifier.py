@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
@@ -19,15 +18,18 @@ from gru_rs._checks import as_choice
 from gru_rs._losses import CrossEntropy
 
 from ._doc import document
-from ._reading import expect_rows
-from ._sequence import StreamedEstimator
+from ._files import readable
+from ._probabilities import softmax
+from ._supervised import StreamedEstimator
+from ._targets import expect_rows, places_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ._sequences import Array
+    from ._batches import Array
 
 
+@readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
 class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[misc]
@@ -67,22 +69,19 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
     def _pooled(self) -> str:
         return as_choice("pooling", self.pooling, ("last", "mean", "max"))
 
-    def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> Array:
+    _of_targets = ("classes_",)
+
+    def _read_targets(
+        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], Array]:
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
         expect_rows("y", labels, lengths)
-        if first and not hasattr(self, "_classes_given"):
-            self.classes_ = unique_labels(labels)
-        places = np.searchsorted(self.classes_, labels).clip(max=len(self.classes_) - 1)
-        unknown = self.classes_[places] != labels
-        if unknown.any():
-            msg = f"y: expected classes {self.classes_.tolist()}, got {labels[unknown][0]!r}"
-            raise ValueError(msg)
-        found: Array = places.astype(np.uint32)
-        return found
+        classes = unique_labels(labels) if known is None else known["classes_"]
+        return {"classes_": classes}, places_of("classes", labels, classes)
 
-    def _outputs(self) -> int:
-        return len(self.classes_)
+    def _outputs(self, learnt: Mapping[str, Any]) -> int:
+        return len(learnt["classes_"])
 
     def _loss(self, targets: Array) -> CrossEntropy:
         per_class = None
@@ -109,7 +108,7 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         right = self._scores(sequences, rows).argmax(axis=1) == targets[rows]
         return float(np.average(right, weights=None if weights is None else weights[rows]))
 
-    def partial_fit(
+    def partial_fit(  # type: ignore[override] # the order is scikit-learn's
         self,
         X: Any,
         y: Any,
@@ -135,53 +134,38 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         ValueError, TypeError
             As for `fit`; a class that the first call did not name.
         """
-        first = not hasattr(self, "model_")
+        first, known = not hasattr(self, "model_"), None
         if classes is not None:
-            named = unique_labels(classes)
-            if not first and not np.array_equal(named, self.classes_):
-                msg = f"classes: expected {self.classes_.tolist()} as before, got {named.tolist()}"
+            known = {"classes_": unique_labels(classes)}
+            if not first and not np.array_equal(known["classes_"], self.classes_):
+                msg = (
+                    f"classes: expected {self.classes_.tolist()} as before, got {known['classes_'].tolist()}"
+                )
                 raise ValueError(msg)
-            self.classes_ = named
-        if first and classes is not None:
-            self._classes_given = True
-        try:
-            return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
-        finally:
-            if hasattr(self, "_classes_given"):
-                del self._classes_given
+        return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False, known=known)
 
     def predict_proba(self, X: Any, lengths: Any = None) -> Array:
         """The probability of each class.
 
-        Parameters
-        ----------
-        X, lengths
-            As for `fit`.
+        {given}
 
         Returns
         -------
         ndarray, (n, n_classes)
             In the order of ``classes_``.
 
-        Raises
-        ------
-        ValueError, TypeError
-            Sequences that `fit` would not take, or of another kind.
+        {refused}
         """
         sequences = self._read_fitted(X, lengths)
-        return self._of_scores(self._scores(sequences, np.arange(len(sequences.lengths))))
+        return self._of_scores(self._scores(sequences, sequences.rows))
 
     def _of_scores(self, scores: Array) -> Array:
-        found: Array = softmax(scores, axis=-1)
-        return found
+        return softmax(scores)
 
     def predict(self, X: Any, lengths: Any = None) -> Array:
         """The most probable class.
 
-        Parameters
-        ----------
-        X, lengths
-            As for `fit`.
+        {given}
 
         Returns
         -------
@@ -200,13 +184,6 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
     def score(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> float:
         """The accuracy.
 
-        Parameters
-        ----------
-        X, y, sample_weight, lengths
-            As for `fit`.
-
-        Returns
-        -------
-        float
+        {scored}
         """
         return float(accuracy_score(y, self.predict(X, lengths), sample_weight=sample_weight))

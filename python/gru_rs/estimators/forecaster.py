@@ -14,14 +14,15 @@ from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_int, as_size
 from gru_rs._losses import AbsoluteError, Loss, QuantileError, SquaredError
 
+from ._batches import Numeric
 from ._doc import document
-from ._network import SupervisedEstimator
-from ._sequences import Numeric
+from ._files import readable
+from ._supervised import SupervisedEstimator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ._sequences import Array
+    from ._batches import Array
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Backtest:
         return float(inside.mean())
 
 
+@readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
 class Forecaster(SupervisedEstimator):
@@ -232,9 +234,8 @@ class Forecaster(SupervisedEstimator):
             msg = f"y: expected at least {least} values for {parts}, got {len(values)}"
             raise ValueError(msg)
         first = not (self.warm_start and hasattr(self, "model_"))
-        if first:
-            self.n_exog_ = columns.shape[1]
-        self._expect_columns("exog", columns)
+        if not first:
+            self._expect_columns("exog", columns)
         # The windows that end before the last horizon have targets; columns reach as far.
         origins = np.arange(self._first_origin(), len(values) - self.horizon + 1)
         features = self._features(values, columns)[: origins[-1] - (self.season or 1)]
@@ -242,10 +243,13 @@ class Forecaster(SupervisedEstimator):
             values, origins
         )
         if first:
-            self.scale_ = _moments(features) if self.scale else None
-            deviation = targets.std()
-            self.target_scale_ = float(deviation) if self.scale and deviation > 0 else 1.0
-            self._begin(features.shape[1], None)
+            deviation = targets.std() if self.scale else 0.0
+            learnt = {
+                "n_exog_": columns.shape[1],
+                "scale_": _moments(features) if self.scale else None,
+                "target_scale_": float(deviation) if deviation > 0 else 1.0,
+            }
+            self._begin(features.shape[1], None, self._outputs(), learnt)
         skipped = origins[0] - self.window - (self.season or 1)
         windows = self._windows(features[skipped:])
         scaled = (targets / self.target_scale_).astype(as_float_dtype(self.dtype))
@@ -318,7 +322,8 @@ class Forecaster(SupervisedEstimator):
             ]
         ).astype(np.float64)
         scores = scores.reshape(len(origins), self.horizon, self._levels())
-        found = self._base(padded, origins)[..., np.newaxis] + np.sort(scores, axis=2) * self.target_scale_
+        base = self._base(padded, origins)[..., np.newaxis]
+        found: Array = base + np.sort(scores, axis=2) * self.target_scale_
         return found if self.quantiles is not None else found[..., 0]
 
     def backtest(

@@ -4,80 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
-from gru_rs._checks import as_choice, as_count, as_real, as_seed, as_size
+from gru_rs._checks import as_choice, as_size
 from gru_rs._losses import CrossEntropy
-from gru_rs._parameters import fresh_seed
 
+from ._base import NetworkEstimator
+from ._batches import UNKNOWN, Token, vocabulary_of
+from ._corpus import END, Corpus, hold_out
 from ._doc import document
-from ._network import NetworkEstimator
-from ._reading import analyzer_of, as_list, as_tokens, is_text
-from ._sequences import UNKNOWN, Token, vocabulary_of
+from ._files import readable
+from ._generation import Sampling, until, written
+from ._probabilities import log_sums
+from ._reader import Tokenizer, TokenReader, as_list, is_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from gru_rs._losses import Loss
-    from gru_rs._model import Model
-
-    from ._sequences import Array
-
-END = 1
-"""The token before the first and behind the last of a text."""
+    from ._batches import Array
 
 _SCORES_AT_ONCE = 4_000_000
 """Of scored text: rows times steps times vocabulary."""
 
 
-class Stream:
-    """Texts one behind the other, cut into lanes that are read side by side, chunk by chunk."""
-
-    def __init__(self, texts: list[Array], chunk: int) -> None:
-        self._texts, self._chunk = texts, chunk
-        self._wanted = self._cells = np.empty((0, 0), np.uint32)
-        self._lengths = np.empty(0, np.intp)
-        self._state: Any = None
-
-    def batches(self, size: int, rng: np.random.Generator | None) -> range:
-        """Where the chunks of an epoch begin. With a generator the texts are put in another order."""
-        order = np.arange(len(self._texts)) if rng is None else rng.permutation(len(self._texts))
-        flat = np.concatenate([self._texts[row] for row in order])
-        # As many lanes as leave each a chunk at least.
-        count = min(size, max(1, len(flat) // self._chunk))
-        steps = -(-len(flat) // count)
-        self._lengths = np.clip(len(flat) - np.arange(count) * steps, 0, steps)
-        padded = np.full(count * steps + 1, END, flat.dtype)
-        padded[1 : len(flat) + 1] = flat
-        # What is read, and one place on what is expected.
-        self._cells, self._wanted = (padded[at : at + count * steps].reshape(count, steps) for at in (0, 1))
-        return range(0, steps, self._chunk)
-
-    def learn(self, model: Model, loss: Loss, batch: int) -> tuple[float, Array, float]:
-        """A chunk, from the state in which the one before ended."""
-        if batch == 0 or self._state is None:
-            self._state = model.state(len(self._cells))
-        part = slice(batch, batch + self._chunk)
-        x, y = self._cells[:, part], self._wanted[:, part]
-        lengths = np.clip(self._lengths - batch, 0, x.shape[1])
-        wanted = y[np.arange(x.shape[1]) < lengths[:, np.newaxis]]
-        lost, gradients = model.loss_and_grad(x, wanted, lengths=lengths, loss=loss, state=self._state)
-        return lost, gradients, len(wanted)
-
-
+@readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
 class LanguageModel(NetworkEstimator):
     """The next token of a text, by a GRU or LSTM: to generate texts, and to tell how probable a text is.
 
-    It is trained on all texts as one stream, in chunks whose gradients end where they begin but whose state
-    goes on from the chunk before (truncated back-propagation through time), so that memory does not grow with
-    the texts.
+    It is trained on all texts as one long text, in chunks whose gradients end where they begin but whose
+    state goes on from the chunk before (truncated back-propagation through time), so that memory does not
+    grow with the texts.
 
     Parameters
     ----------
@@ -145,25 +106,24 @@ class LanguageModel(NetworkEstimator):
     def _pooled(self) -> str:
         return "each"
 
-    def _outputs(self) -> int:
-        return len(self.vocabulary_) + 2
-
-    def _read(self, name: str, given: Any) -> list[Sequence[Token]]:
+    def _tokens(self, tokenizer: Tokenizer, name: str, given: Any) -> list[Sequence[Token]]:
         """The tokens of each text."""
-        texts = as_tokens(name, given, analyzer_of(self.analyzer, self.lowercase), lowercase=self.lowercase)
+        texts = tokenizer.tokens(name, given)
         if not texts:
             msg = f"{name}: expected at least one text, got none"
             raise ValueError(msg)
         return texts
 
-    def _encode(self, texts: list[Sequence[Token]]) -> list[Array]:
+    def _encode(self, texts: list[Sequence[Token]], known: dict[Token, int]) -> list[Array]:
         """Their numbers, each with the end behind it."""
-        known = self.vocabulary_
-        kind = np.uint16 if self._outputs() <= 2**16 else np.uint32
+        kind = np.uint16 if len(known) + 2 <= 2**16 else np.uint32
         return [
             np.fromiter((*(known.get(token, UNKNOWN) for token in text), END), kind, len(text) + 1)
             for text in texts
         ]
+
+    def _recall(self) -> None:
+        self._reader = TokenReader(Tokenizer(self.analyzer, self.lowercase), self.vocabulary_)
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
         """Train on texts.
@@ -208,32 +168,25 @@ class LanguageModel(NetworkEstimator):
 
     def _fit(self, X: Any, *, first: bool, epochs: int, stop: bool) -> Self:
         self._check()
-        given = _as_texts(X)
-        texts = self._read("X", given)
+        given, first_tokenizer = _as_texts(X), Tokenizer(self.analyzer, self.lowercase)
+        texts = self._tokens(first_tokenizer if first else self._reader.tokenizer, "X", given)
         if first:
-            self.of_text_ = is_text(given)
             most = None if self.max_vocabulary is None else self.max_vocabulary - 1
             found = vocabulary_of(texts, self.min_frequency, most)
-            self.vocabulary_ = {token: number + 1 for token, number in found.items()}
-            self._begin(self.embedding_size, self._outputs())
-        numbers, held = self._encode(texts), None
+            vocabulary = {token: number + 1 for token, number in found.items()}
+            learnt = {
+                "of_text_": is_text(given),
+                "vocabulary_": vocabulary,
+                "_reader": TokenReader(first_tokenizer, vocabulary),
+            }
+            outputs = len(vocabulary) + 2
+            self._begin(self.embedding_size, outputs, outputs, learnt)
+        numbers, held = self._encode(texts, self._reader.vocabulary), None
         if stop and self.early_stopping:
-            numbers, held = self._hold_out(numbers)
+            numbers, held = hold_out(numbers, self.validation_fraction, self._rng)
         validate = None if held is None else lambda: -self._loss_of(held)
-        self._learn(Stream(numbers, self.chunk_length), CrossEntropy(), validate, epochs=epochs, stop=stop)
+        self._learn(Corpus(numbers, self.chunk_length), CrossEntropy(), validate, epochs=epochs, stop=stop)
         return self
-
-    def _hold_out(self, texts: list[Array]) -> tuple[list[Array], list[Array]]:
-        """Some texts, or the end of the only one."""
-        if len(texts) == 1:
-            if len(texts[0]) < 2:
-                msg = "X: expected texts of which some can be held out, got one without tokens"
-                raise ValueError(msg)
-            cut = min(max(1, round(len(texts[0]) * (1 - self.validation_fraction))), len(texts[0]) - 1)
-            return [texts[0][:cut]], [texts[0][cut:]]
-        order = self._rng.permutation(len(texts))
-        count = min(max(1, round(len(texts) * self.validation_fraction)), len(texts) - 1)
-        return [texts[row] for row in order[count:]], [texts[row] for row in order[:count]]
 
     # How probable texts are
 
@@ -244,7 +197,7 @@ class LanguageModel(NetworkEstimator):
         for begin in range(0, len(order), 64):
             rows = order[begin : begin + 64]
             longest = len(texts[rows[0]])
-            steps = max(1, _SCORES_AT_ONCE // (len(rows) * self._outputs()))
+            steps = max(1, _SCORES_AT_ONCE // (len(rows) * self.model_.output_size))
             state = self.model_.state(len(rows))
             for start in range(0, longest, steps):
                 end = min(start + steps, longest)
@@ -258,7 +211,7 @@ class LanguageModel(NetworkEstimator):
                     targets.append(text[start : start + length])
                 scores = self.model_.scores(x, lengths=lengths, state=state)
                 flat = np.concatenate(targets)
-                right = scores[np.arange(len(flat)), flat] - logsumexp(scores, axis=1)
+                right = scores[np.arange(len(flat)), flat] - log_sums(scores)
                 found[rows] += np.bincount(np.repeat(np.arange(len(rows)), lengths), right, len(rows))
         return found
 
@@ -274,7 +227,8 @@ class LanguageModel(NetworkEstimator):
 
     def _fitted_numbers(self, X: Any) -> list[Array]:
         check_is_fitted(self, "model_")
-        return self._encode(self._read("X", _as_texts(X)))
+        reader: TokenReader = self._reader
+        return self._encode(self._tokens(reader.tokenizer, "X", _as_texts(X)), reader.vocabulary)
 
     def log_likelihood(self, X: Any) -> Array:
         """The natural logarithm of each text's probability, its end included.
@@ -400,53 +354,26 @@ class LanguageModel(NetworkEstimator):
         >>> len(text) <= 5 and set(text) <= {"a", "b"}
         True
         """
-        pieces = self._pieces(prompt, max_length, temperature, top_k, top_p, repetition_penalty, seed)
+        sampling = Sampling(max_length, temperature, top_k, top_p, repetition_penalty, seed)
+        pieces = self._pieces(prompt, sampling)
         endings = (stop,) if isinstance(stop, str) else stop
         if not isinstance(endings, (list, tuple)) or not all(isinstance(one, str) and one for one in endings):
             msg = f"stop: expected a string or strings, none of them empty, got {stop!r}"
             raise TypeError(msg)
-        return _until(pieces, tuple(endings)) if endings else pieces
+        return until(pieces, tuple(endings)) if endings else pieces
 
-    def _pieces(
-        self,
-        prompt: Any,
-        max_length: int | None,
-        temperature: float,
-        top_k: int | None,
-        top_p: float,
-        repetition_penalty: float,
-        seed: int | None,
-    ) -> Iterator[str]:
+    def _pieces(self, prompt: Any, sampling: Sampling) -> Iterator[str]:
         check_is_fitted(self, "model_")
         if isinstance(prompt, str) and prompt and not self.of_text_:
             msg = f"prompt: expected a list of tokens, as the texts of training were, got {prompt!r}"
             raise TypeError(msg)
-        (given,) = self._read("prompt", [prompt])
-        most = None if max_length is None else as_count("max_length", max_length)
-        sampling = (
-            as_real("temperature", temperature),
-            0 if top_k is None else as_size("top_k", top_k),
-            as_real("top_p", top_p),
-            as_real("repetition_penalty", repetition_penalty),
-        )
-        drawn = fresh_seed(None if seed is None else as_seed(seed))
-        generator = self.model_._core.generator(sampling, drawn)
-        generator.forbid(UNKNOWN)
-        generator.begin(END)
-        generator.read([self.vocabulary_.get(token, UNKNOWN) for token in given])
-        tokens = {number: token for token, number in self.vocabulary_.items()}
-        between = self._between()
-        begun = self._written(prompt)
+        reader: TokenReader = self._reader
+        (given,) = self._tokens(reader.tokenizer, "prompt", [prompt])
+        known, between, begun = reader.vocabulary, self._between(), self._written(prompt)
+        numbers = sampling.numbers(self.model_, [known.get(token, UNKNOWN) for token in given])
         joined = not begun or begun.endswith(between)
-
-        def pieces() -> Iterator[str]:
-            numbers = iter(generator.next, END) if most is None else (generator.next() for _ in range(most))
-            before = "" if joined else between
-            for number in takewhile(lambda number: number != END, numbers):
-                yield f"{before}{tokens[number]}"
-                before = between
-
-        return pieces()
+        tokens = {number: token for token, number in known.items()}
+        return written(numbers, tokens, "" if joined else between, between)
 
     def _between(self) -> str:
         """What stands between tokens."""
@@ -502,24 +429,3 @@ class LanguageModel(NetworkEstimator):
 def _as_texts(X: Any) -> Any:
     """A text as a list of one."""
     return [X] if isinstance(X, str) else as_list(X)
-
-
-def _until(pieces: Iterator[str], endings: tuple[str, ...]) -> Iterator[str]:
-    """The pieces before the first ending. What may become one is held back until it is known."""
-    held = ""
-    for piece in pieces:
-        held += piece
-        places = [place for ending in endings if (place := held.find(ending)) >= 0]
-        if places:
-            if min(places):
-                yield held[: min(places)]
-            return
-        # The longest tail that an ending begins with.
-        keep = max(
-            (n for ending in endings for n in range(1, len(ending)) if held.endswith(ending[:n])), default=0
-        )
-        if len(held) > keep:
-            yield held[: len(held) - keep]
-            held = held[len(held) - keep :]
-    if held:
-        yield held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,15 @@ from gru_rs._checks import as_choice, as_real
 from gru_rs._losses import AbsoluteError, Loss, QuantileError, SquaredError
 
 from ._doc import document
-from ._reading import expect_rows
-from ._sequence import StreamedEstimator
+from ._files import readable
+from ._supervised import StreamedEstimator
+from ._targets import expect_rows
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from ._sequences import Array
+    from ._batches import Array
 
 
+@readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
 class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc]
@@ -77,7 +78,11 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
     def _pooled(self) -> str:
         return as_choice("pooling", self.pooling, ("last", "mean", "max"))
 
-    def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> Array:
+    _of_targets = ("_flat", "n_outputs_", "target_scale_")
+
+    def _read_targets(
+        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], Array]:
         if y is None:
             msg = f"This {type(self).__name__} estimator requires y to be passed, but the target y is None"
             raise ValueError(msg)
@@ -89,24 +94,28 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
         if targets.ndim == 2 and targets.shape[1] == 1:
             targets = column_or_1d(targets, warn=True)
         rows = targets.reshape(len(targets), -1)
-        if first:
-            self._flat = targets.ndim == 1
-            self.n_outputs_: int = rows.shape[1]
-            deviation = rows.std(axis=0)
-            self.target_scale_ = (
-                (rows.mean(axis=0), np.where(deviation > 0, deviation, 1.0)) if self.scale_target else None
-            )
-        elif rows.shape[1] != self.n_outputs_:
-            msg = f"y: expected {self.n_outputs_} numbers a sequence as before, got {rows.shape[1]}"
+        learnt = self._measured(targets, rows) if known is None else dict(known)
+        if rows.shape[1] != learnt["n_outputs_"]:
+            expected = f"{learnt['n_outputs_']} numbers a sequence as before"
+            msg = f"y: expected {expected}, got {rows.shape[1]}"
             raise ValueError(msg)
-        if self.target_scale_ is not None:
-            mean, deviation = self.target_scale_
+        if learnt["target_scale_"] is not None:
+            mean, deviation = learnt["target_scale_"]
             rows = (rows - mean) / deviation
         found: Array = rows.astype(as_float_dtype(self.dtype))
-        return found
+        return learnt, found
 
-    def _outputs(self) -> int:
-        return self.n_outputs_
+    def _measured(self, targets: Array, rows: Array) -> dict[str, Any]:
+        """What is learnt of the first targets."""
+        scale = None
+        if self.scale_target:
+            deviation = rows.std(axis=0)
+            scale = rows.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
+        return {"_flat": targets.ndim == 1, "n_outputs_": rows.shape[1], "target_scale_": scale}
+
+    def _outputs(self, learnt: Mapping[str, Any]) -> int:
+        outputs: int = learnt["n_outputs_"]
+        return outputs
 
     def _loss(self, targets: Array) -> Loss:  # noqa: ARG002
         if self.loss == "quantile":
@@ -124,46 +133,20 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
             lost = np.where(off > 0, (1 - self.quantile) * off, -self.quantile * off)
         return -float(np.average(lost.mean(axis=1), weights=weight))
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
-        """One epoch over these sequences. The first call fixes vocabulary and scales.
-
-        Parameters
-        ----------
-        X, y, sample_weight, lengths
-            As for `fit`.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `fit`.
-        """
-        first = not hasattr(self, "model_")
-        return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
-
     def predict(self, X: Any, lengths: Any = None) -> Array:
         """The numbers.
 
-        Parameters
-        ----------
-        X, lengths
-            As for `fit`.
+        {given}
 
         Returns
         -------
         ndarray, (n,) or (n, n_outputs)
             As the targets were.
 
-        Raises
-        ------
-        ValueError, TypeError
-            Sequences that `fit` would not take, or of another kind.
+        {refused}
         """
         sequences = self._read_fitted(X, lengths)
-        return self._of_scores(self._scores(sequences, np.arange(len(sequences.lengths))))
+        return self._of_scores(self._scores(sequences, sequences.rows))
 
     def _of_scores(self, scores: Array) -> Array:
         found = scores.astype(np.float64)
@@ -175,13 +158,6 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
     def score(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> float:
         """The coefficient of determination, R².
 
-        Parameters
-        ----------
-        X, y, sample_weight, lengths
-            As for `fit`.
-
-        Returns
-        -------
-        float
+        {scored}
         """
         return float(r2_score(y, self.predict(X, lengths), sample_weight=sample_weight))

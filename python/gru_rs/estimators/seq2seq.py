@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -12,19 +12,19 @@ from gru_rs._checks import as_choice, as_real, as_size
 from gru_rs._encoder_decoder import EncoderDecoder
 from gru_rs._losses import CrossEntropy
 
+from ._batches import Token, vocabulary_of
 from ._doc import document
-from ._reading import analyzer_of, as_list, as_tokens, expect_rows, is_text
-from ._sequence import SequenceEstimator
-from ._sequences import Token, vocabulary_of
+from ._files import readable
+from ._reader import Tokenizer, as_list, is_text
+from ._supervised import SequenceEstimator
+from ._targets import expect_rows
 from .transcriber import error_rate
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from gru_rs._encoder_decoder import Hypothesis
     from gru_rs._model import SequenceNetwork
 
-    from ._sequences import Array
+    from ._batches import Array
 
 BEGIN, END, UNKNOWN_TARGET = 0, 1, 2
 """The numbers before those of a target's own tokens."""
@@ -52,6 +52,7 @@ class Guess(NamedTuple):
     attention: Array | None
 
 
+@readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
 class Seq2Seq(SequenceEstimator):
@@ -132,50 +133,44 @@ class Seq2Seq(SequenceEstimator):
             msg = "variational: expected False for an encoder with a decoder, got True"
             raise ValueError(msg)
 
-    def _build(  # type: ignore[override]
-        self, inputs: int, vocabulary_size: int | None, seed: int
-    ) -> EncoderDecoder:
+    def _build(self, inputs: int, vocabulary_size: int | None, outputs: int, seed: int) -> EncoderDecoder:
         return EncoderDecoder(
             inputs,
             self.hidden_size,
-            self._outputs(),
+            outputs,
             vocabulary_size=vocabulary_size,
             embedding_size=self.embedding_size,
             attention=self.attention,  # type: ignore[arg-type]
             begin=BEGIN,
             end=END,
-            cell=self.cell,  # type: ignore[arg-type]
-            num_layers=self.num_layers,
-            bidirectional=self.bidirectional,
-            reset_after=self.reset_after,
-            dropout=self.dropout,
-            input_dropout=self.input_dropout,
-            output_dropout=self.output_dropout,
-            dtype=self.dtype,
             seed=seed,
+            **self._stack_options(),
         )
 
-    def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> list[Array]:
+    _of_targets = ("target_vocabulary_", "_of_text", "_longest")
+
+    def _read_targets(
+        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], list[Array]]:
         targets = self._target_tokens(y, lengths)
-        if first:
-            self._of_text = is_text(as_list(y))
+        if known is None:
             found = vocabulary_of(targets, self.target_min_frequency, None)
-            self.target_vocabulary_ = {token: number + UNKNOWN_TARGET for token, number in found.items()}
-            self._longest = 0
-        self._longest = max(self._longest, *map(len, targets))
-        known = self.target_vocabulary_
-        return [
-            np.array([known.get(token, UNKNOWN_TARGET) for token in target], np.uint32) for target in targets
+            vocabulary = {token: number + UNKNOWN_TARGET for token, number in found.items()}
+            known = {"target_vocabulary_": vocabulary, "_of_text": is_text(as_list(y)), "_longest": 0}
+        numbers = known["target_vocabulary_"]
+        longest = max(known["_longest"], *map(len, targets))
+        return {**known, "_longest": longest}, [
+            np.array([numbers.get(token, UNKNOWN_TARGET) for token in target], np.uint32)
+            for target in targets
         ]
 
     def _target_tokens(self, y: Any, lengths: Array) -> list[Sequence[Token]]:
         given = as_list(y)
         expect_rows("y", given, lengths)
-        analyze = analyzer_of(self.target_analyzer, self.target_lowercase)
-        return as_tokens("y", given, analyze, lowercase=self.target_lowercase)
+        return Tokenizer(self.target_analyzer, self.target_lowercase).tokens("y", given)
 
-    def _outputs(self) -> int:
-        return len(self.target_vocabulary_) + 3
+    def _outputs(self, learnt: Mapping[str, Any]) -> int:
+        return len(learnt["target_vocabulary_"]) + 3
 
     def _units(self, sequences: Any, targets: list[Array]) -> Array:  # noqa: ARG002
         # Each token, and the end.
@@ -218,47 +213,21 @@ class Seq2Seq(SequenceEstimator):
     def _tokens(self) -> dict[int, Token]:
         return {number: token for token, number in self.target_vocabulary_.items()}
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
-        """One epoch over these pairs. The first call fixes the vocabularies and the scale.
-
-        Parameters
-        ----------
-        X, y, sample_weight, lengths
-            As for `fit`; y holds a string or a list of tokens for each sequence.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `fit`.
-        """
-        first = not hasattr(self, "model_")
-        return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
-
     def predict(self, X: Any, lengths: Any = None) -> list[Any]:
         """The target of each sequence.
 
-        Parameters
-        ----------
-        X, lengths
-            As for `fit`.
+        {given}
 
         Returns
         -------
         list of str, or of lists of tokens
             As the targets of `fit` were.
 
-        Raises
-        ------
-        ValueError, TypeError
-            Sequences that `fit` would not take, or of another kind.
+        {refused}
         """
         sequences = self._read_fitted(X, lengths)
         tokens = self._tokens()
-        found = self._hypotheses(sequences, np.arange(len(sequences.lengths)), self.beam_width)
+        found = self._hypotheses(sequences, sequences.rows, self.beam_width)
         return [self._written(guesses[0].labels, tokens) for guesses in found]
 
     def predict_beam(self, X: Any, lengths: Any = None, *, beam_width: int = 5) -> list[list[Guess]]:
@@ -283,7 +252,6 @@ class Seq2Seq(SequenceEstimator):
         """
         sequences = self._read_fitted(X, lengths)
         tokens = self._tokens()
-        rows = np.arange(len(sequences.lengths))
         return [
             [
                 Guess(
@@ -294,7 +262,7 @@ class Seq2Seq(SequenceEstimator):
                 )
                 for one in guesses
             ]
-            for guesses in self._hypotheses(sequences, rows, as_size("beam_width", beam_width))
+            for guesses in self._hypotheses(sequences, sequences.rows, as_size("beam_width", beam_width))
         ]
 
     def score(self, X: Any, y: Any, lengths: Any = None) -> float:
@@ -314,6 +282,6 @@ class Seq2Seq(SequenceEstimator):
         """
         sequences = self._read_fitted(X, lengths)
         truth, tokens = self._target_tokens(y, sequences.lengths), self._tokens()
-        found = self._hypotheses(sequences, np.arange(len(sequences.lengths)), self.beam_width)
+        found = self._hypotheses(sequences, sequences.rows, self.beam_width)
         guesses = [[tokens[label] for label in one[0].labels if label in tokens] for one in found]
         return 1 - error_rate(truth, guesses)

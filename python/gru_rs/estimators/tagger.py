@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import softmax
-from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._losses import CrossEntropy
 
 from ._doc import document
-from ._reading import expect_rows
-from ._sequence import StreamedEstimator
+from ._files import readable
+from ._probabilities import softmax
+from ._supervised import StreamedEstimator
+from ._targets import expect_rows, places_of
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from ._sequences import Array, Token
+    from ._batches import Array, Numeric, Token, Tokens
 
 
 class _Labels:
@@ -35,6 +33,7 @@ class _Labels:
         return np.concatenate(parts) if parts else self.flat[:0]
 
 
+@readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
 class SequenceTagger(StreamedEstimator):
@@ -72,7 +71,11 @@ class SequenceTagger(StreamedEstimator):
     def _pooled(self) -> str:
         return "each"
 
-    def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> _Labels:
+    _of_targets = ("classes_",)
+
+    def _read_targets(
+        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], _Labels]:
         expect_rows("y", y, lengths)
         rows = [np.asarray(labels) for labels in y]
         for row, (labels, length) in enumerate(zip(rows, lengths, strict=True)):
@@ -82,25 +85,18 @@ class SequenceTagger(StreamedEstimator):
                 raise ValueError(msg)
         kept = [labels[:length] for labels, length in zip(rows, lengths, strict=True)]
         flat = np.concatenate([labels for labels in kept if len(labels)] or [np.empty(0, str)])
-        if first:
-            self.classes_ = np.unique(flat)
-            if len(self.classes_) == 0:
-                msg = "y: expected at least one label, got none"
-                raise ValueError(msg)
-        places = np.searchsorted(self.classes_, flat).clip(max=len(self.classes_) - 1)
-        unknown = self.classes_[places] != flat
-        if unknown.any():
-            msg = f"y: expected labels {self.classes_.tolist()}, got {flat[unknown][0]!r}"
+        classes = np.unique(flat) if known is None else known["classes_"]
+        if len(classes) == 0:
+            msg = "y: expected at least one label, got none"
             raise ValueError(msg)
-        return _Labels(places.astype(np.uint32), lengths)
+        return {"classes_": classes}, _Labels(places_of("labels", flat, classes), lengths)
 
-    def _read_fitted(self, X: Any, lengths: Any) -> Any:
+    def _read_fitted(self, X: Any, lengths: Any) -> Numeric | Tokens:
         # Training may be cut, but each step gets its label.
-        check_is_fitted(self, "model_")
-        return self._read(X, lengths, first=False, most=None)
+        return self._read_whole(X, lengths)
 
-    def _outputs(self) -> int:
-        return len(self.classes_)
+    def _outputs(self, learnt: Mapping[str, Any]) -> int:
+        return len(learnt["classes_"])
 
     def _loss(self, targets: _Labels) -> CrossEntropy:  # noqa: ARG002
         return CrossEntropy()
@@ -122,52 +118,25 @@ class SequenceTagger(StreamedEstimator):
         )
 
     def _of_scores(self, scores: Array) -> Array:
-        found: Array = softmax(scores, axis=-1)
-        return found
+        return softmax(scores)
 
     def _paths(self, sequences: Any, rows: Array) -> list[Array]:
         return self._predict_rows(sequences, rows, lambda x, lengths: self.model_.labels(x, lengths=lengths))
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
-        """One epoch over these sequences. The first call fixes labels, vocabulary and scale.
-
-        Parameters
-        ----------
-        X, y, sample_weight, lengths
-            As for `fit`.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `fit`; a label that the first call did not have.
-        """
-        first = not hasattr(self, "model_")
-        return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
-
     def predict(self, X: Any, lengths: Any = None) -> list[Array]:
         """The labels of each step.
 
-        Parameters
-        ----------
-        X, lengths
-            As for `fit`.
+        {given}
 
         Returns
         -------
         list of ndarray, (T_i,) each
             For each step, also beyond ``max_length``.
 
-        Raises
-        ------
-        ValueError, TypeError
-            Sequences that `fit` would not take, or of another kind.
+        {refused}
         """
         sequences = self._read_fitted(X, lengths)
-        return [self.classes_[path] for path in self._paths(sequences, np.arange(len(sequences.lengths)))]
+        return [self.classes_[path] for path in self._paths(sequences, sequences.rows)]
 
     def score(self, X: Any, y: Any, lengths: Any = None) -> float:
         """F1 of whole entities if all labels are ``B-…``, ``I-…`` or ``O``, else the share of right labels.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -14,16 +14,17 @@ from gru_rs._checks import as_size
 from gru_rs._losses import CTC
 
 from ._doc import document
-from ._reading import as_list, as_sequence, expect_rows
-from ._sequence import StreamedEstimator
-from ._streams import SpellingStream
+from ._files import readable
+from ._reader import as_list, as_sequence
+from ._stream import SpellingStream
+from ._supervised import StreamedEstimator
+from ._targets import expect_rows
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
-    from ._sequences import Array
+    from ._batches import Array
 
 
+@readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
 class Transcriber(StreamedEstimator):
@@ -71,12 +72,15 @@ class Transcriber(StreamedEstimator):
     def _pooled(self) -> str:
         return "each"
 
-    def _read_targets(self, y: Any, lengths: Array, *, first: bool) -> list[Array]:
+    _of_targets = ("classes_", "_of_text")
+
+    def _read_targets(
+        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], list[Array]]:
         rows = _labels(y, lengths)
-        if first:
-            self.classes_ = _classes(rows)
-            self._of_text = all(isinstance(labels, str) for labels in y)
-        numbers = {label: number for number, label in enumerate(self.classes_.tolist(), 1)}
+        if known is None:
+            known = {"classes_": _classes(rows), "_of_text": all(isinstance(labels, str) for labels in y)}
+        numbers = {label: number for number, label in enumerate(known["classes_"].tolist(), 1)}
         found = []
         for row, (labels, steps) in enumerate(zip(rows, lengths, strict=True)):
             unknown = next((label for label in labels if label not in numbers), None)
@@ -89,10 +93,10 @@ class Transcriber(StreamedEstimator):
                 msg += " the blanks between equal ones"
                 raise ValueError(msg)
             found.append(np.array([numbers[label] for label in labels], np.uint32))
-        return found
+        return dict(known), found
 
-    def _outputs(self) -> int:
-        return len(self.classes_) + 1
+    def _outputs(self, learnt: Mapping[str, Any]) -> int:
+        return len(learnt["classes_"]) + 1
 
     def _loss(self, targets: list[Array]) -> CTC:  # noqa: ARG002
         return CTC(blank=0)
@@ -118,52 +122,30 @@ class Transcriber(StreamedEstimator):
 
         return self._by_rows(sequences, rows, spell)
 
+    def _best(self, sequences: Any) -> list[Any]:
+        """The labels of each sequence."""
+        guesses = self._guesses(sequences, sequences.rows, self.beam_width)
+        return [self._spelled(found[0][0]) for found in guesses]
+
     def _spelled(self, numbers: Sequence[int]) -> Any:
         """Labels as the first targets were: a string, or a list."""
         labels = self.classes_[np.asarray(numbers, np.intp) - 1].tolist() if len(numbers) else []
         return "".join(labels) if self._of_text else labels
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
-        """One epoch over these sequences. The first call fixes labels, vocabulary and scale.
-
-        Parameters
-        ----------
-        X, y, sample_weight, lengths
-            As for `fit`.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `fit`; a label that the first call did not have.
-        """
-        first = not hasattr(self, "model_")
-        return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
-
     def predict(self, X: Any, lengths: Any = None) -> list[Any]:
         """The labels of each sequence.
 
-        Parameters
-        ----------
-        X, lengths
-            As for `fit`.
+        {given}
 
         Returns
         -------
         list of str, or of lists of labels
             As the targets of `fit` were.
 
-        Raises
-        ------
-        ValueError, TypeError
-            Sequences that `fit` would not take, or of another kind.
+        {refused}
         """
         sequences = self._read_fitted(X, lengths)
-        rows = np.arange(len(sequences.lengths))
-        return [self._spelled(found[0][0]) for found in self._guesses(sequences, rows, self.beam_width)]
+        return self._best(sequences)
 
     def predict_beam(
         self, X: Any, lengths: Any = None, *, beam_width: int = 10
@@ -188,8 +170,7 @@ class Transcriber(StreamedEstimator):
             As for `predict`.
         """
         sequences = self._read_fitted(X, lengths)
-        rows = np.arange(len(sequences.lengths))
-        found = self._guesses(sequences, rows, as_size("beam_width", beam_width))
+        found = self._guesses(sequences, sequences.rows, as_size("beam_width", beam_width))
         return [[(self._spelled(labels), log_p) for labels, log_p in guesses] for guesses in found]
 
     def score(self, X: Any, y: Any, lengths: Any = None) -> float:
@@ -208,8 +189,7 @@ class Transcriber(StreamedEstimator):
             At most 1; below 0 if more is wrong than there are labels.
         """
         sequences = self._read_fitted(X, lengths)
-        rows = np.arange(len(sequences.lengths))
-        found = [self._spelled(guess[0][0]) for guess in self._guesses(sequences, rows, self.beam_width)]
+        found = self._best(sequences)
         return 1 - error_rate(_labels(y, sequences.lengths), found)
 
 

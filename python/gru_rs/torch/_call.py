@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from .. import _core
-from .._words import CELLS
 
+_CELLS = _core.cells()  # the states and gates of each
 _layers: dict[int, tuple[weakref.ref[Tensor], Any, _core.Rnn]] = {}  # by a module's first parameter
 
 
@@ -36,7 +36,7 @@ class Options(NamedTuple):
 
     @property
     def states(self) -> int:
-        return len(CELLS[self.cell].states)
+        return len(_CELLS[self.cell][0])
 
 
 class Call(NamedTuple):
@@ -93,7 +93,7 @@ class Call(NamedTuple):
 def _new_layer(options: Options, w_ih: Tensor, bias: bool) -> _core.Rnn:
     rows, input_size = w_ih.shape
     functions = {"recurrent_activation": "sigmoid", "activation": "tanh", "clip": None}
-    sizes = {"input_size": input_size, "hidden_size": rows // len(CELLS[options.cell].gates)}
+    sizes = {"input_size": input_size, "hidden_size": rows // len(_CELLS[options.cell][1])}
     others = {"reset_after": True, "bias": bias, "dtype": str(w_ih.dtype).removeprefix("torch."), "seed": 0}
     return _core.Rnn(options._asdict() | functions | sizes | others)
 

@@ -6,23 +6,42 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_count
 from gru_rs._model_stream import ModelStream
-
-from ._reading import analyzer_of, as_tokens
-from ._sequences import encode, factors
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from typing_extensions import Self
 
-    from ._sequence import StreamedEstimator
-    from ._sequences import Array
+    from gru_rs._model import Model
+
+    from ._batches import Array
+    from ._reader import Reader
+
+
+class Streamed(Protocol):
+    """What a stream asks of a fitted estimator."""
+
+    model_: Model
+    _reader: Reader
+
+    def _of_scores(self, scores: Array) -> Array:
+        """What it predicts from scores."""
+        ...
+
+
+class Spelling(Streamed, Protocol):
+    """And one whose labels are spelled."""
+
+    classes_: Array
+
+    def _spelled(self, numbers: Any) -> Any:
+        """Labels by their numbers."""
+        ...
 
 
 class EstimatorStream:
@@ -45,12 +64,12 @@ class EstimatorStream:
     [0, 0]
     """
 
-    def __init__(self, estimator: StreamedEstimator, batch_size: int | None = None) -> None:
+    _estimator: Streamed
+
+    def __init__(self, estimator: Streamed, batch_size: int | None = None) -> None:
         # As it is now: to fit it again shall not change how a stream reads.
         self._estimator = copy(estimator)
         self._stream: ModelStream = estimator.model_.stream(batch_size)
-        scale = None if estimator._reads_tokens else estimator.scale_
-        self._scale = None if scale is None else factors(*scale, as_float_dtype(estimator.dtype))
 
     def __call__(self, x_t: Any) -> Any:
         """What is predicted after a step, or after each step of a chunk.
@@ -71,52 +90,8 @@ class EstimatorStream:
         ValueError, TypeError
             A step that `predict` would not take; nothing has changed then.
         """
-        return self._estimator._of_scores(self._stream(self._read(x_t)))
-
-    def _read(self, x_t: Any) -> Array:
-        if self._estimator._reads_tokens:
-            return self._read_tokens(x_t)
-        return self._read_numbers(x_t)
-
-    def _read_numbers(self, x_t: ArrayLike) -> Array:
-        array = np.asarray(x_t)
-        if array.dtype.kind not in "fiub":
-            msg = f"x_t: expected numbers, got {type(x_t).__name__} of dtype {array.dtype}"
-            raise TypeError(msg)
-        features, rows = self._estimator._features, self._stream._axis
-        if array.shape[-1:] != (features,) or array.shape[: len(rows)] != rows:
-            axes = ", ".join(map(str, rows))
-            step, chunk = (
-                f"({', '.join(filter(None, [axes, *more]))})"
-                for more in ([str(features)], ["T", str(features)])
-            )
-            msg = f"x_t: expected shape {step} or {chunk}, got {array.shape}"
-            raise ValueError(msg)
-        if not np.isfinite(array).all():
-            msg = "x_t: expected finite numbers, got NaN or infinity"
-            raise ValueError(msg)
-        array = array.astype(self._estimator.model_.dtype)
-        if self._scale is not None:
-            mean, factor = self._scale
-            array -= mean
-            array *= factor
-        return array
-
-    def _read_tokens(self, x_t: Any) -> Array:
-        estimator, one = self._estimator, self._stream.batch_size is None
-        analyze = analyzer_of(estimator.analyzer, estimator.lowercase)
-        sequences = as_tokens("x_t", [x_t] if one else x_t, analyze, lowercase=estimator.lowercase)
-        features, per_step = estimator._features_of(sequences), estimator._per_step
-        if features is not None:
-            sequences = [[feature for token in row for feature in features(token)] for row in sequences]
-        counts = {len(row) for row in sequences}
-        if len(sequences) != (self._stream.batch_size or 1) or len(counts) > 1:
-            msg = f"x_t: expected {self._stream.batch_size} sequences of as many tokens, got {len(sequences)}"
-            msg += f" of {sorted(count // per_step for count in counts)}"
-            raise ValueError(msg)
-        numbers = encode(sequences, estimator.vocabulary_, None, per_step).flat
-        shape = (*self._stream._axis, -1, per_step) if per_step > 1 else (*self._stream._axis, -1)
-        return numbers.reshape(shape)
+        x = self._estimator._reader.step(x_t, self._stream.batch_size)
+        return self._estimator._of_scores(self._stream(x))
 
     @property
     def batch_size(self) -> int | None:
@@ -161,7 +136,9 @@ class SpellingStream(EstimatorStream):
     repeated ones and blanks left out.
     """
 
-    def __init__(self, estimator: StreamedEstimator, batch_size: int | None = None) -> None:
+    _estimator: Spelling
+
+    def __init__(self, estimator: Spelling, batch_size: int | None = None) -> None:
         super().__init__(estimator, batch_size)
         self._last = np.zeros(self.batch_size or 1, np.int64)
         self._lock = threading.Lock()

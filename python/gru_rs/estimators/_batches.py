@@ -23,6 +23,11 @@ class Sequences(Protocol):
 
     lengths: Array
 
+    @property
+    def rows(self) -> Array:
+        """The numbers of all."""
+        ...
+
     def batch(self, rows: Array) -> tuple[Array, Array]:
         """Some rows side by side, padded to the longest, and their lengths."""
         ...
@@ -42,6 +47,11 @@ class Numeric:
         self.values, self.lengths, self.features, self._dtype = values, lengths, features, dtype
         self._mean: Array | None = None
         self._factor: Array | None = None
+
+    @property
+    def rows(self) -> Array:
+        """The numbers of all sequences."""
+        return np.arange(len(self.lengths))
 
     def scale(self, mean: Array, deviation: Array) -> None:
         """From now on batches are ``(x − mean) / deviation``."""
@@ -88,6 +98,11 @@ class Tokens:
         self._starts = np.concatenate([[0], np.cumsum(lengths)])[:-1]
         self._steps = np.arange(lengths.max(initial=0))
 
+    @property
+    def rows(self) -> Array:
+        """The numbers of all sequences."""
+        return np.arange(len(self.lengths))
+
     def batch(self, rows: Array) -> tuple[Array, Array]:
         """Some rows side by side, padded with any tokens, and their lengths."""
         lengths = self.lengths[rows]
@@ -123,17 +138,18 @@ def encode(
     return Tokens(flat.reshape(-1, per_step), lengths)
 
 
-def spelling(token: str) -> tuple[Token, ...]:
+def spelling(token: Token) -> tuple[Token, ...]:
     """What can be told of a word that was never seen: in small letters, its end, its beginning, its shape.
+    Among words a number is one of digits.
 
     Examples
     --------
     >>> spelling("Bob's")
     ("Bob's", ('small', "bob's"), ('end', "b's"), ('begin', 'bob'), ('shape', "Xx'x"))
     """
-    small = token.lower()
-    shape = ""
-    for letter in token:
+    word = str(token)
+    small, shape = word.lower(), ""
+    for letter in word:
         kind = "X" if letter.isupper() else "x" if letter.isalpha() else "0" if letter.isdigit() else letter
         shape += "" if shape.endswith(kind) else kind
     return token, ("small", small), ("end", small[-3:]), ("begin", small[:3]), ("shape", shape[:8])

@@ -1,33 +1,32 @@
 """What all estimators share: the network's parameters and its training, with targets or without.
 Subclasses say what sequences and targets are; this must not know text, classes or time.
 
+`fit` alone writes on an estimator; whatever else it is asked only reads, so that threads may share it.
+
 The estimators are dataclasses only for their constructors, which scikit-learn reads: a parameter is written
 once.
 """
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
 from gru_rs._model import Model, SequenceNetwork
 from gru_rs._optim import AdamW
-from gru_rs._quantize import as_width, compared, expect_validate
+from gru_rs._quantize import Quantization, as_width, compared, expect_validate
 
 from . import _files
-from ._training import Examples, Labelled, Plan, Progress, Rates, Trainer
+from ._training import Examples, Plan, Progress, Rates, Trainer
 
 if TYPE_CHECKING:
     import os
@@ -36,13 +35,29 @@ if TYPE_CHECKING:
 
     from gru_rs._losses import Loss
 
-    from ._sequences import Array, Sequences
+    from ._batches import Array
 
-_PREDICTED_AT_ONCE = 256
+_MADE = {"_optimizer", "_progress", "_reader", "_rng"}
+"""Attributes that a file holds in another form."""
+
+
+class Fitted(BaseEstimator):  # type: ignore[misc]
+    """The attributes that all of them have once they are fitted; no dataclass, as these are no parameters."""
+
+    model_: Model
+    quantization_: Quantization | None
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    n_iter_: int
+    _rng: np.random.Generator
+    _optimizer: AdamW
+    _progress: Progress
+    _reader: Any
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
+class NetworkEstimator(ABC, Fitted):
     """An embedding, a stack and a head, and how they are trained."""
 
     cell: str = "gru"
@@ -75,14 +90,12 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
     # What subclasses say
 
     _network: ClassVar[type[SequenceNetwork]] = Model
+    _once_learnt: ClassVar[tuple[str, ...]] = ()
+    """Attributes of a fit that the next one may not have."""
 
     def _pooled(self) -> str:
         """What of a sequence the head sees."""
         return "last"
-
-    @abstractmethod
-    def _outputs(self) -> int:
-        """Scores of the model."""
 
     # Training
 
@@ -105,36 +118,50 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
                 msg = f"callbacks: expected functions, got {callback!r}"
                 raise TypeError(msg)
 
-    def _build(self, inputs: int, vocabulary_size: int | None, seed: int) -> Model:
+    def _build(self, inputs: int, vocabulary_size: int | None, outputs: int, seed: int) -> SequenceNetwork:
         return Model(
             inputs,
             self.hidden_size,
-            self._outputs(),
+            outputs,
             vocabulary_size=vocabulary_size,
-            cell=self.cell,  # type: ignore[arg-type]
-            num_layers=self.num_layers,
-            bidirectional=self.bidirectional,
-            reset_after=self.reset_after,
-            dropout=self.dropout,
-            input_dropout=self.input_dropout,
             variational=self.variational,
             pooling=self._pooled(),  # type: ignore[arg-type]
-            output_dropout=self.output_dropout,
             crf=getattr(self, "crf", False),
-            dtype=self.dtype,
             seed=seed,
+            **self._stack_options(),
         )
 
-    def _begin(self, inputs: int, vocabulary_size: int | None) -> None:
-        """A fresh network."""
-        if hasattr(self, "quantization_"):
-            del self.quantization_
+    def _stack_options(self) -> dict[str, Any]:
+        """What any network is given as it stands."""
+        names = (
+            "cell",
+            "num_layers",
+            "bidirectional",
+            "reset_after",
+            "dropout",
+            "input_dropout",
+            "output_dropout",
+            "dtype",
+        )
+        return {name: getattr(self, name) for name in names}
+
+    def _begin(
+        self, inputs: int, vocabulary_size: int | None, outputs: int, learnt: Mapping[str, Any]
+    ) -> None:
+        """A fresh network, and what was learnt of the data for it; nothing changes if it cannot be made."""
         draws = check_random_state(self.random_state)
         seed, shuffling = (int(draws.randint(2**31)) for _ in range(2))
-        self._rng = np.random.default_rng(shuffling)
-        self.model_ = self._build(inputs, vocabulary_size, seed)
-        self._optimizer = self._fresh_optimizer()
-        self._progress = Progress()
+        model = self._build(inputs, vocabulary_size, outputs, seed)
+        optimizer, state = self._fresh_optimizer(), self.__dict__
+        for name in (*self._once_learnt, "quantization_"):
+            state.pop(name, None)
+        state.update(
+            learnt,
+            model_=model,
+            _optimizer=optimizer,
+            _progress=Progress(),
+            _rng=np.random.default_rng(shuffling),
+        )
 
     def _fresh_optimizer(self) -> AdamW:
         return AdamW(self.learning_rate_init, weight_decay=self.weight_decay)
@@ -257,8 +284,22 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
             raise ValueError(msg)
         return estimator
 
-    def _resume(self, model: SequenceNetwork, shuffling: dict[str, Any]) -> None:
-        """Takes a model that was saved, and where its training stood."""
+    def _saved(self) -> dict[str, Any]:
+        """What a file holds of what was learnt, besides the network."""
+        apart = {"model_", "quantization_", *_MADE, *self.get_params(deep=False)}
+        return {name: value for name, value in vars(self).items() if name not in apart}
+
+    def _recall(self) -> None:
+        """Makes what reads from the attributes of a file, or of a pickle that has none."""
+
+    def _resume(self, learnt: dict[str, Any], model: SequenceNetwork, shuffling: dict[str, Any]) -> None:
+        """Takes what was learnt and a model that was saved, and where its training stood."""
+        for name, value in learnt.items():
+            made = name in {"model_", "quantization_", *_MADE}
+            if made or not name.isidentifier() or callable(getattr(type(self), name, None)):
+                msg = f"learnt: expected attributes of {type(self).__name__}, got {name!r}"
+                raise ValueError(msg)
+            setattr(self, name, value)
         self.model_ = model  # type: ignore[assignment]
         self._rng = np.random.default_rng(0)
         self._rng.bit_generator.state = shuffling
@@ -266,6 +307,7 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
         self._progress = Progress(
             list(self.loss_curve_), list(self.validation_scores_ or []), self.best_validation_score_
         )
+        self._recall()
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the optimizer's moments, which training would begin anew."""
@@ -277,88 +319,8 @@ class NetworkEstimator(ABC, BaseEstimator):  # type: ignore[misc]
         super().__setstate__(state)
         if "model_" in state:
             self._optimizer = self._fresh_optimizer()
-
-
-class SupervisedEstimator(NetworkEstimator):
-    """Sequences with targets."""
-
-    # What subclasses say
-
-    @abstractmethod
-    def _loss(self, targets: Any) -> Loss:
-        """What is lost."""
-
-    def _batch_targets(self, targets: Any, rows: Array) -> Array:
-        """Those of some rows."""
-        found: Array = targets[rows]
-        return found
-
-    def _split(self, targets: Any, count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
-        """Rows to train on and rows to validate on; of two at least."""
-        held = min(math.ceil(count * self.validation_fraction), count - 1)
-        train, validation = train_test_split(np.arange(count), test_size=held, random_state=seed)
-        return train, validation
-
-    def _units(self, sequences: Sequences, targets: Any) -> Array | None:  # noqa: ARG002
-        """Over how many numbers of each row the loss is a mean; None: over one."""
-        return None
-
-    @abstractmethod
-    def _validation_score(
-        self, sequences: Sequences, targets: Any, rows: Array, weights: Array | None
-    ) -> float:
-        """How good the model is on rows that it does not learn from: higher is better."""
-
-    # Training
-
-    def _train(
-        self, sequences: Sequences, targets: Any, weights: Array | None, *, epochs: int, stop: bool
-    ) -> None:
-        """Some epochs; with `stop` they may end early, by the parameters."""
-        count = len(sequences.lengths)
-        train, held = np.arange(count), None
-        if stop and self.early_stopping:
-            if count < 2:
-                msg = "early_stopping: expected at least 2 sequences, of which one is held out, got 1"
-                raise ValueError(msg)
-            train, held = self._split(targets, count, int(self._rng.integers(2**31)))
-        units = self._units(sequences, targets)
-        counts = weights if units is None else units if weights is None else units * weights
-        examples = Labelled(
-            sequences, lambda rows: self._batch_targets(targets, rows), weights, train, counts
-        )
-        validate = None
-        if held is not None:
-            validate = partial(self._validation_score, sequences, targets, held, weights)
-        self._learn(examples, self._loss(targets), validate, epochs=epochs, stop=stop)
-
-    # Prediction
-
-    def _by_rows(
-        self, sequences: Sequences, rows: Array, of: Callable[[Array, Array], Sequence[Any]]
-    ) -> list[Any]:
-        """What a function of a batch gives for each row, the rows batched by length."""
-        found: list[Any] = [None] * len(rows)
-        order = np.argsort(sequences.lengths[rows], kind="stable")
-        for start in range(0, len(rows), _PREDICTED_AT_ONCE):
-            places = order[start : start + _PREDICTED_AT_ONCE]
-            for place, result in zip(places, of(*sequences.batch(rows[places])), strict=True):
-                found[place] = result
-        return found
-
-    def _predict_rows(
-        self, sequences: Sequences, rows: Array, of: Callable[[Array, Array], Array]
-    ) -> list[Array]:
-        def split(x: Array, lengths: Array) -> list[Array]:
-            ends = np.cumsum(lengths)[:-1] if self._pooled() == "each" else np.arange(1, len(lengths))
-            return np.split(of(x, lengths), ends)
-
-        return self._by_rows(sequences, rows, split)
-
-    def _scores(self, sequences: Sequences, rows: Array) -> Array:
-        """The scores of some sequences, one row each."""
-        found = self._predict_rows(sequences, rows, lambda x, lengths: self.model_.scores(x, lengths=lengths))
-        return np.concatenate(found) if found else np.empty((0, self._outputs()), self.model_.dtype)
+            if "_reader" not in state:
+                self._recall()
 
 
 def _expect_share(name: str, value: Any, *, least: float) -> None:

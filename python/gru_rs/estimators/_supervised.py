@@ -1,0 +1,327 @@
+"""Estimators of sequences with targets: `fit`, and what all of them predict with. It must not know what the
+targets are.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+
+from gru_rs._arrays import as_float_dtype
+from gru_rs._checks import as_choice, as_size
+
+from ._base import NetworkEstimator
+from ._batches import UNKNOWN, Numeric, Token, Tokens
+from ._reader import FITTED, SAVED, NumberReader, Reader, Tokenizer, TokenReader, as_list, is_text, is_tokens
+from ._stream import EstimatorStream
+from ._training import Labelled
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from gru_rs._losses import Loss
+
+    from ._batches import Array, Sequences
+
+_PREDICTED_AT_ONCE = 256
+
+
+class SupervisedEstimator(NetworkEstimator):
+    """Sequences with targets."""
+
+    # What subclasses say
+
+    @abstractmethod
+    def _loss(self, targets: Any) -> Loss:
+        """What is lost."""
+
+    def _batch_targets(self, targets: Any, rows: Array) -> Array:
+        """Those of some rows."""
+        found: Array = targets[rows]
+        return found
+
+    def _split(self, targets: Any, count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
+        """Rows to train on and rows to validate on; of two at least."""
+        held = min(math.ceil(count * self.validation_fraction), count - 1)
+        train, validation = train_test_split(np.arange(count), test_size=held, random_state=seed)
+        return train, validation
+
+    def _units(self, sequences: Sequences, targets: Any) -> Array | None:  # noqa: ARG002
+        """Over how many numbers of each row the loss is a mean; None: over one."""
+        return None
+
+    @abstractmethod
+    def _validation_score(
+        self, sequences: Sequences, targets: Any, rows: Array, weights: Array | None
+    ) -> float:
+        """How good the model is on rows that it does not learn from: higher is better."""
+
+    # Training
+
+    def _train(
+        self, sequences: Sequences, targets: Any, weights: Array | None, *, epochs: int, stop: bool
+    ) -> None:
+        """Some epochs; with `stop` they may end early, by the parameters."""
+        count = len(sequences.lengths)
+        train, held = np.arange(count), None
+        if stop and self.early_stopping:
+            if count < 2:
+                msg = "early_stopping: expected at least 2 sequences, of which one is held out, got 1"
+                raise ValueError(msg)
+            train, held = self._split(targets, count, int(self._rng.integers(2**31)))
+        units = self._units(sequences, targets)
+        counts = weights if units is None else units if weights is None else units * weights
+        examples = Labelled(
+            sequences, lambda rows: self._batch_targets(targets, rows), weights, train, counts
+        )
+        validate = None
+        if held is not None:
+            validate = partial(self._validation_score, sequences, targets, held, weights)
+        self._learn(examples, self._loss(targets), validate, epochs=epochs, stop=stop)
+
+    # Prediction
+
+    def _by_rows(
+        self, sequences: Sequences, rows: Array, of: Callable[[Array, Array], Sequence[Any]]
+    ) -> list[Any]:
+        """What a function of a batch gives for each row, the rows batched by length."""
+        found: list[Any] = [None] * len(rows)
+        order = np.argsort(sequences.lengths[rows], kind="stable")
+        for start in range(0, len(rows), _PREDICTED_AT_ONCE):
+            places = order[start : start + _PREDICTED_AT_ONCE]
+            for place, result in zip(places, of(*sequences.batch(rows[places])), strict=True):
+                found[place] = result
+        return found
+
+    def _predict_rows(
+        self, sequences: Sequences, rows: Array, of: Callable[[Array, Array], Array]
+    ) -> list[Array]:
+        def split(x: Array, lengths: Array) -> list[Array]:
+            ends = np.cumsum(lengths)[:-1] if self._pooled() == "each" else np.arange(1, len(lengths))
+            return np.split(of(x, lengths), ends)
+
+        return self._by_rows(sequences, rows, split)
+
+    def _scores(self, sequences: Sequences, rows: Array) -> Array:
+        """The scores of some sequences, one row each."""
+        found = self._predict_rows(sequences, rows, lambda x, lengths: self.model_.scores(x, lengths=lengths))
+        return np.concatenate(found) if found else np.empty((0, self.model_.output_size), self.model_.dtype)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SequenceEstimator(SupervisedEstimator):
+    """Sequences that are numbers, tokens or text, read by what the first `fit` has learnt of them."""
+
+    scale: bool = True
+    tokens: bool | None = None
+    analyzer: str | Callable[[str], list[str]] = "word"
+    lowercase: bool = True
+    min_frequency: int = 1
+    max_vocabulary: int | None = None
+    embedding_size: int = 64
+    max_length: int | None = None
+    token_features: str | Callable[[Any], Sequence[Token]] | None = None
+
+    _once_learnt: ClassVar[tuple[str, ...]] = FITTED
+    _of_targets: ClassVar[tuple[str, ...]] = ()
+    """The attributes that are learnt of targets."""
+
+    @abstractmethod
+    def _read_targets(
+        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], Any]:
+        """What is known of targets with these, by attributes, and the targets as training takes them. Without
+        `known` they say what there is to predict. Nothing is written on the estimator.
+        """
+
+    @abstractmethod
+    def _outputs(self, learnt: Mapping[str, Any]) -> int:
+        """Scores of a model for targets of which this was learnt."""
+
+    def _check(self) -> None:
+        super()._check()
+        as_size("min_frequency", self.min_frequency)
+        as_size("embedding_size", self.embedding_size)
+        for name in ("max_vocabulary", "max_length"):
+            if getattr(self, name) is not None:
+                as_size(name, getattr(self, name))
+        if not callable(self.analyzer):
+            as_choice("analyzer", self.analyzer, ("word", "char"))
+        if self.token_features is not None and not callable(self.token_features):
+            as_choice("token_features", self.token_features, ("spelling",))
+
+    def _tokenizer(self) -> Tokenizer:
+        return Tokenizer(self.analyzer, self.lowercase, self.token_features)
+
+    def _learn_to_read(self, X: Any, lengths: Any) -> tuple[Reader, Numeric | Tokens]:
+        """A reader of such sequences, and these, read by it."""
+        given, most = as_list(X), self.max_length
+        wanted = self.tokens if self.tokens is not None else is_text(given) or is_tokens(given)
+        if wanted:
+            frequencies = (self.min_frequency, self.max_vocabulary)
+            return TokenReader.learn(self._tokenizer(), given, lengths, most, frequencies)
+        return NumberReader.learn(self, given, lengths, most, scale=bool(self.scale))
+
+    def _recall(self) -> None:
+        state = self.__dict__
+        if state["_reads_tokens"]:
+            self._reader = TokenReader.of_saved(self._tokenizer(), state)
+        else:
+            self._reader = NumberReader.of_saved(state, self.model_.dtype)
+        for name in SAVED:
+            state.pop(name, None)
+
+    def _saved(self) -> dict[str, Any]:
+        reader: Reader = self._reader
+        return super()._saved() | reader.saved()
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        lengths: Any,
+        *,
+        first: bool,
+        epochs: int,
+        stop: bool,
+        known: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Training from the beginning, perhaps with targets that are known, or on from where it was."""
+        self._check()
+        if first:
+            reader, sequences = self._learn_to_read(X, lengths)
+        else:
+            reader = self._reader
+            sequences = reader.read(self, as_list(X), lengths, self.max_length)
+            known = {name: vars(self)[name] for name in self._of_targets}
+        learnt, targets = self._read_targets(y, sequences.lengths, known)
+        weights = None
+        if sample_weight is not None:
+            rows = np.empty((len(sequences.lengths), 1))
+            checked = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+            weights = checked.astype(as_float_dtype(self.dtype))
+        if first:
+            found = {"_reader": reader, **reader.fitted(), **learnt}
+            self._begin(*reader.inputs(self.embedding_size), self._outputs(learnt), found)
+            self._forget_unknown()
+        else:
+            self.__dict__.update(learnt)
+        self._train(sequences, targets, weights, epochs=epochs, stop=stop)
+        return self
+
+    def _forget_unknown(self) -> None:
+        """What is unknown says nothing until training says otherwise."""
+        if self.model_.vocabulary_size is not None:
+            flat = self.model_.flat.copy()
+            flat[UNKNOWN * self.embedding_size : (UNKNOWN + 1) * self.embedding_size] = 0
+            self.model_.set_flat(flat)
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
+        """Train on sequences and their targets.
+
+        Parameters
+        ----------
+        X : sequences
+            A list of ``(T_i, F)`` or ``(T_i,)`` arrays, an array ``(n, T, F)`` or ``(n, T)``, a list of
+            lists of tokens (integers or strings), or a list of strings.
+        y : array_like, (n,)
+            A target for each sequence.
+        sample_weight : array_like, (n,), optional
+            How much each sequence counts.
+        lengths : array_like of int, (n,), optional
+            Steps of each row of an array ``(n, T, F)``; what lies behind is not read.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            A parameter or an argument that cannot be used.
+        """
+        first = not (self.warm_start and hasattr(self, "model_"))
+        return self._fit(X, y, sample_weight, lengths, first=first, epochs=self.max_iter, stop=True)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
+        """One epoch over these sequences. The first call fixes vocabulary and scales, and what targets are.
+
+        Parameters
+        ----------
+        X, y, sample_weight, lengths
+            As for `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `fit`; a label that the first call did not have.
+        """
+        first = not hasattr(self, "model_")
+        return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
+
+    def _read_fitted(self, X: Any, lengths: Any) -> Numeric | Tokens:
+        return self._read_whole(X, lengths, self.max_length)
+
+    def _read_whole(self, X: Any, lengths: Any, most: int | None = None) -> Numeric | Tokens:
+        check_is_fitted(self, "model_")
+        reader: Reader = self._reader
+        return reader.read(self, as_list(X), lengths, most)
+
+    def _network_outputs(self, X: Any, lengths: Any) -> list[Array]:
+        sequences = self._read_fitted(X, lengths)
+        return self._predict_rows(sequences, sequences.rows, self.model_._outputs_for)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.non_deterministic = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class StreamedEstimator(SequenceEstimator):
+    """Those that say something after each step."""
+
+    _stream_kind: ClassVar[type[EstimatorStream]] = EstimatorStream
+
+    def stream(self, batch_size: int | None = None) -> EstimatorStream:
+        """Predictions for the sequence so far, while it comes.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Sequences side by side, strangers to each other; None for one, without an axis of rows.
+
+        Returns
+        -------
+        EstimatorStream
+            Call it with a step or a chunk. After each step it gives what the estimator predicts for the
+            sequence so far: the probabilities of ``classes_`` (a tagger those of the step's label), a
+            regressor's numbers; a `Transcriber` the labels that are new. It has ``state``, ``reset(mask)``,
+            ``clone()``, ``join(state)`` and ``leave(row)``, and can be pickled. `max_length` does not end it.
+
+        Raises
+        ------
+        ValueError
+            The network is bidirectional, or has a chain over its labels: both need the end of the sequence.
+        """
+        check_is_fitted(self, "model_")
+        return self._stream_kind(self, batch_size)
+
+    @abstractmethod
+    def _of_scores(self, scores: Array) -> Array:
+        """Predictions from the scores, (…, outputs)."""
