@@ -154,3 +154,28 @@ fn files_are_small_and_say_what_they_are_for() {
         assert!(lines <= 400, "{} has {lines} lines of code", path.display());
     }
 }
+
+/// In the one room whose files are of a kind, traits, then instruction sets, then what chooses among them: none needs
+/// what needs it.
+#[test]
+fn instruction_sets_do_not_need_each_other_in_a_circle() {
+    let files: Vec<(String, String)> = (src().into_iter())
+        .filter(|(path, _)| room_of_file(path) == "simd" && !path.ends_with("mod.rs"))
+        .map(|(path, text)| (path.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned(), text))
+        .collect();
+    let needs = |text: &str, name: &str| {
+        let imports = code(text).filter(|line| line.starts_with("use super::") || line.contains("super::"));
+        imports.flat_map(|line| line.split(['{', '}', ' ', ',']).map(str::to_owned).collect::<Vec<_>>()).any(|word| {
+            let word = word.trim_start_matches("super::");
+            word.split("::").next() == Some(name) && word.contains("::")
+        })
+    };
+    // Takes away what needs nothing that is left, until nothing is.
+    let mut left = files;
+    while !left.is_empty() {
+        let before = left.len();
+        let names: Vec<String> = left.iter().map(|(name, _)| name.clone()).collect();
+        left.retain(|(own, text)| names.iter().any(|name| name != own && needs(text, name)));
+        assert!(left.len() < before, "a circle in src/simd: {names:?}");
+    }
+}
