@@ -1,7 +1,7 @@
 //! Narrow weights: products of bytes against plain sums on every instruction set, layers against plain steps and
 //! against layers of the numbers that the weights stand for, equal bits whatever runs them.
 
-use gru_rs::kernels::bytes::{BytesScratch, PackedBytes, Scaled};
+use gru_rs::kernels::bytes::{BytesOutput, BytesScratch, PackedBytes};
 use gru_rs::kernels::product::{At, Bias, Outputs, Rows};
 use gru_rs::nn::linear::Linear;
 use gru_rs::simd::BytesIsa;
@@ -136,7 +136,7 @@ proptest! {
             let mut y = vec![0.5f32; rows * columns];
             let a = Rows { data: &x, at: At::Stride { offset: 0, stride: depth } };
             let c = Outputs { data: &mut y, row: columns, panel: columns };
-            scratch.multiply(float, a, rows, &packed, Scaled { c, bias: Bias::NONE, panels: 1, backwards: rows % 2 == 1 });
+            scratch.multiply(float, a, rows, &packed, BytesOutput { c, bias: Bias::NONE, panels: 1, backwards: rows % 2 == 1 });
             for (y, x) in y.chunks_exact(columns).zip(x.chunks_exact(depth)) {
                 let (q, s) = to_bytes(x);
                 for (y, w) in y.iter().zip(w.chunks_exact(depth)) {

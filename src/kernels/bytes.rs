@@ -88,7 +88,7 @@ impl<F: Dispatch> BytesScratch<F> {
     }
 
     /// C = B + A W, or C + A W. There must be room.
-    pub fn multiply(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>, mut c: Scaled<'_, F>) {
+    pub fn multiply(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>, mut c: BytesOutput<'_, F>) {
         self.round(isa, a, rows, w);
         for first in (0..rows).step_by(ROWS) {
             let some = first..rows.min(first + ROWS);
@@ -104,7 +104,7 @@ impl<F: Dispatch> BytesScratch<F> {
     }
 
     /// What [`Self::multiply`] does, of sums that are there.
-    pub fn add(&mut self, isa: Isa, rows: usize, w: &PackedBytes<F>, mut c: Scaled<'_, F>) {
+    pub fn add(&mut self, isa: Isa, rows: usize, w: &PackedBytes<F>, mut c: BytesOutput<'_, F>) {
         self.scale(isa, 0..rows, w, &mut c);
     }
 
@@ -120,8 +120,8 @@ impl<F: Dispatch> BytesScratch<F> {
         w.isa.dispatch(Sums { a, rows: rows.len(), row, w: &w.data, starts: &w.starts, sums, backwards });
     }
 
-    fn scale(&mut self, isa: Isa, rows: Range<usize>, w: &PackedBytes<F>, c: &mut Scaled<'_, F>) {
-        let Scaled { c: Outputs { data, row, panel }, bias, panels, .. } = c;
+    fn scale(&mut self, isa: Isa, rows: Range<usize>, w: &PackedBytes<F>, c: &mut BytesOutput<'_, F>) {
+        let BytesOutput { c: Outputs { data, row, panel }, bias, panels, .. } = c;
         let (scales, wide) = (&w.scales[..], w.used / (*panels).max(1));
         for (i, sums) in rows.zip(self.sums.chunks_exact(w.columns().max(1))) {
             let (out, scale) = (&mut data[i * *row..], self.scales[i]);
@@ -133,7 +133,7 @@ impl<F: Dispatch> BytesScratch<F> {
 
 /// Where results lie, and what they begin with.
 #[derive(Debug)]
-pub struct Scaled<'a, F> {
+pub struct BytesOutput<'a, F> {
     /// Row by row, panel by panel.
     pub c: Outputs<'a, F>,
     /// What the results begin with.

@@ -6,7 +6,7 @@
 
 use crate::buffer::{Aligned, zeros};
 use crate::error::Result;
-use crate::kernels::bytes::{BytesScratch, Scaled};
+use crate::kernels::bytes::{BytesOutput, BytesScratch};
 use crate::kernels::pack::{self, PackedMatrix};
 use crate::kernels::product::{At, BLOCK, Bias, Left, Outputs, Product, Rows, Sum, tallest};
 use crate::kernels::sums::ColumnSums;
@@ -84,7 +84,7 @@ impl<F: Dispatch> PackedLinear<F> {
                     F::dispatch(isa, Product { a, rows, w: w.panels(), panels, backwards: false, sum, c });
                 }
                 PackedMatrix::Int8(w) => {
-                    let c = Scaled { c, bias, panels: panels.len(), backwards: false };
+                    let c = BytesOutput { c, bias, panels: panels.len(), backwards: false };
                     scratch.bytes.multiply(isa, rows_of(x, inputs), rows, w, c);
                 }
             }

@@ -12,7 +12,7 @@ use super::sequence::{Array, GROUP, Out, Walk};
 use crate::buffer::{Aligned, Spare, copied};
 use crate::error::Result;
 use crate::function::Functions;
-use crate::kernels::bytes::{self, BytesScratch, Scaled};
+use crate::kernels::bytes::{self, BytesOutput, BytesScratch};
 use crate::kernels::gates::Gates;
 use crate::kernels::pack::PackedMatrix;
 use crate::kernels::product::{At, Bias, Left, Outputs, Product, Rows, Sum, panels_at_once};
@@ -355,7 +355,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             PackedMatrix::Int8(w) if ahead => {
                 let row = slots * F::lanes(isa);
                 let c = Outputs { data: pre, row, panel: rows * row };
-                self.work.ahead.add(isa, active, w, Scaled { c, bias, panels: panels.len(), backwards });
+                self.work.ahead.add(isa, active, w, BytesOutput { c, bias, panels: panels.len(), backwards });
             }
             w => multiply(isa, a, active, w, bias, panels, pre, slots, rows, backwards, bytes),
         }
@@ -374,7 +374,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             next: &mut self.work.next,
             state,
             row,
-            spare: &mut self.work.reset,
+            reset: &mut self.work.reset,
             kept: self.keep.gates(step),
             kept_row,
         };
@@ -420,6 +420,8 @@ fn multiply<F: Dispatch>(
         PackedMatrix::Float16(w) => {
             F::dispatch(isa, Product { a: a_rows, rows: count, w: w.panels(), panels, backwards, sum, c });
         }
-        PackedMatrix::Int8(w) => bytes.multiply(isa, a, count, w, Scaled { c, bias, panels: panels.len(), backwards }),
+        PackedMatrix::Int8(w) => {
+            bytes.multiply(isa, a, count, w, BytesOutput { c, bias, panels: panels.len(), backwards })
+        }
     }
 }

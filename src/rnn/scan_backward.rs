@@ -219,7 +219,7 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
             carry: &mut self.carry,
             carry_state,
             carry_row: self.carry_row,
-            spare: &mut self.reset,
+            d_reset: &mut self.reset,
             operand: &mut collected.operand[operand..],
             d_gates: &mut collected.d_gates[first * collected.d_row..],
             d_row: collected.d_row,
