@@ -9,6 +9,8 @@ mod net;
 mod pair_backward;
 mod pair_config;
 mod stream;
+#[cfg(test)]
+mod tiles;
 
 pub use config::{Inputs, ModelConfig, Numbers};
 pub use decoding::Hypothesis;

@@ -285,7 +285,7 @@ impl<F: Dispatch> Weights<F> {
     pub fn backward(&self, config: &Config, isa: Isa) -> Result<&[BackwardPack<F>]> {
         once(&self.backward, || {
             let scans = config.scans();
-            scans.map(|(layer, _, part)| self.pack_backward(config, layer, &part, F::lanes(isa))).collect()
+            scans.map(|(layer, _, part)| self.pack_backward(config, layer, &part, isa)).collect()
         })
     }
 
@@ -319,12 +319,12 @@ impl<F: Dispatch> Weights<F> {
         Ok(out)
     }
 
-    fn pack_backward(&self, config: &Config, layer: usize, part: &Part, lanes: usize) -> Result<BackwardPack<F>> {
+    fn pack_backward(&self, config: &Config, layer: usize, part: &Part, isa: Isa) -> Result<BackwardPack<F>> {
         let units = config.hidden;
         let (w_ih, w_hh) = (&self.own()?[part.w_ih.clone()], &self.own()?[part.w_hh.clone()]);
         let x_gates: Vec<usize> = config.cell.x_gates().collect();
-        let w_ih = pack::by_columns(w_ih, &row_blocks(&x_gates, units), units, config.inputs(layer), lanes)?;
-        let pack_hh = |phase: &Phase| pack::by_columns(w_hh, &row_blocks(phase.h, units), units, units, lanes);
+        let w_ih = pack::by_columns(isa, w_ih, &row_blocks(&x_gates, units), units, config.inputs(layer))?;
+        let pack_hh = |phase: &Phase| pack::by_columns(isa, w_hh, &row_blocks(phase.h, units), units, units);
         Ok(BackwardPack { w_ih, w_hh: config.cell.phases().iter().map(pack_hh).collect::<Result<_>>()? })
     }
 }

@@ -68,8 +68,7 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
         (kept, sections): (&'a Kept<F>, Vec<Window>), rows: usize, spare: &Spare<F>,
     ) -> Result<Self> {
         let rows = rows.min(GROUP);
-        let wide = |w: &Packed<F>| w.panels().width * F::lanes(scan.isa);
-        let carry_row = pack.w_hh.iter().map(|w| scan.hidden.next_multiple_of(wide(w))).max().unwrap_or(0);
+        let carry_row = pack.w_hh.iter().map(Packed::padded).max().unwrap_or(0);
         let reset = usize::from(scan.cell.has_reset_operand());
         let (kept, again) = match kept {
             Kept::Steps(steps) => (Some(steps), None),
