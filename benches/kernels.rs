@@ -4,6 +4,7 @@
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use gru_rs::kernels::peak::Peak;
 use gru_rs::kernels::product::{At, Left, Outputs, Panels, Product, Rows, Sum};
+use gru_rs::kernels::tile::{Layout, Purpose};
 use gru_rs::{Dispatch, Isa};
 use std::hint::black_box;
 
@@ -32,7 +33,7 @@ fn product(c: &mut Criterion) {
         let mut out = vec![0.0f32; rows * columns];
         let run = |out: &mut [f32], backwards| {
             let a = Left::Rows(Rows { data: &a, at: At::Stride { offset: 0, stride: depth + 16 } });
-            let w = Panels { data: w, depth, width };
+            let w = Panels { data: w, depth, layout: Layout::new::<f32>(isa, Purpose::Forward, width) };
             let c = Outputs { data: out, row: columns, panel: width * lanes };
             f32::dispatch(isa, Product { a, rows, w, panels: 0..panels, backwards, sum: Sum::Blocks, c });
         };

@@ -35,8 +35,8 @@ fn checked(input: usize, hidden: usize, width: Option<Width>, x: &[f32]) -> Stre
     let made = [Rnn::new(config.clone()), Rnn::on(scalar, config)];
     let [mut stream, mut twin] = made.map(|rnn| {
         let rnn = rnn.expect("a layer");
-        let narrow = width.map(|width| rnn.quantized(width).expect("its weights"));
-        narrow.unwrap_or(rnn).stream(1).expect("a stream")
+        let quantized = width.map(|width| rnn.quantized(width).expect("its weights"));
+        quantized.unwrap_or(rnn).stream(1).expect("a stream")
     });
     let (mut y, mut expected) = (vec![0.0; hidden], vec![0.0; hidden]);
     for x in x.chunks(input) {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! To understand the mathematics read [`reference`]: the paper in plain loops. To understand the speed
-//! read [`kernels::product`] and then `rnn/forward/scan.rs`. All unsafe code is in [`simd`].
+//! read [`kernels::product`], [`kernels::registers`] and then `rnn/forward/scan.rs`. All unsafe code is in [`simd`].
 //!
 //! Whatever the instruction set, the number of threads, the batch a row is in, or whether steps come one
 //! by one or at once, the bits are the same: every output is one chain of fused multiply-adds, bias first, then inputs,

@@ -93,14 +93,14 @@ fn scores<F: Dispatch>(model: &Model<F>) -> Vec<u64> {
 }
 
 #[test]
-fn whole_and_narrow_weights_are_read_as_they_are() {
+fn float_and_quantized_weights_are_read_as_they_are() {
     fn check<F: Dispatch>() {
         let parts = Parts::of(TURNS);
         let whole = Model::<F>::new(Saved::<f32>::from_bytes(TURNS).unwrap().model.config().clone()).unwrap();
-        for narrow in [None, Some(Width::Int8), Some(Width::Float16)] {
-            let model = narrow.map_or_else(|| whole.duplicate(), |width| whole.quantized(width).unwrap());
+        for width in [None, Some(Width::Int8), Some(Width::Float16)] {
+            let model = width.map_or_else(|| whole.duplicate(), |width| whole.quantized(width).unwrap());
             let saved = Saved::<F>::from_bytes(&parts.holding(&model).bytes()).unwrap();
-            assert_eq!((saved.model.width(), saved.model.bytes()), (narrow, model.bytes()));
+            assert_eq!((saved.model.width(), saved.model.bytes()), (width, model.bytes()));
             assert_eq!(scores(&saved.model), scores(&model));
         }
     }
@@ -199,9 +199,9 @@ fn errors_name_what_is_wrong() {
     assert!(got.ends_with("[0][1]: expected a number from 1 to below 7, got 99"), "{got}");
 
     let saved = Saved::<f32>::from_bytes(TURNS).unwrap();
-    let narrow = parts.holding(&saved.model.quantized(Width::Int8).unwrap());
+    let quantized = parts.holding(&saved.model.quantized(Width::Int8).unwrap());
     let change = |work: &dyn Fn(&mut Parts)| {
-        let mut other = narrow.clone();
+        let mut other = quantized.clone();
         work(&mut other);
         other.refusal()
     };
@@ -275,10 +275,10 @@ proptest! {
     /// What can be read can also be run.
     #[test]
     fn bytes_that_changed(
-        narrow in any::<bool>(), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        quantized in any::<bool>(), changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
         let whole = Saved::<f32>::from_bytes(TURNS).unwrap();
-        let mut file = if narrow {
+        let mut file = if quantized {
             Parts::of(TURNS).holding(&whole.model.quantized(Width::Int8).unwrap()).bytes()
         } else {
             TURNS.to_vec()

@@ -3,6 +3,7 @@
 
 use gru_rs::kernels::peak::Peak;
 use gru_rs::kernels::product::{At, Bias, Left, Outputs, Panels, Product, Rows, Sum};
+use gru_rs::kernels::tile::{Layout, Purpose};
 use gru_rs::{Dispatch, Isa};
 use std::time::Instant;
 
@@ -25,7 +26,7 @@ fn share<F: Dispatch>(isa: Isa, rows: usize, width: usize) -> f64 {
     let product = |c: &mut [F]| {
         let a = Left::Rows(Rows { data: &a, at: At::Stride { offset: 0, stride: depth + 16 } });
         let c = Outputs { data: c, row: columns, panel: width * F::lanes(isa) };
-        let w = Panels { data: &w, depth, width };
+        let w = Panels { data: &w, depth, layout: Layout::new::<F>(isa, Purpose::Forward, width) };
         F::dispatch(isa, Product { a, rows, w, panels: 0..panels, backwards: false, sum: Sum::Chain(Bias::NONE), c });
         2 * rows * depth * columns
     };

@@ -69,13 +69,13 @@ fn streamed(stream: &mut ModelStream<f32>, steps: &Steps) -> Vec<u64> {
 
 fn models() -> impl Strategy<Value = Model<f32>> {
     let pooling = prop_oneof![Just(Pooling::Last), Just(Pooling::Mean), Just(Pooling::Max), Just(Pooling::Each)];
-    let narrow = prop_oneof![Just(None), Just(Some(Width::Int8)), Just(Some(Width::Float16))];
+    let width = prop_oneof![Just(None), Just(Some(Width::Int8)), Just(Some(Width::Float16))];
     let vocabulary = prop_oneof![Just(None), (1usize..9).prop_map(Some)];
-    (cells(), pooling, narrow, vocabulary, 1usize..20, 1usize..4, any::<u64>()).prop_map(
-        |(cell, pooling, narrow, vocabulary, hidden, layers, seed)| {
+    (cells(), pooling, width, vocabulary, 1usize..20, 1usize..4, any::<u64>()).prop_map(
+        |(cell, pooling, width, vocabulary, hidden, layers, seed)| {
             let rnn = Config { cell, layers, seed, batch_first: true, ..Config::gru(4, hidden) };
             let model = Model::new(ModelConfig { vocabulary, pooling, ..ModelConfig::new(rnn, OUTPUTS) }).unwrap();
-            narrow.map_or(model.clone(), |narrow| model.quantized(narrow).unwrap())
+            width.map_or(model.clone(), |width| model.quantized(width).unwrap())
         },
     )
 }

@@ -5,33 +5,33 @@
 //! s = max |x| / 127, q = round (x / s)        y = b + s_x s_w Σ q_x q_w
 //! ```
 //!
-//! A row that is not finite has a scale that is not a number, and so has all that comes of it.
+//! A row that is not finite has a scale that is not a number, and so has all that comes of it. How the bytes are packed and
+//! their sums made is known to [`super::bytes_tile`] and not here.
 
+use super::bytes_tile::{BytesPanels, BytesTileKind, Sums};
 use super::product::{Bias, Outputs, Rows};
 use crate::buffer::{Aligned, zeros};
 use crate::error::Result;
 use crate::float::Float;
-use crate::simd::{Bytes, BytesIsa, BytesKernel, Dispatch, Isa, Kernel, Simd};
+use crate::simd::{BytesIsa, Dispatch, Isa, Kernel, Simd};
 use crate::weights::{DEEPEST, LARGEST};
 use std::ops::Range;
 
-/// Vectors of sums that are read side by side.
-const GROUP: usize = 4;
-/// Bytes of a sum that are multiplied at once.
-const FOUR: usize = 4;
 /// Rows whose sums wait to be scaled.
 pub const ROWS: usize = 16;
 
-/// A matrix of bytes for products: columns in groups of [`GROUP`] vectors, for each four of the depth the group's columns
-/// side by side, four bytes each.
+/// A matrix of bytes for products.
 #[derive(Debug)]
 pub struct PackedBytes<F> {
     isa: BytesIsa,
+    kind: BytesTileKind,
     data: Aligned<i8>,
     /// What each column's sum is multiplied by, and where it begins.
     scales: Aligned<F>,
     starts: Vec<i32>,
     depth: usize,
+    /// Bytes of a row and of a column, with what fills them up.
+    deep: usize,
     /// Columns that mean something.
     used: usize,
 }
@@ -42,22 +42,19 @@ impl<F: Float> PackedBytes<F> {
         isa: BytesIsa, depth: usize, columns: usize, column: impl Fn(usize) -> Option<(&'w [i8], F)>,
     ) -> Result<Self> {
         debug_assert!(depth <= DEEPEST, "{depth} bytes in a row");
-        let wide = GROUP * isa.lanes();
+        let kind = BytesTileKind::of(isa);
+        let (wide, deep) = (kind.wide(isa.lanes()), kind.deep(depth));
         let padded = columns.next_multiple_of(wide);
-        let deep = depth.next_multiple_of(FOUR);
         let mut data: Aligned<i8> = Aligned::zeros(deep * padded, "packed weights")?;
         let mut scales = Aligned::zeros(padded, "packed weights")?;
         let mut starts = zeros(padded, "packed weights")?;
         for c in 0..columns {
             let Some((bytes, scale)) = column(c) else { continue };
-            let at = c / wide * deep * wide + c % wide * FOUR;
-            for (k, &byte) in bytes[..depth].iter().enumerate() {
-                data[at + k / FOUR * wide * FOUR + k % FOUR] = byte;
-            }
+            kind.put_column(&bytes[..depth], c % wide, wide, &mut data[c / wide * deep * wide..]);
             scales[c] = scale;
             starts[c] = -128 * bytes[..depth].iter().map(|&byte| i32::from(byte)).sum::<i32>();
         }
-        Ok(Self { isa, data, scales, starts, depth, used: columns })
+        Ok(Self { isa, kind, data, scales, starts, depth, deep, used: columns })
     }
 
     fn columns(&self) -> usize {
@@ -82,13 +79,13 @@ impl<F: Dispatch> BytesScratch<F> {
             }
             Ok(())
         }
-        grow(&mut self.bytes, rows * w.depth.next_multiple_of(FOUR))?;
+        grow(&mut self.bytes, rows * w.deep)?;
         grow(&mut self.scales, rows)?;
         grow(&mut self.sums, rows.min(ROWS) * w.columns())
     }
 
     /// C = B + A W, or C + A W. There must be room.
-    pub fn multiply(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>, mut c: Scaled<'_, F>) {
+    pub fn multiply(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>, mut c: BytesOutput<'_, F>) {
         self.round(isa, a, rows, w);
         for first in (0..rows).step_by(ROWS) {
             let some = first..rows.min(first + ROWS);
@@ -104,24 +101,23 @@ impl<F: Dispatch> BytesScratch<F> {
     }
 
     /// What [`Self::multiply`] does, of sums that are there.
-    pub fn add(&mut self, isa: Isa, rows: usize, w: &PackedBytes<F>, mut c: Scaled<'_, F>) {
+    pub fn add(&mut self, isa: Isa, rows: usize, w: &PackedBytes<F>, mut c: BytesOutput<'_, F>) {
         self.scale(isa, 0..rows, w, &mut c);
     }
 
     fn round(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>) {
-        let row = w.depth.next_multiple_of(FOUR);
-        let (bytes, scales) = (&mut self.bytes[..rows * row], &mut self.scales[..rows]);
-        F::dispatch(isa, ToBytes { a, depth: w.depth, row, bytes, scales });
+        let (bytes, scales) = (&mut self.bytes[..rows * w.deep], &mut self.scales[..rows]);
+        F::dispatch(isa, ToBytes { a, depth: w.depth, row: w.deep, bytes, scales });
     }
 
     fn sum(&mut self, rows: Range<usize>, w: &PackedBytes<F>, backwards: bool) {
-        let row = w.depth.next_multiple_of(FOUR);
-        let (a, sums) = (&self.bytes[rows.start * row..], &mut self.sums[..rows.len() * w.columns()]);
-        w.isa.dispatch(Sums { a, rows: rows.len(), row, w: &w.data, starts: &w.starts, sums, backwards });
+        let (a, sums) = (&self.bytes[rows.start * w.deep..], &mut self.sums[..rows.len() * w.columns()]);
+        let panels = BytesPanels { data: &w.data, starts: &w.starts, deep: w.deep, kind: w.kind, lanes: w.isa.lanes() };
+        w.isa.dispatch(Sums { a, rows: rows.len(), w: panels, sums, backwards });
     }
 
-    fn scale(&mut self, isa: Isa, rows: Range<usize>, w: &PackedBytes<F>, c: &mut Scaled<'_, F>) {
-        let Scaled { c: Outputs { data, row, panel }, bias, panels, .. } = c;
+    fn scale(&mut self, isa: Isa, rows: Range<usize>, w: &PackedBytes<F>, c: &mut BytesOutput<'_, F>) {
+        let BytesOutput { c: Outputs { data, row, panel }, bias, panels, .. } = c;
         let (scales, wide) = (&w.scales[..], w.used / (*panels).max(1));
         for (i, sums) in rows.zip(self.sums.chunks_exact(w.columns().max(1))) {
             let (out, scale) = (&mut data[i * *row..], self.scales[i]);
@@ -133,7 +129,7 @@ impl<F: Dispatch> BytesScratch<F> {
 
 /// Where results lie, and what they begin with.
 #[derive(Debug)]
-pub struct Scaled<'a, F> {
+pub struct BytesOutput<'a, F> {
     /// Row by row, panel by panel.
     pub c: Outputs<'a, F>,
     /// What the results begin with.
@@ -185,7 +181,7 @@ impl<F: Float> Kernel<F> for Scale<'_, F> {
 struct ToBytes<'a, F> {
     a: Rows<'a, F>,
     depth: usize,
-    /// From one row of bytes to the next: whole fours, the last of which ends with zeros.
+    /// From one row of bytes to the next: as many as its tile wants, the last of which are zeros.
     row: usize,
     bytes: &'a mut [i8],
     scales: &'a mut [F],
@@ -221,87 +217,5 @@ impl<F: Float> Kernel<F> for ToBytes<'_, F> {
             }
             bytes[self.depth..].fill(0);
         }
-    }
-}
-
-/// Rows of bytes times a packed matrix.
-struct Sums<'a> {
-    a: &'a [i8],
-    rows: usize,
-    row: usize,
-    w: &'a [i8],
-    starts: &'a [i32],
-    sums: &'a mut [i32],
-    backwards: bool,
-}
-
-impl BytesKernel for Sums<'_> {
-    #[inline(always)]
-    fn run<B: Bytes>(mut self, b: B) {
-        let groups = self.starts.len() / (GROUP * B::LANES);
-        // One row takes two groups at a time, to have sums enough under way.
-        let at_once = if self.rows == 1 { 2 } else { 1 };
-        let turns = groups.div_ceil(at_once);
-        for turn in 0..turns {
-            let group = at_once * if self.backwards { turns - 1 - turn } else { turn };
-            if self.rows == 1 && group + 1 < groups {
-                self.tile::<B, 1, 2>(b, 0, group);
-                continue;
-            }
-            let mut row = 0;
-            while row < self.rows {
-                row += match self.rows - row {
-                    4.. if B::ROWS >= 4 => self.tile::<B, 4, 1>(b, row, group),
-                    2.. => self.tile::<B, 2, 1>(b, row, group),
-                    _ => self.tile::<B, 1, 1>(b, row, group),
-                };
-            }
-        }
-    }
-}
-
-impl Sums<'_> {
-    /// M rows by G groups; gives back M.
-    #[inline(always)]
-    fn tile<B: Bytes, const M: usize, const G: usize>(&mut self, b: B, first: usize, group: usize) -> usize {
-        let (wide, fours) = (GROUP * B::LANES, self.row / FOUR);
-        let mut total = [[[b.begin(self.starts); GROUP]; G]; M];
-        let mut w: [&[i8]; G] = [&[]; G];
-        for g in 0..G {
-            for v in 0..GROUP {
-                let start = b.begin(&self.starts[(group + g) * wide + v * B::LANES..]);
-                for i in 0..M {
-                    total[i][g][v] = start;
-                }
-            }
-            w[g] = &self.w[(group + g) * fours * wide * FOUR..][..fours * wide * FOUR];
-        }
-        let mut x: [&[[i8; FOUR]]; M] = [&[]; M];
-        for i in 0..M {
-            x[i] = &self.a[(first + i) * self.row..][..self.row].as_chunks().0[..fours];
-        }
-        for k in 0..fours {
-            let mut four = [b.four([0; FOUR]); M];
-            for i in 0..M {
-                four[i] = b.four(x[i][k]);
-            }
-            for g in 0..G {
-                let w = &w[g][k * wide * FOUR..][..wide * FOUR];
-                for v in 0..GROUP {
-                    for i in 0..M {
-                        total[i][g][v] = b.dot(total[i][g][v], four[i], &w[v * B::LANES * FOUR..]);
-                    }
-                }
-            }
-        }
-        for i in 0..M {
-            for g in 0..G {
-                let to = &mut self.sums[(first + i) * self.starts.len() + (group + g) * wide..][..wide];
-                for v in 0..GROUP {
-                    b.store(total[i][g][v], &mut to[v * B::LANES..]);
-                }
-            }
-        }
-        M
     }
 }

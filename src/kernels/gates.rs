@@ -42,7 +42,7 @@ pub struct Gates<'a, F> {
     /// From one row to the next in a state.
     pub row: usize,
     /// Reset-before only: r ⊙ h, then z, each shaped as a state.
-    pub spare: &'a mut [F],
+    pub reset: &'a mut [F],
     /// Where training keeps what backward needs: row by row, panel by panel. Empty at inference.
     pub kept: &'a mut [F],
     /// From one row to the next in `kept`.
@@ -79,7 +79,7 @@ impl<F: Float> Gates<'_, F> {
         }
     }
 
-    /// Where unit 0 of the panel lies in row r of state (or spare) i.
+    /// Where unit 0 of the panel lies in row r of state (or of `reset`) i.
     #[inline(always)]
     pub fn at<S: Simd<F>>(&self, i: usize, panel: usize, row: usize) -> usize {
         i * self.state + row * self.row + panel * S::LANES
@@ -121,10 +121,10 @@ pub struct GatesBackward<'a, F> {
     pub carry: &'a mut [F],
     /// From one state to the next in `carry`.
     pub carry_state: usize,
-    /// From one row to the next in `carry` and `spare`.
+    /// From one row to the next in `carry` and `d_reset`.
     pub carry_row: usize,
     /// Reset-before only: the gradient of r ⊙ h.
-    pub spare: &'a mut [F],
+    pub d_reset: &'a mut [F],
     /// Reset-before only: r ⊙ h again, in rows of `states_row`.
     pub operand: &'a mut [F],
     /// The gradients of the pre-activations: row by row, slot by slot, unit by unit.

@@ -56,7 +56,7 @@ impl<F: Float, Q: Squash<F>> Kernel<F> for After<'_, F, Q> {
     }
 }
 
-/// Reset before, first phase: slots (r, z); spares r ⊙ h and z, keeps r and z.
+/// Reset before, first phase: slots (r, z); puts r ⊙ h and z aside, keeps r and z.
 pub struct BeforeReset<'a, F, Q>(pub Gates<'a, F>, pub Q);
 
 impl<F: Float, Q: Squash<F>> Kernel<F> for BeforeReset<'_, F, Q> {
@@ -71,8 +71,8 @@ impl<F: Float, Q: Squash<F>> Kernel<F> for BeforeReset<'_, F, Q> {
                 let (r, z) = f.gates(s, r, z);
                 let h = s.load(&g.states[g.at::<S>(0, panel, row)..]);
                 let (reset, update) = (g.at::<S>(0, panel, row), g.at::<S>(1, panel, row));
-                s.store(unless_faded(s, s.mul(r, h)), &mut g.spare[reset..]);
-                s.store(z, &mut g.spare[update..]);
+                s.store(unless_faded(s, s.mul(r, h)), &mut g.reset[reset..]);
+                s.store(z, &mut g.reset[update..]);
                 g.keep(s, panel, row, 0, 3, [r, z]);
             }
         }
@@ -92,7 +92,7 @@ impl<F: Float, Q: Squash<F>> Kernel<F> for BeforeUpdate<'_, F, Q> {
             for row in 0..g.rows {
                 let [n] = g.pre(s, panel, row);
                 let n = f.candidate(s, n);
-                let z = s.load(&g.spare[g.at::<S>(1, panel, row)..]);
+                let z = s.load(&g.reset[g.at::<S>(1, panel, row)..]);
                 let at = g.at::<S>(0, panel, row);
                 let h = s.load(&g.states[at..]);
                 s.store(blend(s, z, n, h), &mut g.next[at..]);
@@ -153,7 +153,7 @@ impl<F: Float, Q: Squash<F>> Kernel<F> for BeforeUpdateBackward<'_, F, Q> {
                 g.store(s, panel, row, 2, d_n);
                 let at = row * g.carry_row + panel * S::LANES;
                 s.store(unless_faded(s, s.mul(d, z)), &mut g.carry[at..]);
-                s.store(s.splat(F::ZERO), &mut g.spare[at..]);
+                s.store(s.splat(F::ZERO), &mut g.d_reset[at..]);
                 s.store(unless_faded(s, s.mul(r, h)), &mut g.operand[row * g.states_row + panel * S::LANES..]);
             }
         }
@@ -173,7 +173,7 @@ impl<F: Float, Q: Squash<F>> Kernel<F> for BeforeResetBackward<'_, F, Q> {
             for panel in 0..g.panels::<S>() {
                 let [r, _, _] = g.kept(s, panel, row);
                 let at = row * g.carry_row + panel * S::LANES;
-                let d_reset = s.load(&g.spare[at..]);
+                let d_reset = s.load(&g.d_reset[at..]);
                 let d_r = s.mul(s.mul(d_reset, g.state(s, panel, row)), f.d_gate(s, r));
                 g.store(s, panel, row, 0, d_r);
                 let carry = s.load(&g.carry[at..]);

@@ -3,15 +3,21 @@
 
 pub mod activation;
 pub mod bytes;
+pub mod bytes_tile;
 pub mod exponential;
 pub mod gates;
 pub mod gru;
 pub mod lstm;
 pub mod norm;
+pub mod outer;
 pub mod pack;
 pub mod peak;
 pub mod product;
+pub mod registers;
 pub mod scaled;
 pub mod squash;
 pub mod sums;
+#[cfg(test)]
+pub mod tests;
+pub mod tile;
 pub mod update;

@@ -1,47 +1,135 @@
-//! Weights and operands laid out for [`super::product`]. It knows rows, columns and panels; which rows
-//! belong to which gate is told by the caller.
+//! Weights laid out for [`super::product`], as their tile wants them. It knows rows, columns and panels; which rows
+//! belong to which gate is told by the caller, and how a panel holds its numbers is known to [`super::tile`].
 
-use super::bytes::PackedBytes;
-use super::product::{Panels, Rows, tile_heights};
+use super::bytes::{BytesOutput, BytesScratch, PackedBytes, ROWS};
+use super::product::{Bias, Left, Outputs, Panels, Product, Rows, Sum, Weight};
+use super::tile::{Layout, Purpose, Tile, with_tile};
 use crate::buffer::Aligned;
 use crate::error::Result;
-use crate::float::Float;
 use crate::half::Half;
 use crate::simd::{Dispatch, Isa};
 use crate::weights::Matrix;
+use std::ops::Range;
 
 /// A packed matrix that owns its numbers.
-#[derive(Debug, Default)]
-pub struct Packed<F> {
-    data: Aligned<F>,
+#[derive(Debug)]
+pub struct Packed<N> {
+    data: Aligned<N>,
     depth: usize,
-    width: usize,
+    columns: usize,
+    layout: Layout,
 }
 
-impl<F> Packed<F> {
+impl<N: Copy + Default> Packed<N> {
+    /// Zeros, and where to put what they shall be.
+    fn zeros(depth: usize, columns: usize, layout: Layout) -> Result<Self> {
+        let data = Aligned::zeros(layout.kind.deep(depth) * layout.padded(columns), "packed weights")?;
+        Ok(Self { data, depth, columns, layout })
+    }
+
     /// What a product reads.
-    pub fn panels(&self) -> Panels<'_, F> {
-        Panels { data: &self.data, depth: self.depth, width: self.width }
+    pub fn panels(&self) -> Panels<'_, N> {
+        Panels { data: &self.data, depth: self.depth, layout: self.layout }
+    }
+
+    /// Columns with those that fill the last panel: what a row of the product needs room for.
+    pub fn padded(&self) -> usize {
+        self.layout.padded(self.columns)
     }
 }
 
-/// The width of panel that wastes least on `columns` columns: padding against the tile's efficiency.
-pub fn best_width(columns: usize, lanes: usize) -> usize {
-    let vectors = columns.div_ceil(lanes);
-    // Measured rates of the tiles in percent of the widest one's.
-    let cost = |(width, rate): (usize, usize)| vectors.next_multiple_of(width) * 100 / rate;
-    [(4, 100), (3, 95), (2, 95), (1, 75)].into_iter().min_by_key(|&w| cost(w)).map_or(4, |(width, _)| width)
-}
-
-/// A packed matrix that is whole or narrow.
+/// A packed matrix that is of floats or quantized.
 #[derive(Debug)]
 pub enum PackedMatrix<F> {
     /// As it was learnt.
-    Whole(Packed<F>),
+    Float(Packed<F>),
     /// For products of bytes.
     Int8(PackedBytes<F>),
     /// Of 16 bits.
     Float16(Packed<Half>),
+}
+
+/// y = b + W x, or y += W x, for some rows x and some panels of W.
+#[derive(Debug)]
+pub struct Affine<'a, 'c, F> {
+    /// x
+    pub x: Rows<'a, F>,
+    /// Rows of x and y.
+    pub rows: usize,
+    /// Which panels; see [`PackedMatrix::panels_at_once`].
+    pub panels: Range<usize>,
+    /// Last panel first: a walk to and fro finds the last panels still in cache.
+    pub backwards: bool,
+    /// What sums begin with.
+    pub bias: Bias<'a, F>,
+    /// y
+    pub y: Outputs<'c, F>,
+}
+
+impl<'c, F: Dispatch> Affine<'_, 'c, F> {
+    #[inline]
+    fn by_floats<N: Weight<F>>(self, isa: Isa, w: Panels<'_, N>) {
+        let Self { x, rows, panels, backwards, bias, y } = self;
+        F::dispatch(isa, Product { a: Left::Rows(x), rows, w, panels, backwards, sum: Sum::Chain(bias), c: y });
+    }
+}
+
+/// What a matrix is kept in changes how it is multiplied. Only here is known which kind does what.
+impl<F: Dispatch> PackedMatrix<F> {
+    /// How many panels are best asked for at a time; a matrix of bytes is always multiplied whole.
+    pub fn panels_at_once(&self, rows: usize) -> usize {
+        let of = |layout: Layout| layout.kind.panels_at_once(rows, layout.width);
+        match self {
+            Self::Float(w) => of(w.layout),
+            Self::Float16(w) => of(w.layout),
+            Self::Int8(_) => usize::MAX,
+        }
+    }
+
+    /// Memory for products of up to `rows` rows. Whether it takes all panels at once.
+    pub fn make_room(&self, rows: usize, scratch: &mut BytesScratch<F>) -> Result<bool> {
+        let Self::Int8(w) = self else { return Ok(false) };
+        scratch.make_room(rows, w)?;
+        Ok(true)
+    }
+
+    /// The product. There must be room.
+    #[inline]
+    pub fn multiply(&self, isa: Isa, of: Affine<'_, '_, F>, scratch: &mut BytesScratch<F>) {
+        match self {
+            Self::Float(w) => of.by_floats(isa, w.panels()),
+            Self::Float16(w) => of.by_floats(isa, w.panels()),
+            Self::Int8(w) => {
+                let Affine { x, rows, panels, backwards, bias, y: c } = of;
+                scratch.multiply(isa, x, rows, w, BytesOutput { c, bias, panels: panels.len(), backwards });
+            }
+        }
+    }
+
+    /// Whether so many rows' products may be made before what they are added to is there, with the same bits.
+    pub fn sums_ahead(&self, rows: usize) -> bool {
+        matches!(self, Self::Int8(_)) && rows <= ROWS
+    }
+
+    /// Memory for [`Self::sum_ahead`].
+    pub fn make_room_ahead(&self, rows: usize, scratch: &mut BytesScratch<F>) -> Result<()> {
+        self.make_room(rows.min(ROWS), scratch).map(drop)
+    }
+
+    /// The products alone, if [`Self::sums_ahead`].
+    pub fn sum_ahead(&self, isa: Isa, x: Rows<'_, F>, rows: usize, backwards: bool, scratch: &mut BytesScratch<F>) {
+        if let Self::Int8(w) = self {
+            scratch.sum_ahead(isa, x, rows, w, backwards);
+        }
+    }
+
+    /// What [`Self::multiply`] does, of products that were made ahead.
+    pub fn add(&self, isa: Isa, of: Affine<'_, '_, F>, scratch: &mut BytesScratch<F>) {
+        if let Self::Int8(w) = self {
+            let Affine { rows, panels, backwards, bias, y: c, .. } = of;
+            scratch.add(isa, rows, w, BytesOutput { c, bias, panels: panels.len(), backwards });
+        }
+    }
 }
 
 /// Panels for y += W x, one vector of units a panel: for each k the units' weights of the first of
@@ -49,103 +137,50 @@ pub enum PackedMatrix<F> {
 pub fn by_units<F: Dispatch>(
     isa: Isa, w: Matrix<'_, F>, row_blocks: &[usize], units: usize, depth: usize,
 ) -> Result<PackedMatrix<F>> {
-    let (lanes, width) = (F::lanes(isa), row_blocks.len());
+    let layout = Layout::new::<F>(isa, Purpose::Forward, row_blocks.len());
+    let Layout { lanes, width, .. } = layout;
+    let padded = units.next_multiple_of(lanes) * width;
     Ok(match w {
-        Matrix::Whole(w) => PackedMatrix::Whole(panels_by_units(w, row_blocks, units, depth, lanes)?),
-        Matrix::Float16(w) => PackedMatrix::Float16(panels_by_units(w, row_blocks, units, depth, lanes)?),
-        Matrix::Int8(w, scales) => {
-            let columns = units.next_multiple_of(lanes) * width;
-            PackedMatrix::Int8(PackedBytes::new(isa.bytes(), depth, columns, |column| {
-                let unit = column / (width * lanes) * lanes + column % lanes;
-                let row = row_blocks[column / lanes % width] + unit;
-                (unit < units).then(|| (&w[row * depth..], scales[row]))
-            })?)
-        }
+        Matrix::Float(w) => PackedMatrix::Float(panels_by_units(w, row_blocks, units, depth, layout)?),
+        Matrix::Float16(w) => PackedMatrix::Float16(panels_by_units(w, row_blocks, units, depth, layout)?),
+        Matrix::Int8(w, scales) => PackedMatrix::Int8(PackedBytes::new(isa.bytes(), depth, padded, |column| {
+            let unit = column / (width * lanes) * lanes + column % lanes;
+            let row = row_blocks[column / lanes % width] + unit;
+            (unit < units).then(|| (&w[row * depth..], scales[row]))
+        })?),
     })
 }
 
 fn panels_by_units<N: Copy + Default>(
-    w: &[N], row_blocks: &[usize], units: usize, depth: usize, lanes: usize,
+    w: &[N], row_blocks: &[usize], units: usize, depth: usize, layout: Layout,
 ) -> Result<Packed<N>> {
-    let width = row_blocks.len();
-    let mut data = Aligned::zeros(units.div_ceil(lanes) * depth * width * lanes, "packed weights")?;
+    let Layout { kind, lanes, width } = layout;
+    let mut packed = Packed::zeros(depth, units.next_multiple_of(lanes) * width, layout)?;
     if depth > 0 {
-        for (p, panel) in data.chunks_exact_mut(depth * width * lanes).enumerate() {
+        for (p, panel) in packed.data.chunks_exact_mut(kind.deep(depth) * layout.wide()).enumerate() {
             for (block, first) in row_blocks.iter().enumerate() {
                 for (lane, unit) in (p * lanes..units.min((p + 1) * lanes)).enumerate() {
-                    let row = &w[(first + unit) * depth..][..depth];
-                    for (out, &weight) in panel[block * lanes + lane..].iter_mut().step_by(width * lanes).zip(row) {
-                        *out = weight;
-                    }
+                    let column = &w[(first + unit) * depth..][..depth];
+                    with_tile!(kind, T => T::put_column(column, block * lanes + lane, layout.wide(), panel));
                 }
             }
         }
     }
-    Ok(Packed { data, depth, width })
+    Ok(packed)
 }
 
 /// Panels for dx += Wᵀ dy: k runs over the rows of the `row_blocks` in order, the columns of W are the
 /// columns of the panels.
-pub fn by_columns<F: Float>(
-    w: &[F], row_blocks: &[usize], units: usize, columns: usize, lanes: usize,
+pub fn by_columns<F: Dispatch>(
+    isa: Isa, w: &[F], row_blocks: &[usize], units: usize, columns: usize,
 ) -> Result<Packed<F>> {
-    let width = best_width(columns, lanes);
+    let layout = Layout::for_columns::<F>(isa, Purpose::Backward, columns);
     let depth = row_blocks.len() * units;
-    let wide = width * lanes;
-    let mut data = Aligned::zeros(columns.next_multiple_of(wide) * depth, "packed weights")?;
+    let mut packed = Packed::zeros(depth, columns, layout)?;
     let rows = row_blocks.iter().flat_map(|first| *first..first + units);
     for (k, row) in rows.enumerate() {
-        copy_columns(&w[row * columns..][..columns], k, depth, wide, &mut data);
+        let row = &w[row * columns..][..columns];
+        with_tile!(layout.kind, T => T::put_row(row, k, depth, layout.wide(), &mut packed.data));
     }
-    Ok(Packed { data, depth, width })
-}
-
-/// Row k of all panels.
-#[inline(always)]
-fn copy_columns<F: Float>(row: &[F], k: usize, depth: usize, wide: usize, panels: &mut [F]) {
-    for (p, part) in row.chunks(wide).enumerate() {
-        panels[(p * depth + k) * wide..][..part.len()].copy_from_slice(part);
-    }
-}
-
-/// Rows of an operand as panels over k = row, in the caller's buffer. The padding of the last panel is
-/// whatever was there: it only reaches columns that nobody reads.
-pub fn rows_as_panels<'p, F: Float>(
-    rows: &Rows<'_, F>, count: usize, columns: usize, width: usize, lanes: usize, panels: &'p mut [F],
-) -> Panels<'p, F> {
-    let wide = width * lanes;
-    for k in 0..count {
-        copy_columns(&rows.row(k)[..columns], k, count, wide, panels);
-    }
-    Panels { data: panels, depth: count, width }
-}
-
-/// `columns` columns of `rows` from column `first` on, as the interleaved left operand of a product
-/// with tiles of at most `tallest` rows: tile by tile, k by k, the tile's columns side by side.
-pub fn columns_as_tiles<F: Float>(
-    rows: &Rows<'_, F>, count: usize, first: usize, columns: usize, tallest: usize, tiles: &mut [F],
-) {
-    fn tile<F: Float, const M: usize>(rows: &Rows<'_, F>, count: usize, column: usize, tile: &mut [F]) {
-        for (k, out) in tile.chunks_exact_mut(M).take(count).enumerate() {
-            out.copy_from_slice(&rows.row(k)[column..column + M]);
-        }
-    }
-    let (height, taller, number) = tile_heights(columns, tallest);
-    let mut column = 0;
-    for t in 0..number {
-        let height = height + usize::from(t < taller);
-        let (at, out) = (first + column, &mut tiles[column * count..(column + height) * count]);
-        match height {
-            1 => tile::<F, 1>(rows, count, at, out),
-            2 => tile::<F, 2>(rows, count, at, out),
-            3 => tile::<F, 3>(rows, count, at, out),
-            4 => tile::<F, 4>(rows, count, at, out),
-            5 => tile::<F, 5>(rows, count, at, out),
-            6 => tile::<F, 6>(rows, count, at, out),
-            7 => tile::<F, 7>(rows, count, at, out),
-            8 => tile::<F, 8>(rows, count, at, out),
-            _ => unreachable!("a tile of {height} rows"),
-        }
-        column += height;
-    }
+    Ok(packed)
 }

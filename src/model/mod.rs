@@ -7,6 +7,8 @@ mod generator;
 mod model;
 mod pair;
 mod stream;
+#[cfg(test)]
+mod tiles;
 
 pub use config::{Inputs, ModelConfig, Numbers};
 pub use generator::{Generator, Sampling};

@@ -6,9 +6,10 @@
 
 use crate::buffer::{Aligned, zeros};
 use crate::error::Result;
-use crate::kernels::bytes::{BytesScratch, Scaled};
-use crate::kernels::pack::{self, PackedMatrix};
-use crate::kernels::product::{At, BLOCK, Bias, Left, Outputs, Product, Rows, Sum, tallest};
+use crate::kernels::bytes::BytesScratch;
+use crate::kernels::outer::Columns;
+use crate::kernels::pack::{self, Affine, PackedMatrix};
+use crate::kernels::product::{At, BLOCK, Bias, Left, Outputs, Product, Rows, Sum};
 use crate::kernels::sums::ColumnSums;
 use crate::parallel;
 use crate::simd::{Dispatch, Isa};
@@ -61,9 +62,7 @@ impl<F: Dispatch> PackedLinear<F> {
     pub fn scratch(&self, rows: usize) -> Result<LinearScratch<F>> {
         let y = Aligned::zeros(rows.min(CHUNK) * self.bias.len(), "scratch")?;
         let mut bytes = BytesScratch::default();
-        if let PackedMatrix::Int8(w) = &self.w {
-            bytes.make_room(rows.min(CHUNK), w)?;
-        }
+        self.w.make_room(rows.min(CHUNK), &mut bytes)?;
         Ok(LinearScratch { y, bytes })
     }
 
@@ -74,20 +73,10 @@ impl<F: Dispatch> PackedLinear<F> {
         for (x, y) in x.chunks(CHUNK * inputs).zip(y.chunks_mut(CHUNK * outputs)) {
             let rows = y.len() / outputs;
             let bias = Bias { data: &self.bias, panel: lanes, from: 0 };
-            let (a, sum, panels) = (Left::Rows(rows_of(x, inputs)), Sum::Chain(bias), 0..padded / lanes);
-            let c = Outputs { data: &mut scratch.y, row: padded, panel: lanes };
-            match &self.w {
-                PackedMatrix::Whole(w) => {
-                    F::dispatch(isa, Product { a, rows, w: w.panels(), panels, backwards: false, sum, c });
-                }
-                PackedMatrix::Float16(w) => {
-                    F::dispatch(isa, Product { a, rows, w: w.panels(), panels, backwards: false, sum, c });
-                }
-                PackedMatrix::Int8(w) => {
-                    let c = Scaled { c, bias, panels: panels.len(), backwards: false };
-                    scratch.bytes.multiply(isa, rows_of(x, inputs), rows, w, c);
-                }
-            }
+            let (x, panels) = (rows_of(x, inputs), 0..padded / lanes);
+            let to = Outputs { data: &mut scratch.y, row: padded, panel: lanes };
+            let of = Affine { x, rows, panels, backwards: false, bias, y: to };
+            self.w.multiply(isa, of, &mut scratch.bytes);
             for (y, from) in y.chunks_exact_mut(outputs).zip(scratch.y.chunks_exact(padded)) {
                 y.copy_from_slice(&from[..outputs]);
             }
@@ -140,10 +129,9 @@ impl Linear {
 
     /// dx = Wᵀ dy, `(rows, inputs)`, from dy, `(rows, outputs)`.
     pub fn transposed<F: Dispatch>(&self, w: &[F], d_y: &[F], rows: usize) -> Result<Vec<F>> {
-        let packed = pack::by_columns(w, &[0], self.outputs, self.inputs, F::lanes(self.isa))?;
+        let packed = pack::by_columns(self.isa, w, &[0], self.outputs, self.inputs)?;
         let w = packed.panels();
-        let wide = w.width * F::lanes(self.isa);
-        let padded = self.inputs.next_multiple_of(wide);
+        let (wide, padded) = (w.layout.wide(), packed.padded());
         let mut d_x = zeros(rows * self.inputs, "gradients")?;
         let tasks: Vec<_> = d_y.chunks(CHUNK * self.outputs).zip(d_x.chunks_mut(CHUNK * self.inputs)).collect();
         parallel::for_each(self.threads(rows)?, tasks, |(d_y, d_x), _| {
@@ -172,21 +160,19 @@ impl Linear {
 
     /// The rows of dW from the first one on.
     fn some_weights<F: Dispatch>(&self, x: &[F], d_y: &[F], first: usize, d_w: &mut [F]) -> Result<()> {
-        let (lanes, outputs) = (F::lanes(self.isa), d_w.len() / self.inputs);
-        let width = pack::best_width(self.inputs, lanes);
-        let wide = width * lanes;
-        let padded = self.inputs.next_multiple_of(wide);
+        let outputs = d_w.len() / self.inputs;
+        let columns = Columns::new::<F>(self.isa, self.inputs);
+        let padded = columns.padded;
         let chunk = CHUNK.min(x.len() / self.inputs);
-        let mut panels = Aligned::zeros(chunk * padded, "scratch")?;
-        let mut tiles = Aligned::zeros(chunk * outputs, "scratch")?;
+        let mut panels = Aligned::zeros(columns.right_len(chunk), "scratch")?;
+        let mut tiles = Aligned::zeros(columns.left_len(chunk, outputs), "scratch")?;
         let mut sums = Aligned::zeros(outputs * padded, "gradients")?;
         for (x, d_y) in x.chunks(CHUNK * self.inputs).zip(d_y.chunks(CHUNK * self.outputs)) {
             let rows = x.len() / self.inputs;
-            let w = pack::rows_as_panels(&rows_of(x, self.inputs), rows, self.inputs, width, lanes, &mut panels);
-            pack::columns_as_tiles(&rows_of(d_y, self.outputs), rows, first, outputs, tallest(width), &mut tiles);
-            let a = Left::Tiles(&tiles);
-            let c = Outputs { data: &mut sums, row: padded, panel: wide };
-            let panels = 0..padded / wide;
+            let w = columns.right(&rows_of(x, self.inputs), rows, &mut panels);
+            let a = columns.left(&rows_of(d_y, self.outputs), rows, (first, outputs), &mut tiles);
+            let c = Outputs { data: &mut sums, row: padded, panel: w.layout.wide() };
+            let panels = 0..padded / w.layout.wide();
             F::dispatch(self.isa, Product { a, rows: outputs, w, panels, backwards: false, sum: Sum::Blocks, c });
         }
         for (d_w, from) in d_w.chunks_exact_mut(self.inputs).zip(sums.chunks_exact(padded)) {

@@ -149,12 +149,12 @@ impl<F: Dispatch> Packer<'_, F> {
     }
 
     fn backward(&self, layer: usize, places: &Places) -> Result<BackwardPack<F>> {
-        let (config, lanes, units) = (self.config, F::lanes(self.isa), self.config.hidden);
+        let (config, isa, units) = (self.config, self.isa, self.config.hidden);
         let own = &self.store.flat()?[self.begin..];
         let (w_ih, w_hh) = (&own[places.w_ih.clone()], &own[places.w_hh.clone()]);
         let x_gates: Vec<usize> = config.cell.x_gates().collect();
-        let w_ih = pack::by_columns(w_ih, &row_blocks(&x_gates, units), units, config.inputs(layer), lanes)?;
-        let pack_hh = |phase: &Phase| pack::by_columns(w_hh, &row_blocks(phase.h, units), units, units, lanes);
+        let w_ih = pack::by_columns(isa, w_ih, &row_blocks(&x_gates, units), units, config.inputs(layer))?;
+        let pack_hh = |phase: &Phase| pack::by_columns(isa, w_hh, &row_blocks(phase.h, units), units, units);
         Ok(BackwardPack { w_ih, w_hh: config.cell.phases().iter().map(pack_hh).collect::<Result<_>>()? })
     }
 }

@@ -1,6 +1,6 @@
 //! The one place that chooses an instruction set: what the CPU has, or what `GRU_RS_ISA` names.
 
-use super::bytes::{self, BytesIsa};
+use super::dispatch_bytes::{BytesIsa, Token as BytesToken};
 #[cfg(target_arch = "aarch64")]
 use super::neon::{Dot, Neon};
 use super::scalar::Scalar;
@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 /// # Ok::<(), gru_rs::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Isa(Token, Option<bytes::Token>);
+pub struct Isa(Token, Option<BytesToken>);
 
 #[derive(Clone, Copy, Debug)]
 enum Token {
@@ -50,13 +50,13 @@ impl Isa {
         {
             let avx2 = Avx2::detect().map(Token::Avx2);
             all.extend(avx2.map(|avx2| Isa(avx2, None)));
-            let vnni = Vnni256::detect().map(bytes::Token::Vnni256);
+            let vnni = Vnni256::detect().map(BytesToken::Vnni256);
             all.extend(avx2.zip(vnni).map(|(avx2, vnni)| Isa(avx2, Some(vnni))));
-            let vnni = Vnni512::detect().map(bytes::Token::Vnni512);
+            let vnni = Vnni512::detect().map(BytesToken::Vnni512);
             all.extend(Avx512::detect().map(|t| Isa(Token::Avx512(t), vnni)));
         }
         #[cfg(target_arch = "aarch64")]
-        all.extend(Neon::detect().map(|t| Isa(Token::Neon(t), Dot::detect().map(bytes::Token::Dot))));
+        all.extend(Neon::detect().map(|t| Isa(Token::Neon(t), Dot::detect().map(BytesToken::Dot))));
         all
     }
 
@@ -91,15 +91,15 @@ impl Isa {
     }
 
     /// That of its own instructions, without those that came later.
-    pub(super) fn plain_bytes(&self) -> bytes::Token {
+    fn plain_bytes(&self) -> BytesToken {
         match self.0 {
-            Token::Scalar(token) => bytes::Token::Scalar(token),
+            Token::Scalar(token) => BytesToken::Scalar(token),
             #[cfg(target_arch = "x86_64")]
-            Token::Avx2(token) => bytes::Token::Avx2(token),
+            Token::Avx2(token) => BytesToken::Avx2(token),
             #[cfg(target_arch = "x86_64")]
-            Token::Avx512(token) => bytes::Token::Avx512(token),
+            Token::Avx512(token) => BytesToken::Avx512(token),
             #[cfg(target_arch = "aarch64")]
-            Token::Neon(token) => bytes::Token::Neon(token),
+            Token::Neon(token) => BytesToken::Neon(token),
         }
     }
 

@@ -13,6 +13,7 @@ mod avx2;
 mod avx512;
 mod bytes;
 mod dispatch;
+mod dispatch_bytes;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod intrinsics;
 #[cfg(target_arch = "aarch64")]
@@ -21,8 +22,9 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
-pub use bytes::{Bytes, BytesIsa, BytesKernel};
+pub use bytes::{Bytes, BytesKernel};
 pub use dispatch::{Dispatch, Isa};
+pub use dispatch_bytes::BytesIsa;
 
 use crate::float::Float;
 use crate::half::Half;

@@ -60,8 +60,8 @@ impl<F: Float> Store<F> {
     pub fn quantized(&self, names: &Names, width: Width) -> Result<Self> {
         let tensors =
             names.iter().map(|(name, place, shape)| match (self.matrix(place), can_be_quantized(name, shape)) {
-                (Matrix::Whole(w), true) => Tensor::quantized(w, shape[1], width, name),
-                (Matrix::Whole(w), false) => Ok(Tensor::Float(copied(w, "quantized weights")?)),
+                (Matrix::Float(w), true) => Tensor::quantized(w, shape[1], width, name),
+                (Matrix::Float(w), false) => Ok(Tensor::Float(copied(w, "quantized weights")?)),
                 (Matrix::Int8(..) | Matrix::Float16(_), _) => Err(self.refusal()),
             });
         Self::end_to_end(tensors.collect::<Result<_>>()?)
@@ -120,10 +120,10 @@ impl<F: Float> Store<F> {
     /// A matrix that has a name of its own, or a range of the floats.
     pub fn matrix(&self, place: &Range<usize>) -> Matrix<'_, F> {
         if place.is_empty() {
-            return Matrix::Whole(&[]);
+            return Matrix::Float(&[]);
         }
         match self.at(place) {
-            (begin, Tensor::Float(numbers)) => Matrix::Whole(&numbers[place.start - begin..place.end - begin]),
+            (begin, Tensor::Float(numbers)) => Matrix::Float(&numbers[place.start - begin..place.end - begin]),
             (_, tensor) => tensor.matrix(),
         }
     }
@@ -131,7 +131,7 @@ impl<F: Float> Store<F> {
     /// Numbers that are never quantized: biases.
     pub fn numbers(&self, place: &Range<usize>) -> &[F] {
         match self.matrix(place) {
-            Matrix::Whole(numbers) => numbers,
+            Matrix::Float(numbers) => numbers,
             _ => unreachable!("a matrix at {place:?}, not numbers"),
         }
     }

@@ -41,7 +41,7 @@ pub enum Tensor<F> {
 #[derive(Clone, Copy, Debug)]
 pub enum Matrix<'a, F> {
     /// Row by row.
-    Whole(&'a [F]),
+    Float(&'a [F]),
     /// Row by row, with the rows' scales.
     Int8(&'a [i8], &'a [F]),
     /// Row by row.
@@ -50,7 +50,7 @@ pub enum Matrix<'a, F> {
 
 impl<'a, F> From<&'a [F]> for Matrix<'a, F> {
     fn from(numbers: &'a [F]) -> Self {
-        Matrix::Whole(numbers)
+        Matrix::Float(numbers)
     }
 }
 
@@ -58,7 +58,7 @@ impl<F: Float> Matrix<'_, F> {
     /// Rows from `first` on, of `columns` numbers.
     pub fn rows(self, first: usize, columns: usize) -> Self {
         match self {
-            Matrix::Whole(numbers) => Matrix::Whole(&numbers[first * columns..]),
+            Matrix::Float(numbers) => Matrix::Float(&numbers[first * columns..]),
             Matrix::Int8(numbers, scales) => Matrix::Int8(&numbers[first * columns..], &scales[first..]),
             Matrix::Float16(numbers) => Matrix::Float16(&numbers[first * columns..]),
         }
@@ -68,7 +68,7 @@ impl<F: Float> Matrix<'_, F> {
     #[inline(always)]
     pub fn each(self, columns: usize, mut number: impl FnMut(usize, F)) {
         match self {
-            Matrix::Whole(numbers) => (0..columns).for_each(|i| number(i, numbers[i])),
+            Matrix::Float(numbers) => (0..columns).for_each(|i| number(i, numbers[i])),
             Matrix::Int8(numbers, scales) => {
                 (0..columns).for_each(|i| number(i, F::from_i32(numbers[i].into()) * scales[0]));
             }
@@ -193,7 +193,7 @@ impl<F: Float> Tensor<F> {
 
     pub(super) fn matrix(&self) -> Matrix<'_, F> {
         match self {
-            Tensor::Float(numbers) => Matrix::Whole(numbers),
+            Tensor::Float(numbers) => Matrix::Float(numbers),
             Tensor::Int8 { numbers, scales } => Matrix::Int8(numbers, scales),
             Tensor::Float16(numbers) => Matrix::Float16(numbers),
         }

@@ -138,7 +138,7 @@ def test_what_pytorch_does_not_have_is_not_given(options, words, tmp_path):
     ],
     ids=repr,
 )
-def test_narrow_weights_in_a_file(layer, width, tmp_path):
+def test_quantized_weights_in_a_file(layer, width, tmp_path):
     """Small there, and small again: of float16 PyTorch's own files tell nobody that they were narrow."""
     narrow, path = layer.quantize(width), tmp_path / "layer.safetensors"
     gru_rs.to_safetensors({"encoder.": narrow}, path)
@@ -174,7 +174,7 @@ def test_narrow_weights_in_a_file(layer, width, tmp_path):
         (lambda state: state.pop("weight_ih_l0.scale"), "weight_ih_l0: expected weights in float16"),
     ],
 )
-def test_narrow_files_that_are_not_whole(change, message):
+def test_quantized_files_that_are_not_whole(change, message):
     state = {}
     for name, arrays in zip(
         [name + tail for tail in ("_l0", "_l1") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")],

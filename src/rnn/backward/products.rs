@@ -4,8 +4,8 @@
 
 use crate::buffer::{Aligned, Spare};
 use crate::error::Result;
-use crate::kernels::pack;
-use crate::kernels::product::{At, Left, Outputs, Panels, Product, Rows, Sum, tallest};
+use crate::kernels::outer::Columns;
+use crate::kernels::product::{At, Left, Outputs, Panels, Product, Rows, Sum};
 use crate::kernels::sums::ColumnSums;
 use crate::rnn::cell::{Operand, Phase};
 use crate::rnn::config::Places;
@@ -28,25 +28,9 @@ pub(crate) struct ParamSums<F> {
     hh: Columns,
 }
 
-/// Columns of a gradient of weights: how wide the panels are and how long a row is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Columns {
-    count: usize,
-    width: usize,
-    padded: usize,
-}
-
-impl Columns {
-    fn new(count: usize, lanes: usize) -> Self {
-        let width = pack::best_width(count, lanes);
-        Self { count, width, padded: count.next_multiple_of(width * lanes) }
-    }
-}
-
 impl<F: Dispatch> ParamSums<F> {
     pub fn new(scan: &Scan, spare: &Spare<F>) -> Result<Self> {
-        let lanes = F::lanes(scan.isa);
-        let (ih, hh) = (Columns::new(scan.input, lanes), Columns::new(scan.hidden, lanes));
+        let (ih, hh) = (Columns::new::<F>(scan.isa, scan.input), Columns::new::<F>(scan.isa, scan.hidden));
         let rows = scan.cell.gates() * scan.hidden;
         Ok(Self {
             w_ih: spare.zeros(rows * ih.padded, "gradients")?,
@@ -161,13 +145,12 @@ pub(crate) struct Scratch<F> {
 impl<F: Dispatch> Scratch<F> {
     pub fn new(from: &Sources<'_, F>, spare: &Spare<F>) -> Result<Self> {
         let scan = &from.scan;
-        let lanes = F::lanes(scan.isa);
-        let columns = Columns::new(scan.input, lanes).padded.max(Columns::new(scan.hidden, lanes).padded);
-        let wide = from.pack.w_ih.panels().width * lanes;
+        let (ih, hh) = (Columns::new::<F>(scan.isa, scan.input), Columns::new::<F>(scan.isa, scan.hidden));
+        let tiles = |columns: Columns| columns.left_len(CHUNK, scan.hidden);
         Ok(Self {
-            panels: spare.zeros(CHUNK * columns, "scratch")?,
-            tiles: spare.zeros(CHUNK * scan.hidden, "scratch")?,
-            d_x: spare.zeros(CHUNK * scan.input.next_multiple_of(wide), "scratch")?,
+            panels: spare.zeros(ih.right_len(CHUNK).max(hh.right_len(CHUNK)), "scratch")?,
+            tiles: spare.zeros(tiles(ih).max(tiles(hh)), "scratch")?,
+            d_x: spare.zeros(CHUNK * from.pack.w_ih.padded(), "scratch")?,
         })
     }
 
@@ -260,7 +243,7 @@ fn inputs<F: Dispatch>(
     scratch: &mut [F],
 ) {
     let (scan, w) = (&from.scan, from.pack.w_ih.panels());
-    let row = scan.input.next_multiple_of(w.width * F::lanes(scan.isa));
+    let row = from.pack.w_ih.padded();
     scratch[..rows.len() * row].fill(F::ZERO);
     let a = Rows { data: &collected.d_gates[..], at: collected.gradients(scan, rows.start, scan.cell.x_slot()) };
     multiply(scan.isa, Left::Rows(a), rows.len(), w, scan.input, scratch, row);
@@ -274,13 +257,13 @@ fn outer<F: Dispatch>(
     scan: &Scan, collected: &Collected<F>, rows: Range<usize>, operand: Rows<'_, F>,
     gates: impl Iterator<Item = (usize, usize)>, columns: Columns, (scratch, sums): (&mut Scratch<F>, &mut [F]),
 ) {
-    let (hidden, lanes) = (scan.hidden, F::lanes(scan.isa));
-    let panels = pack::rows_as_panels(&operand, rows.len(), columns.count, columns.width, lanes, &mut scratch.panels);
+    let hidden = scan.hidden;
+    let panels = columns.right(&operand, rows.len(), &mut scratch.panels);
     let d_gates = Rows { data: &collected.d_gates[..], at: collected.gradients(scan, rows.start, 0) };
     for (slot, gate) in gates {
-        pack::columns_as_tiles(&d_gates, rows.len(), slot * hidden, hidden, tallest(columns.width), &mut scratch.tiles);
+        let left = columns.left(&d_gates, rows.len(), (slot * hidden, hidden), &mut scratch.tiles);
         let out = &mut sums[gate * hidden * columns.padded..];
-        multiply(scan.isa, Left::Tiles(&scratch.tiles), hidden, panels, columns.count, out, columns.padded);
+        multiply(scan.isa, left, hidden, panels, columns.count, out, columns.padded);
     }
 }
 
@@ -288,8 +271,7 @@ fn outer<F: Dispatch>(
 pub(super) fn multiply<F: Dispatch>(
     isa: Isa, a: Left<'_, F>, rows: usize, w: Panels<'_, F>, columns: usize, data: &mut [F], row: usize,
 ) {
-    let wide = w.width * F::lanes(isa);
-    let panels = 0..columns.div_ceil(wide);
-    let c = Outputs { data, row, panel: wide };
+    let panels = 0..columns.div_ceil(w.layout.wide());
+    let c = Outputs { data, row, panel: w.layout.wide() };
     F::dispatch(isa, Product { a, rows, w, panels, backwards: false, sum: Sum::Blocks, c });
 }

@@ -73,8 +73,7 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
         (kept, sections): (&'a Kept<F>, Vec<Window>), rows: usize, spare: &Spare<F>,
     ) -> Result<Self> {
         let rows = rows.min(GROUP);
-        let wide = |w: &Packed<F>| w.panels().width * F::lanes(scan.isa);
-        let carry_row = pack.w_hh.iter().map(|w| scan.hidden.next_multiple_of(wide(w))).max().unwrap_or(0);
+        let carry_row = pack.w_hh.iter().map(Packed::padded).max().unwrap_or(0);
         let reset = usize::from(scan.cell.has_reset_operand());
         let (kept, recompute) = match kept {
             Kept::Steps(steps) => (Some(steps), None),
@@ -224,7 +223,7 @@ impl<'a, F: Dispatch> Recurrence<'a, F> {
             carry: &mut self.carry,
             carry_state,
             carry_row: self.carry_row,
-            spare: &mut self.reset,
+            d_reset: &mut self.reset,
             operand: &mut collected.operand[operand..],
             d_gates: &mut collected.d_gates[first * collected.d_row..],
             d_row: collected.d_row,

@@ -9,16 +9,15 @@ use super::kept::Keep;
 use super::workspace::{Io, Workspace};
 use crate::buffer::copied;
 use crate::error::Result;
-use crate::kernels::bytes::{self, BytesScratch, Scaled};
 use crate::kernels::gates::Gates;
-use crate::kernels::pack::PackedMatrix;
-use crate::kernels::product::{At, Bias, Left, Outputs, Product, Rows, Sum, panels_at_once};
+use crate::kernels::pack::Affine;
+use crate::kernels::product::{At, Bias, Outputs, Rows};
 use crate::parallel::Turn;
 use crate::rnn::cell::{Operand, Phase};
 use crate::rnn::rows::{GROUP, Walk};
 use crate::rnn::sizes::Scan;
 use crate::rnn::weights::PhasePack;
-use crate::simd::{Dispatch, Isa};
+use crate::simd::Dispatch;
 use std::ops::Range;
 
 /// From this many rows on a panel at a time.
@@ -37,13 +36,13 @@ pub(crate) struct Forward<'a, 'io, F> {
 impl<F: Dispatch> Forward<'_, '_, F> {
     /// Some steps, from the states where [`Self::begin`], [`Self::resume`] or the steps before left them.
     pub fn steps(mut self, steps: Range<usize>, turn: &Turn<'_>) -> Result<()> {
-        let narrow = self.make_room()?;
+        let in_bytes = self.make_room()?;
         let mut step = steps.start;
         while step < steps.end {
             turn.go_on()?;
             let active = self.walk.active(step);
             // Bytes are few enough to be read for all panels at once.
-            let few = active < FUSED_ROWS || narrow;
+            let few = active < FUSED_ROWS || in_bytes;
             let chunk = if few { (GROUP / active).min(steps.end - step) } else { 1 };
             let rows = self.gather(step..step + chunk);
             if !few {
@@ -87,30 +86,25 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     /// The other way of to and fro for a single step of weights of bytes: what the step before read last, the recurrent
     /// weights, first. Sums of bytes may be made in any order, so the bits are the same. Whether it was done.
     fn sum_ahead(&mut self, step: usize, active: usize, chunk: usize) -> bool {
-        let PackedMatrix::Int8(w) = &self.packs[0].w_hh else { return false };
-        if chunk > 1 || active > bytes::ROWS || !self.work.backwards {
+        let w = &self.packs[0].w_hh;
+        if chunk > 1 || !w.sums_ahead(active) || !self.work.backwards {
             return false;
         }
         self.reset_rows(step, active);
         let a = Rows { data: &self.work.states[..], at: At::Stride { offset: 0, stride: self.work.state_row } };
-        self.work.ahead.sum_ahead(self.scan.isa, a, active, w, true);
+        w.sum_ahead(self.scan.isa, a, active, true, &mut self.work.ahead);
         true
     }
 
     /// What weights of bytes need; whether they are.
     fn make_room(&mut self) -> Result<bool> {
         let rows = self.work.inputs.len() / self.work.input_row;
-        let mut narrow = false;
-        if let PackedMatrix::Int8(w) = &self.packs[0].w_hh {
-            self.work.ahead.make_room(rows.min(bytes::ROWS), w)?;
-        }
+        let mut in_bytes = false;
+        self.packs[0].w_hh.make_room_ahead(rows, &mut self.work.ahead)?;
         for matrix in self.packs.iter().flat_map(|pack| [&pack.w_ih, &pack.w_hh]) {
-            if let PackedMatrix::Int8(w) = matrix {
-                self.work.bytes.make_room(rows, w)?;
-                narrow = true;
-            }
+            in_bytes |= matrix.make_room(rows, &mut self.work.bytes)?;
         }
-        Ok(narrow)
+        Ok(in_bytes)
     }
 
     /// Copies the inputs of some steps to where products read them best; gives back the number of rows.
@@ -177,7 +171,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     fn panel_by_panel(&mut self, step: usize, active: usize) {
         let all = self.scan.padded::<F>() / self.lanes();
         for (p, phase) in self.scan.cell.phases().iter().enumerate() {
-            let at_once = panels_at_once(active, phase.h.len());
+            let at_once = self.packs[p].w_hh.panels_at_once(active);
             let groups = all.div_ceil(at_once);
             for group in 0..groups {
                 let first = at_once * if self.work.backwards { groups - 1 - group } else { group };
@@ -212,12 +206,12 @@ impl<F: Dispatch> Forward<'_, '_, F> {
     fn project_phase(
         &mut self, p: usize, phase: &Phase, panels: Range<usize>, rows: usize, at: usize, backwards: bool,
     ) {
-        let a = Rows { data: &self.work.inputs[..], at: At::Stride { offset: 0, stride: self.work.input_row } };
-        let (pack, slots, isa) = (&self.packs[p], phase.slots, self.scan.isa);
-        let first = phase.x_at * F::lanes(isa);
-        let bias = Bias { data: &pack.bias[first..], panel: slots * F::lanes(isa), from: 0 };
-        let (pre, bytes) = (&mut self.work.pre[at + first..], &mut self.work.bytes);
-        multiply(isa, a, rows, &pack.w_ih, bias, panels, pre, slots, rows, backwards, bytes);
+        let x = Rows { data: &self.work.inputs[..], at: At::Stride { offset: 0, stride: self.work.input_row } };
+        let (pack, isa) = (&self.packs[p], self.scan.isa);
+        let (first, row) = (phase.x_at * F::lanes(isa), phase.slots * F::lanes(isa));
+        let bias = Bias { data: &pack.bias[first..], panel: row, from: 0 };
+        let y = Outputs { data: &mut self.work.pre[at + first..], row, panel: rows * row };
+        pack.w_ih.multiply(isa, Affine { x, rows, panels, backwards, bias, y }, &mut self.work.bytes);
     }
 
     #[allow(clippy::too_many_arguments, reason = "where the rows lie in a chunk")]
@@ -229,20 +223,18 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             Operand::State => &self.work.states,
             Operand::Reset => &self.work.reset,
         };
-        let a = Rows { data, at: At::Stride { offset: 0, stride: self.work.state_row } };
-        let (pack, slots, isa) = (&self.packs[p], phase.slots, self.scan.isa);
-        let first = phase.h_at * F::lanes(isa);
+        let x = Rows { data, at: At::Stride { offset: 0, stride: self.work.state_row } };
+        let (pack, isa) = (&self.packs[p], self.scan.isa);
+        let (first, row) = (phase.h_at * F::lanes(isa), phase.slots * F::lanes(isa));
         // Slots that x does not feed.
         let from = phase.x_at + phase.x.len() - phase.h_at;
-        let bias = Bias { data: &pack.bias[first..], panel: slots * F::lanes(isa), from };
-        let (pre, bytes) = (&mut self.work.pre[at + first..], &mut self.work.bytes);
-        match &pack.w_hh {
-            PackedMatrix::Int8(w) if ahead => {
-                let row = slots * F::lanes(isa);
-                let c = Outputs { data: pre, row, panel: rows * row };
-                self.work.ahead.add(isa, active, w, Scaled { c, bias, panels: panels.len(), backwards });
-            }
-            w => multiply(isa, a, active, w, bias, panels, pre, slots, rows, backwards, bytes),
+        let bias = Bias { data: &pack.bias[first..], panel: row, from };
+        let y = Outputs { data: &mut self.work.pre[at + first..], row, panel: rows * row };
+        let of = Affine { x, rows: active, panels, backwards, bias, y };
+        if ahead {
+            pack.w_hh.add(isa, of, &mut self.work.ahead);
+        } else {
+            pack.w_hh.multiply(isa, of, &mut self.work.bytes);
         }
     }
 
@@ -259,7 +251,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
             next: &mut self.work.next,
             state,
             row,
-            spare: &mut self.work.reset,
+            reset: &mut self.work.reset,
             kept: self.keep.gates(step),
             kept_row,
         };
@@ -285,26 +277,5 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         }
         std::mem::swap(&mut self.work.states, &mut self.work.next);
         self.work.backwards = !self.work.backwards;
-    }
-}
-
-/// pre = bias + A W, or pre += A W, for the panels, `rows` pre-activation rows of `slots` vectors to a panel; of a matrix
-/// of bytes for all panels.
-#[allow(clippy::too_many_arguments, reason = "the fields of a Product, in this file's terms")]
-fn multiply<F: Dispatch>(
-    isa: Isa, a: Rows<'_, F>, count: usize, w: &PackedMatrix<F>, bias: Bias<'_, F>, panels: Range<usize>,
-    pre: &mut [F], slots: usize, rows: usize, backwards: bool, bytes: &mut BytesScratch<F>,
-) {
-    let row = slots * F::lanes(isa);
-    let c = Outputs { data: pre, row, panel: rows * row };
-    let (a_rows, sum) = (Left::Rows(a), Sum::Chain(bias));
-    match w {
-        PackedMatrix::Whole(w) => {
-            F::dispatch(isa, Product { a: a_rows, rows: count, w: w.panels(), panels, backwards, sum, c });
-        }
-        PackedMatrix::Float16(w) => {
-            F::dispatch(isa, Product { a: a_rows, rows: count, w: w.panels(), panels, backwards, sum, c });
-        }
-        PackedMatrix::Int8(w) => bytes.multiply(isa, a, count, w, Scaled { c, bias, panels: panels.len(), backwards }),
     }
 }

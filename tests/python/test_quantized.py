@@ -1,6 +1,6 @@
 """`quantize`: what the weights become, equal bits, files and pickles, and what narrow weights refuse.
 
-The arithmetic is held against plain loops in tests/narrow.rs.
+The arithmetic is held against plain loops in tests/quantized.rs.
 """
 
 import copy
@@ -127,7 +127,7 @@ def test_validate_reports_differences():
 
 
 @every_width
-def test_narrow_weights_do_not_learn(width):
+def test_quantized_weights_do_not_learn(width):
     gru = gru_rs.GRU(3, 4, seed=1)
     narrow, x = gru.quantize(width), noise(5, 2, 3)
     model = gru_rs.Model(3, 4, 2, seed=1).quantize(width)

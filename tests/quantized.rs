@@ -4,7 +4,7 @@
 mod common;
 
 use common::{bits, cast, cells, numbers};
-use gru_rs::kernels::bytes::{BytesScratch, PackedBytes, Scaled};
+use gru_rs::kernels::bytes::{BytesOutput, BytesScratch, PackedBytes};
 use gru_rs::kernels::product::{At, Bias, Outputs, Rows};
 use gru_rs::nn::linear::Linear;
 use gru_rs::simd::BytesIsa;
@@ -118,7 +118,7 @@ proptest! {
             let mut y = vec![0.5f32; rows * columns];
             let a = Rows { data: &x, at: At::Stride { offset: 0, stride: depth } };
             let c = Outputs { data: &mut y, row: columns, panel: columns };
-            scratch.multiply(float, a, rows, &packed, Scaled { c, bias: Bias::NONE, panels: 1, backwards: rows % 2 == 1 });
+            scratch.multiply(float, a, rows, &packed, BytesOutput { c, bias: Bias::NONE, panels: 1, backwards: rows % 2 == 1 });
             for (y, x) in y.chunks_exact(columns).zip(x.chunks_exact(depth)) {
                 let (q, s) = to_bytes(x);
                 for (y, w) in y.iter().zip(w.chunks_exact(depth)) {
@@ -159,7 +159,7 @@ proptest! {
         }
     }
 
-    /// A narrow layer is that of the numbers its weights stand for: to the bit with 16 bits, nearly with 8.
+    /// A quantized layer is that of the numbers its weights stand for: to the bit with 16 bits, nearly with 8.
     #[test]
     fn layers_of_rounded_weights(
         cell in cells(), input in 1usize..40, hidden in 1usize..50, layers in 1usize..3, bidirectional in any::<bool>(),
@@ -169,13 +169,13 @@ proptest! {
         let x: Vec<f32> = cast(&numbers(seq * batch * input, seed));
         let of = Batch { x: &x, batch, seq, states: &[], lengths: None, resets: None };
         let rnn = Rnn::<f32>::new(config.clone()).unwrap();
-        for narrow in [Width::Float16, Width::Int8] {
-            let quantized = rnn.quantized(narrow).unwrap();
-            prop_assert_eq!(quantized.width(), Some(narrow));
+        for width in [Width::Float16, Width::Int8] {
+            let quantized = rnn.quantized(width).unwrap();
+            prop_assert_eq!(quantized.width(), Some(width));
             let rounded = Rnn::<f32>::new(config.clone()).unwrap();
             rounded.set_flat(&quantized.flat()).unwrap();
             let (got, expected) = (quantized.run(&of).unwrap(), rounded.run(&of).unwrap());
-            if narrow == Width::Float16 {
+            if width == Width::Float16 {
                 let halves: Vec<f32> = rnn.flat().iter().map(|&w| Half::from_f32(w).to_f32()).collect();
                 let biases = rnn.config().names().into_iter().filter(|(name, ..)| name.starts_with("bias"));
                 let mut expected_flat = halves;
@@ -194,25 +194,25 @@ proptest! {
     #[test]
     fn equal_bits(
         cell in cells(), input in 1usize..40, hidden in 1usize..70, layers in 1usize..3, batch in 1usize..80,
-        seq in 1usize..9, cut in 0usize..9, narrow in prop_oneof![Just(Width::Int8), Just(Width::Float16)],
+        seq in 1usize..9, cut in 0usize..9, width in prop_oneof![Just(Width::Int8), Just(Width::Float16)],
         double in any::<bool>(),
     ) {
         let config = Config { cell, layers, ..Config::gru(input, hidden) };
         if double {
-            same_everywhere::<f64>(config, batch, seq, cut, narrow);
+            same_everywhere::<f64>(config, batch, seq, cut, width);
         } else {
-            same_everywhere::<f32>(config, batch, seq, cut, narrow);
+            same_everywhere::<f32>(config, batch, seq, cut, width);
         }
     }
 }
 
-fn same_everywhere<F: Dispatch>(config: Config, batch: usize, seq: usize, cut: usize, narrow: Width) {
+fn same_everywhere<F: Dispatch>(config: Config, batch: usize, seq: usize, cut: usize, width: Width) {
     let (input, hidden) = (config.input, config.hidden);
     let x: Vec<F> = cast(&numbers(seq * batch * input, 5));
     let of = Batch { x: &x, batch, seq, states: &[], lengths: None, resets: None };
     let mut first = None;
     for isa in Isa::available() {
-        let rnn = Rnn::<F>::on(isa, config.clone()).unwrap().quantized(narrow).unwrap();
+        let rnn = Rnn::<F>::on(isa, config.clone()).unwrap().quantized(width).unwrap();
         let y = rnn.run(&of).unwrap().y;
         assert_eq!(bits(&y), *first.get_or_insert_with(|| bits(&y)), "{}", isa.name());
         let mut stream = rnn.stream(batch).unwrap();
@@ -230,13 +230,13 @@ fn same_everywhere<F: Dispatch>(config: Config, batch: usize, seq: usize, cut: u
 
 #[test]
 fn what_is_not_finite_stays_so() {
-    for narrow in [Width::Int8, Width::Float16] {
-        let rnn = Rnn::<f32>::new(Config::gru(3, 5)).unwrap().quantized(narrow).unwrap();
+    for width in [Width::Int8, Width::Float16] {
+        let rnn = Rnn::<f32>::new(Config::gru(3, 5)).unwrap().quantized(width).unwrap();
         for wrong in [f32::NAN, f32::INFINITY] {
             let mut x = [0.5f32; 2 * 3];
             x[1] = wrong;
             let y = rnn.run(&Batch { x: &x, batch: 2, seq: 1, states: &[], lengths: None, resets: None }).unwrap().y;
-            assert!(narrow == Width::Float16 && wrong.is_infinite() || y[..5].iter().all(|y| y.is_nan()), "{y:?}");
+            assert!(width == Width::Float16 && wrong.is_infinite() || y[..5].iter().all(|y| y.is_nan()), "{y:?}");
             assert!(y[5..].iter().all(|y| y.is_finite()));
         }
     }
@@ -250,12 +250,12 @@ fn what_is_not_finite_stays_so() {
 #[test]
 fn what_cannot_be_done_says_so() {
     let rnn = Rnn::<f32>::new(Config::gru(3, 5)).unwrap();
-    let narrow = rnn.quantized(Width::Int8).unwrap();
+    let quantized = rnn.quantized(Width::Int8).unwrap();
     let of = Batch { x: &[0.5; 3], batch: 1, seq: 1, states: &[], lengths: None, resets: None };
     let refusals = [
-        narrow.set_flat(&rnn.flat()).unwrap_err(),
-        narrow.forward(&of, &Training::default()).unwrap_err(),
-        narrow.quantized(Width::Float16).unwrap_err(),
+        quantized.set_flat(&rnn.flat()).unwrap_err(),
+        quantized.forward(&of, &Training::default()).unwrap_err(),
+        quantized.quantized(Width::Float16).unwrap_err(),
     ];
     for error in refusals {
         assert!(error.to_string().starts_with("int8 weights do not learn"), "{error}");

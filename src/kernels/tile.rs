@@ -1,0 +1,233 @@
+//! The seam below products of floats. A tile is a few rows by a few panels of sums that stay in registers; here is all
+//! that follows from its shape: how large it is, how it wants its operands packed, its loop over a block of k, and what it
+//! does with a row or two. An instruction set may bring a tile of its own, and each purpose has its own choice, made in
+//! [`TileKind::of`] and nowhere else. What is packed remembers its [`Layout`], and a product refuses any other.
+//!
+//! Whatever a tile does, the order of each sum is fixed by [`super::product::Sum`] alone. It must not know what a matrix
+//! stands for, nor which instruction set it runs on beyond [`Simd`].
+
+use super::product::{BLOCK, Product, Rows, Weight};
+use crate::float::Float;
+use crate::simd::{Dispatch, Isa, Simd};
+use std::ops::Range;
+
+/// A tile of sums, as functions of its shape. Each implementation has its value in [`TileKind`].
+///
+/// A right operand lies panel by panel, each of `width` vectors of columns, for each k side by side; a tile that wants
+/// another order within a panel writes its own `put_row` and `put_column`. `wide` is a panel's columns, width · lanes.
+pub trait Tile {
+    /// Its value.
+    const KIND: TileKind;
+    /// Terms after which a chain moves on to the next tile, so that a panel's part stays in the first-level cache.
+    const DEPTH: usize = BLOCK;
+    /// Up to so many rows of a left operand that lies row by row go to [`Self::few`].
+    const FEW: usize = 0;
+
+    /// Whether the instruction set can have it. Where it cannot, its kernels are not made.
+    #[inline(always)]
+    fn fits<F: Float, S: Simd<F>>() -> bool {
+        true
+    }
+    /// The width of panel that wastes least on `columns` columns.
+    fn best_width(columns: usize, lanes: usize) -> usize;
+    /// Rows of the tallest tile for panels of `width`.
+    fn tallest(width: usize) -> usize;
+    /// Panels that share a tile when there are so many rows.
+    fn panels_at_once(rows: usize, width: usize) -> usize;
+
+    /// k's that a panel has room for, of `depth`. Where there are more, `put_row` of the last row and `put_column` make
+    /// them 0: buffers hold anything.
+    fn deep(depth: usize) -> usize {
+        depth
+    }
+    /// Puts row k of a right operand of `depth` rows into its panels.
+    #[inline(always)]
+    fn put_row<N: Copy>(row: &[N], k: usize, depth: usize, wide: usize, panels: &mut [N]) {
+        for (p, part) in row.chunks(wide).enumerate() {
+            panels[(p * depth + k) * wide..][..part.len()].copy_from_slice(part);
+        }
+    }
+    /// Puts a column of a right operand into its panel, of which it is column number `at`.
+    #[inline(always)]
+    fn put_column<N: Copy>(column: &[N], at: usize, wide: usize, panel: &mut [N]) {
+        for (out, &number) in panel[at..].iter_mut().step_by(wide).zip(column) {
+            *out = number;
+        }
+    }
+    /// Numbers of a packed left operand.
+    fn left_len(columns: usize, depth: usize) -> usize {
+        columns * depth
+    }
+    /// `columns` columns of `count` rows, from column `first` on, as a left operand for panels of `width`: the tile whose
+    /// first row is r begins at r · count and holds, for each k, its rows side by side.
+    fn put_left<F: Float>(
+        rows: &Rows<'_, F>, count: usize, (first, columns): (usize, usize), width: usize, tiles: &mut [F],
+    ) {
+        side_by_side(rows, count, (first, columns), Self::tallest(width), tiles);
+    }
+
+    /// Adds a block of k to some tiles, one below the other.
+    fn strip<F: Float, S: Simd<F>, N: Weight<F>>(s: S, product: &mut Product<'_, '_, F, N>, of: Strip);
+    /// The whole product of at most [`Self::FEW`] rows.
+    #[inline(always)]
+    fn few<F: Float, S: Simd<F>, N: Weight<F>>(s: S, product: &mut Product<'_, '_, F, N>)
+    where
+        Self: Sized,
+    {
+        product.walk::<S, Self>(s);
+    }
+}
+
+/// Some tiles of a product and some of its k.
+#[derive(Clone, Debug)]
+pub struct Strip {
+    /// The first panel, counted from the product's first one, and how many share a tile.
+    pub panel: usize,
+    /// See there.
+    pub count: usize,
+    /// k's, at most [`Tile::DEPTH`].
+    pub depth: Range<usize>,
+    /// The first row.
+    pub first: usize,
+    /// Rows of a tile.
+    pub rows: usize,
+    /// Tiles, at least one.
+    pub tiles: usize,
+}
+
+/// The tiles there are, as values: what is packed remembers the one it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TileKind {
+    /// [`super::registers::Registers16`]
+    Registers16,
+    /// Another one, so that tests can see that nothing above depends on the first.
+    #[cfg(test)]
+    OfTests,
+}
+
+/// Runs something with the tile of a kind.
+macro_rules! with_tile {
+    ($kind:expr, $tile:ident => $result:expr) => {
+        match $kind {
+            $crate::kernels::tile::TileKind::Registers16 => {
+                type $tile = $crate::kernels::registers::Registers16;
+                $result
+            }
+            #[cfg(test)]
+            $crate::kernels::tile::TileKind::OfTests => {
+                type $tile = $crate::kernels::tests::OfTests;
+                $result
+            }
+        }
+    };
+}
+
+/// What a right operand is packed for: each may have a tile of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// y = b + W x: panels of one vector of units, a vector for each gate, and rows as they lie.
+    Forward,
+    /// dx = Wᵀ dy: panels of any width, and rows as they lie.
+    Backward,
+    /// dW = Σ dy xᵀ: both operands packed at each call.
+    Outer,
+}
+
+impl TileKind {
+    /// The one place that chooses.
+    pub fn of(isa: Isa, purpose: Purpose) -> Self {
+        #[cfg(test)]
+        if let Some(kind) = super::tests::chosen(isa, purpose) {
+            return kind;
+        }
+        let _all_so_far = isa;
+        match purpose {
+            Purpose::Forward | Purpose::Backward | Purpose::Outer => Self::Registers16,
+        }
+    }
+
+    /// [`Tile::panels_at_once`]
+    pub fn panels_at_once(self, rows: usize, width: usize) -> usize {
+        with_tile!(self, T => T::panels_at_once(rows, width))
+    }
+
+    /// [`Tile::deep`]
+    pub fn deep(self, depth: usize) -> usize {
+        with_tile!(self, T => T::deep(depth))
+    }
+
+    fn best_width(self, columns: usize, lanes: usize) -> usize {
+        with_tile!(self, T => T::best_width(columns, lanes))
+    }
+}
+
+/// How a right operand is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The tile it is for.
+    pub kind: TileKind,
+    /// Numbers in a vector.
+    pub lanes: usize,
+    /// Vectors side by side in a panel, 1 to 4.
+    pub width: usize,
+}
+
+impl Layout {
+    /// For panels of a given width.
+    pub fn new<F: Dispatch>(isa: Isa, purpose: Purpose, width: usize) -> Self {
+        Self { kind: TileKind::of(isa, purpose), lanes: F::lanes(isa), width }
+    }
+
+    /// For panels as wide as suits `columns` columns.
+    pub fn for_columns<F: Dispatch>(isa: Isa, purpose: Purpose, columns: usize) -> Self {
+        let (kind, lanes) = (TileKind::of(isa, purpose), F::lanes(isa));
+        Self { kind, lanes, width: kind.best_width(columns, lanes) }
+    }
+
+    /// Columns of a panel.
+    pub fn wide(&self) -> usize {
+        self.width * self.lanes
+    }
+
+    /// Columns with those that fill the last panel.
+    pub fn padded(&self, columns: usize) -> usize {
+        columns.next_multiple_of(self.wide())
+    }
+}
+
+/// (h, n, tiles): `rows` rows shared out evenly, so that no lone last row leaves the registers idle:
+/// the first n of the tiles have h + 1 rows, the others h.
+pub fn tile_heights(rows: usize, tallest: usize) -> (usize, usize, usize) {
+    let tiles = rows.div_ceil(tallest);
+    (rows / tiles.max(1), rows % tiles.max(1), tiles)
+}
+
+/// Tile by tile, k by k, the tile's columns side by side.
+fn side_by_side<F: Float>(
+    rows: &Rows<'_, F>, count: usize, (first, columns): (usize, usize), tallest: usize, tiles: &mut [F],
+) {
+    fn tile<F: Float, const M: usize>(rows: &Rows<'_, F>, count: usize, column: usize, tile: &mut [F]) {
+        for (k, out) in tile.chunks_exact_mut(M).take(count).enumerate() {
+            out.copy_from_slice(&rows.row(k)[column..column + M]);
+        }
+    }
+    let (height, taller, number) = tile_heights(columns, tallest);
+    let mut column = 0;
+    for t in 0..number {
+        let height = height + usize::from(t < taller);
+        let (at, out) = (first + column, &mut tiles[column * count..(column + height) * count]);
+        match height {
+            1 => tile::<F, 1>(rows, count, at, out),
+            2 => tile::<F, 2>(rows, count, at, out),
+            3 => tile::<F, 3>(rows, count, at, out),
+            4 => tile::<F, 4>(rows, count, at, out),
+            5 => tile::<F, 5>(rows, count, at, out),
+            6 => tile::<F, 6>(rows, count, at, out),
+            7 => tile::<F, 7>(rows, count, at, out),
+            8 => tile::<F, 8>(rows, count, at, out),
+            _ => unreachable!("a tile of {height} rows"),
+        }
+        column += height;
+    }
+}
+pub(super) use with_tile;
