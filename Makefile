@@ -110,9 +110,10 @@ test-miri: ## the Rust tests of the scalar path under Miri, with few and small c
 	    cargo +nightly miri test --lib --test activation --test bits --test layers --test operations
 test-python: $(DEVELOPED) ## the Python tests, with few Hypothesis examples
 	$(BIN)/python -m pytest tests/python
-test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples, and 100,000 calls of shared estimators
+test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples, 100,000 calls of networks that are written, and of shared estimators
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest tests/python -m hypothesis --timeout 1800
-	GRU_RS_LONG=1 $(BIN)/python -m pytest -s tests/python/test_shared_estimators.py -k threads
+	GRU_RS_LONG=1 $(BIN)/python -m pytest -s tests/python/test_snapshots.py tests/python/test_shared_estimators.py \
+	    -k "threads or weights" --timeout 600
 doctest: $(DEVELOPED) ## every example in the documentation of both languages
 	cargo test --doc --features files
 	$(BIN)/python -m pytest --doctest-modules python/gru_rs $(addprefix --ignore ,$(NEED_PEERS))

@@ -33,6 +33,7 @@ with suppress(ImportError):  # not installed
     from . import _threadpoolctl  # noqa: F401
 
 if TYPE_CHECKING:
+    from ._load import load as load
     from .estimators import Forecaster as Forecaster
     from .estimators import LanguageModel as LanguageModel
     from .estimators import Seq2Seq as Seq2Seq
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from .estimators import TrainingInfo as TrainingInfo
     from .estimators import Transcriber as Transcriber
     from .estimators import compare as compare
-    from .estimators import load as load
     from .io._keras import KerasLayer as KerasLayer
     from .io._keras import from_keras as from_keras
     from .io._keras import to_keras_weights as to_keras_weights
@@ -65,7 +65,7 @@ _LAZY = {
     "TrainingInfo": ("estimators", "sklearn"),
     "Transcriber": ("estimators", "sklearn"),
     "compare": ("estimators", "sklearn"),
-    "load": ("estimators", "sklearn"),
+    "load": ("_load", "safetensors"),
     "KerasLayer": ("io._keras", "keras"),
     "from_keras": ("io._keras", "keras"),
     "to_keras_weights": ("io._keras", "keras"),

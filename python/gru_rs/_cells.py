@@ -9,6 +9,7 @@ import numpy as np
 from ._arrays import as_array, as_states, check_out, expect_shape
 from ._gradients import Grads
 from ._parameters import Argument, Recurrent
+from ._saved import readable
 from ._words import CELLS
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class CellTape:
         raise TypeError(msg)
 
 
+@readable
 class GRUCell(_Cell):
     """One step of a `GRU`, as PyTorch's ``nn.GRUCell``.
 
@@ -191,6 +193,7 @@ class GRUCell(_Cell):
         self._make(locals())
 
 
+@readable
 class LSTMCell(_Cell):
     """One step of an `LSTM`, as PyTorch's ``nn.LSTMCell``: (h, c) in place of h.
 

@@ -15,6 +15,7 @@ from ._checks import as_choice, as_real, as_seed, as_size
 from ._losses import CrossEntropy, Loss
 from ._model import SequenceNetwork
 from ._parameters import Argument
+from ._saved import readable
 from ._words import WORDS
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Hypothesis(NamedTuple):
     attention: Array | None
 
 
+@readable
 class EncoderDecoder(SequenceNetwork):
     """Sequence to sequence with one flat buffer of parameters, and one of gradients.
 

@@ -10,6 +10,7 @@ from ._arrays import as_array, as_flags, as_lengths, as_states, expect_shape
 from ._checks import as_choice, as_seed, as_size
 from ._gradients import Grads
 from ._parameters import Argument, Recurrent
+from ._saved import readable
 from ._words import CELLS, WORDS
 
 if TYPE_CHECKING:
@@ -297,6 +298,7 @@ def _resume(layer: _Layer, batch_size: int | None, state: Any) -> Stream:
     return stream
 
 
+@readable
 class GRU(_Layer):
     """Gated recurrent units, as PyTorch's ``nn.GRU`` and, with ``reset_after=False``, as Cho et al. 2014.
 
@@ -368,6 +370,7 @@ class GRU(_Layer):
         self._make(locals())
 
 
+@readable
 class LSTM(_Layer):
     """Long short-term memory, as PyTorch's ``nn.LSTM``; where GRU has h it has the pair (h, c).
 

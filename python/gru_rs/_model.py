@@ -24,6 +24,7 @@ from ._checks import as_choice, as_count, as_seed, as_size
 from ._losses import CTC, Loss, QuantileError
 from ._model_stream import ModelStream
 from ._parameters import Argument, Network
+from ._saved import readable
 from ._words import CELLS, WORDS
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class SequenceNetwork(Network):
         return array
 
 
+@readable
 class Model(SequenceNetwork):
     """Embedding, stack and head with one flat buffer of parameters, and one of gradients.
 

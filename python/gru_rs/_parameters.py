@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar, over
 
 import numpy as np
 
-from . import _core
+from . import _core, _saved
 from ._arrays import as_array, as_float_dtype, expect_shape
 from ._checks import as_choice, as_count, as_flag, as_real, as_seed, as_size
 from ._names import Names, as_names, split
@@ -304,6 +304,38 @@ class Network(ABC):
             both = [[network._outputs_for(validate, lengths)] for network in (whole, other)]
             other._quantization = compared(width, sizes, *both)
         return other
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one safetensors file: complete, or not at all (extra ``safetensors``).
+
+        The weights are there as they are kept, under the names of `state_dict`; beside them the constructor's
+        arguments and the place of dropout's generator. `gru_rs.load` reads it.
+
+        Parameters
+        ----------
+        path : path-like
+            Usually ``….safetensors``; a file there is replaced.
+
+        Raises
+        ------
+        OSError
+            The file cannot be written.
+        TypeError
+            A class of your own, which `gru_rs.load` would not know.
+        ImportError
+            safetensors is not installed.
+
+        Examples
+        --------
+        >>> import gru_rs, os, tempfile
+        >>> model = gru_rs.Model(3, 8, 2, seed=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(os.path.join(folder, "model.safetensors"))
+        ...     again = gru_rs.load(os.path.join(folder, "model.safetensors"))
+        >>> again
+        Model(3, 8, 2, seed=1)
+        """
+        _saved.save(self, path)
 
     @classmethod
     def _names_of(cls, arguments: dict[str, Any]) -> Names:

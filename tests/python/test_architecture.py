@@ -36,12 +36,14 @@ FIRST = {
     "_core": "core",
     "_arrays": "base",
     "_checks": "base",
+    "_files": "base",
     "_names": "base",
     "_words": "base",
     "io": "io",
     "estimators": "estimators",
     "torch": "torch",
     "__init__": "package",
+    "_load": "package",
     "cli": "cli",
 }
 # What is not ours, and the files that may import it: patterns of paths within the package. Of two lists the

@@ -268,7 +268,7 @@ def _to_pt(layers: dict[str, Any], target: Path) -> None:
 
     import torch
 
-    from gru_rs.io._files import write_whole
+    from gru_rs._files import write_whole
 
     state: dict[str, Any] = {}
     for name, layer in layers.items():

@@ -4,28 +4,19 @@ with the parameters, the vocabulary and what else was learnt. Nothing in a file 
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import safetensors
-from safetensors.numpy import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
-from .._arrays import as_float_dtype
-from .._quantize import from_tensors, to_tensors
-from ..io._files import write_whole
+from .. import _saved
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
 C = TypeVar("C", bound=type)
-
-FORMAT_VERSION = 1
-_KEY = "gru_rs"
 
 _KINDS: dict[str, Any] = {}
 """The classes whose files are read, by name. They come by themselves: this file is below them."""
@@ -40,92 +31,36 @@ def readable(kind: C) -> C:
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator; the file is complete or not there."""
     check_is_fitted(estimator, "model_")
-    model = estimator.model_
     parameters = estimator.get_params(deep=False)
-    header = {
-        "format_version": FORMAT_VERSION,
-        "estimator": type(estimator).__name__,
-        "parameters": {name: _parameter(name, value) for name, value in parameters.items()},
-        "model": model._options | {"dtype": model.dtype.name, "seed": model.seed},
-        "generators": {"model": model._core.rng_state, "shuffling": estimator._rng.bit_generator.state},
-        "learnt": {name: _to_json(value) for name, value in estimator._saved().items()},
-    }
-    if model.quantization is not None:
-        header["quantization"] = asdict(estimator.quantization_)
-    tensors = to_tensors(model._names, model._tensors())
-    data = to_bytes(tensors, {_KEY: json.dumps(header, allow_nan=True)})
-    write_whole(path, data)
+    model = estimator.model_
+    _saved.write(
+        path,
+        model,
+        None if model.quantization is None else estimator.quantization_,
+        estimator=type(estimator).__name__,
+        parameters={name: _parameter(name, value) for name, value in parameters.items()},
+        generators={"shuffling": estimator._rng.bit_generator.state},
+        learnt={name: _to_json(value) for name, value in estimator._saved().items()},
+    )
 
 
 def load(path: str | os.PathLike[str], **functions: Callable[..., Any]) -> Any:
-    """Read an estimator that `save` has written.
-
-    Parameters
-    ----------
-    path : path-like
-        A file of format version 1.
-    **functions : callable
-        The parameters that were functions, which are not saved, by name: ``analyzer=str.split``.
-
-    Returns
-    -------
-    estimator
-        Of the class that was saved. Callbacks and the optimizer's moments are not saved: training goes on
-        without the former and with fresh ones of the latter.
-
-    Raises
-    ------
-    OSError
-        The file cannot be read.
-    ValueError
-        It is not a whole file of this kind, or of a later version; a function is missing, or was none.
-
-    Examples
-    --------
-    >>> import gru_rs, os, tempfile
-    >>> classifier = gru_rs.SequenceClassifier(max_iter=1).fit(["yes", "no"], [1, 0])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     classifier.save(os.path.join(folder, "model.safetensors"))
-    ...     again = gru_rs.load(os.path.join(folder, "model.safetensors"))
-    >>> bool((again.predict_proba(["yes"]) == classifier.predict_proba(["yes"])).all())
-    True
-    """
+    """Read an estimator that `save` has written; see `gru_rs.load`."""
     path = Path(path)
-    tensors, header = _read(path)
+    return restored(path, *_saved.read(path), functions)
+
+
+def restored(
+    path: Path, tensors: dict[str, Any], header: dict[str, Any], functions: dict[str, Callable[..., Any]]
+) -> Any:
+    """The estimator of a file that was read."""
+    if "network" in header:
+        msg = f"{path}: expected an estimator, such as a SequenceClassifier, got a network: use gru_rs.load"
+        raise ValueError(msg)
     try:
         return _restore(tensors, header, functions)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        msg = f"{path}: expected a model of gru_rs, got one that cannot be used: {reason}"
-        raise ValueError(msg) from error
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    with path.open("rb"):  # an OSError that names the file
-        pass
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (safetensors.SafetensorError, ValueError, TypeError) as error:
-        msg = f"{path}: expected a whole safetensors file, got: {error}"
-        raise ValueError(msg) from error
-    if _KEY not in metadata:
-        msg = f"{path}: expected a model saved by gru_rs, got a safetensors file without its metadata"
-        raise ValueError(msg)
-    try:
-        header = json.loads(metadata[_KEY])
-        version = header["format_version"]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        msg = f"{path}: expected metadata of gru_rs as JSON, got: {error}"
-        raise ValueError(msg) from error
-    if version != FORMAT_VERSION:
-        msg = (
-            f"{path}: expected format version {FORMAT_VERSION}, got {version!r};"
-            " a newer gru_rs may be needed (pip install --upgrade gru-rs)"
-        )
-        raise ValueError(msg)
-    return tensors, header
+    except _saved.UNUSABLE as error:
+        raise _saved.unusable(path, error) from error
 
 
 def _restore(
@@ -144,26 +79,11 @@ def _restore(
     parameters = {name: _from_json(value) for name, value in saved.items() if name not in functions}
     estimator = _KINDS[header["estimator"]](**parameters, **functions)
     estimator._check()
-    options = header["model"]
-    # Before anything is allocated: the sizes are those of the weights that the file really has.
-    if options["num_layers"] > len(tensors):
-        most, layers = len(tensors), options["num_layers"]
-        msg = f"num_layers: expected no more than the file's {most} tensors, got {layers}"
-        raise ValueError(msg)
-    names = estimator._network._names_of(options)
-    kept = from_tensors(names, tensors, as_float_dtype(options["dtype"]))
-    report = header.get("quantization")
-    model = estimator._network._from_tensors(options, kept)
-    if (model.quantization is None) != (report is None):
-        msg = f"weights: expected {'float' if report is None else 'quantized'} ones, got {model.weight_dtype}"
-        raise ValueError(msg)
-    model._core.set_rng_state(header["generators"]["model"])
+    model, quantization = _saved.network_of(estimator._network, tensors, header)
     learnt = {name: _from_json(value) for name, value in header["learnt"].items()}
     estimator._resume(learnt, model, header["generators"]["shuffling"])
-    if report is not None and model.quantization is not None:
-        found = {name: report[name] for name in ("max_difference", "mean_difference", "mean_output")}
-        differences: Any = {name: None if value is None else float(value) for name, value in found.items()}
-        estimator.quantization_ = replace(model.quantization, **differences)
+    if quantization is not None:
+        estimator.quantization_ = quantization
     return estimator
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from .._files import write_whole
 from .._layers import GRU, LSTM
-from ._files import write_whole
 from ._layouts import ONNX, Weights, cell_of, parts_of
 from ._onnx import FUNCTIONS, SLOPES
 

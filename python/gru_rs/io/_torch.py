@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from .._cells import GRUCell, LSTMCell
+from .._files import write_whole
 from .._layers import GRU, LSTM
 from .._quantize import SCALE, from_tensors, to_tensors
-from ._files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,7 +243,7 @@ def _read_safetensors(path: Path) -> Any:
         with safe_open(path, "numpy") as file:
             if "gru_rs" in (file.metadata() or {}):
                 msg = (
-                    f"source: expected PyTorch's weights, got {path.name}, an estimator: gru_rs.load takes it"
+                    f"source: expected PyTorch's weights, got {path.name} of gru_rs, which gru_rs.load takes"
                 )
                 raise ValueError(msg)
             return {name: file.get_tensor(name) for name in file.keys() if _tail(name)}  # noqa: SIM118
