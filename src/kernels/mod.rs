@@ -4,11 +4,14 @@
 pub mod activation;
 pub mod bytes;
 pub mod bytes_tile;
+pub mod choice;
 pub mod exponential;
 pub mod gates;
 pub mod gru;
+pub mod layout;
 pub mod lstm;
 pub mod norm;
+pub mod operands;
 pub mod outer;
 pub mod pack;
 pub mod peak;

@@ -2,8 +2,9 @@
 //! dy become tiles. All sizes follow from the tile chosen for them. It must not know what the rows stand for, nor
 //! how a tile holds its numbers.
 
+use super::choice::with_tile;
 use super::product::{Left, LeftTiles, Panels, Rows};
-use super::tile::{Layout, Purpose, Tile, with_tile};
+use super::tile::{Layout, Purpose, Tile};
 use crate::float::Float;
 use crate::simd::{Dispatch, Isa};
 

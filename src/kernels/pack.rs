@@ -2,8 +2,9 @@
 //! belong to which gate is told by the caller, and how a panel holds its numbers is known to [`super::tile`].
 
 use super::bytes::{BytesOutput, BytesScratch, PackedBytes, ROWS};
+use super::choice::with_tile;
 use super::product::{Bias, Left, Outputs, Panels, Product, Rows, Sum, Weight};
-use super::tile::{Layout, Purpose, Tile, with_tile};
+use super::tile::{Layout, Purpose, Tile};
 use crate::buffer::Aligned;
 use crate::error::Result;
 use crate::half::Half;

@@ -1,14 +1,16 @@
 //! The seam below products of floats. A tile is a few rows by a few panels of sums that stay in registers; here is all
 //! that follows from its shape: how large it is, how it wants its operands packed, its loop over a block of k, and what it
 //! does with a row or two. An instruction set may bring a tile of its own, and each purpose has its own choice, made in
-//! [`TileKind::of`] and nowhere else. What is packed remembers its [`Layout`], and a product refuses any other.
+//! [`super::choice`] and nowhere else. What is packed remembers its [`Layout`], and a product refuses any other.
 //!
 //! Whatever a tile does, the order of each sum is fixed by [`super::product::Sum`] alone. It must not know what a matrix
 //! stands for, nor which instruction set it runs on beyond [`Simd`].
 
-use super::product::{BLOCK, Product, Rows, Weight};
+use super::layout::tile_heights;
+pub use super::layout::{Layout, Purpose, TileKind};
+use super::operands::{BLOCK, Product, Rows, Weight};
 use crate::float::Float;
-use crate::simd::{Dispatch, Isa, Simd};
+use crate::simd::Simd;
 use std::ops::Range;
 
 /// A tile of sums, as functions of its shape. Each implementation has its value in [`TileKind`].
@@ -95,113 +97,6 @@ pub struct Strip {
     pub tiles: usize,
 }
 
-/// The tiles there are, as values: what is packed remembers the one it is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TileKind {
-    /// [`super::registers::Registers16`]
-    Registers16,
-    /// Another one, so that tests can see that nothing above depends on the first.
-    #[cfg(test)]
-    OfTests,
-}
-
-/// Runs something with the tile of a kind.
-macro_rules! with_tile {
-    ($kind:expr, $tile:ident => $result:expr) => {
-        match $kind {
-            $crate::kernels::tile::TileKind::Registers16 => {
-                type $tile = $crate::kernels::registers::Registers16;
-                $result
-            }
-            #[cfg(test)]
-            $crate::kernels::tile::TileKind::OfTests => {
-                type $tile = $crate::kernels::tests::OfTests;
-                $result
-            }
-        }
-    };
-}
-
-/// What a right operand is packed for: each may have a tile of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// y = b + W x: panels of one vector of units, a vector for each gate, and rows as they lie.
-    Forward,
-    /// dx = Wᵀ dy: panels of any width, and rows as they lie.
-    Backward,
-    /// dW = Σ dy xᵀ: both operands packed at each call.
-    Outer,
-}
-
-impl TileKind {
-    /// The one place that chooses.
-    pub fn of(isa: Isa, purpose: Purpose) -> Self {
-        #[cfg(test)]
-        if let Some(kind) = super::tests::chosen(isa, purpose) {
-            return kind;
-        }
-        let _all_so_far = isa;
-        match purpose {
-            Purpose::Forward | Purpose::Backward | Purpose::Outer => Self::Registers16,
-        }
-    }
-
-    /// [`Tile::panels_at_once`]
-    pub fn panels_at_once(self, rows: usize, width: usize) -> usize {
-        with_tile!(self, T => T::panels_at_once(rows, width))
-    }
-
-    /// [`Tile::deep`]
-    pub fn deep(self, depth: usize) -> usize {
-        with_tile!(self, T => T::deep(depth))
-    }
-
-    fn best_width(self, columns: usize, lanes: usize) -> usize {
-        with_tile!(self, T => T::best_width(columns, lanes))
-    }
-}
-
-/// How a right operand is packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Layout {
-    /// The tile it is for.
-    pub kind: TileKind,
-    /// Numbers in a vector.
-    pub lanes: usize,
-    /// Vectors side by side in a panel, 1 to 4.
-    pub width: usize,
-}
-
-impl Layout {
-    /// For panels of a given width.
-    pub fn new<F: Dispatch>(isa: Isa, purpose: Purpose, width: usize) -> Self {
-        Self { kind: TileKind::of(isa, purpose), lanes: F::lanes(isa), width }
-    }
-
-    /// For panels as wide as suits `columns` columns.
-    pub fn for_columns<F: Dispatch>(isa: Isa, purpose: Purpose, columns: usize) -> Self {
-        let (kind, lanes) = (TileKind::of(isa, purpose), F::lanes(isa));
-        Self { kind, lanes, width: kind.best_width(columns, lanes) }
-    }
-
-    /// Columns of a panel.
-    pub fn wide(&self) -> usize {
-        self.width * self.lanes
-    }
-
-    /// Columns with those that fill the last panel.
-    pub fn padded(&self, columns: usize) -> usize {
-        columns.next_multiple_of(self.wide())
-    }
-}
-
-/// (h, n, tiles): `rows` rows shared out evenly, so that no lone last row leaves the registers idle:
-/// the first n of the tiles have h + 1 rows, the others h.
-pub fn tile_heights(rows: usize, tallest: usize) -> (usize, usize, usize) {
-    let tiles = rows.div_ceil(tallest);
-    (rows / tiles.max(1), rows % tiles.max(1), tiles)
-}
-
 /// Tile by tile, k by k, the tile's columns side by side.
 fn side_by_side<F: Float>(
     rows: &Rows<'_, F>, count: usize, (first, columns): (usize, usize), tallest: usize, tiles: &mut [F],
@@ -230,4 +125,3 @@ fn side_by_side<F: Float>(
         column += height;
     }
 }
-pub(super) use with_tile;

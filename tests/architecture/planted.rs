@@ -181,6 +181,23 @@ fn circles_of_two_files() {
     circle("//! A.\nuse crate::rnn;\npub struct A(rnn::b::B);\n", &[&found(3)]);
 }
 
+/// What is compiled for tests alone may use what lets it in; compiled always, it makes a circle.
+#[test]
+fn circles_through_files_for_tests() {
+    for (attribute, expected) in [
+        ("#[cfg(test)]\n", vec![]),
+        ("", vec!["src/rnn/a.rs:2: circle: src/rnn/a.rs -> src/rnn/planted.rs -> src/rnn/a.rs"]),
+    ] {
+        let door = format!("//! Time.\nmod a;\n{attribute}mod planted;\npub struct Rnn;\n");
+        let tree = with_all(&[
+            ("src/rnn/mod.rs", &door),
+            ("src/rnn/a.rs", "//! A.\npub struct A(super::planted::B);\n"),
+            ("src/rnn/planted.rs", "//! B.\npub struct B(super::a::A);\n"),
+        ]);
+        assert_eq!(rules::circles(&tree), expected);
+    }
+}
+
 #[test]
 fn circles_with_the_rooms_own_file() {
     let tree = with_all(&[

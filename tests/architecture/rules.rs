@@ -28,13 +28,15 @@ pub fn upward(tree: &Tree) -> Vec<String> {
 }
 
 /// Files that use each other, directly or by way of others: the shortest circles, no two through one file, so that a
-/// knot of many may show another when one is open. A `pub use` makes none: it is a name on a door.
+/// knot of many may show another when one is open. A `pub use` makes none: it is a name on a door. Nor does a file that
+/// is there for tests alone: it sees what it tests, which may let it in.
 pub fn circles(tree: &Tree) -> Vec<String> {
+    let of_tests = tree.of_tests();
     let mut uses: BTreeMap<&str, BTreeMap<String, usize>> = BTreeMap::new();
-    for file in &tree.files {
+    for file in tree.files.iter().filter(|file| !of_tests.contains(&file.path)) {
         let own = uses.entry(&file.path).or_default();
         for edge in tree.edges(file).into_iter().filter(|edge| !edge.exported) {
-            if let Some(other) = edge.file {
+            if let Some(other) = edge.file.filter(|other| !of_tests.contains(other)) {
                 let line = own.entry(other).or_insert(edge.line);
                 *line = edge.line.min(*line);
             }

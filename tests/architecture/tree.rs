@@ -83,6 +83,26 @@ fn module_of(path: &str) -> Vec<String> {
 }
 
 impl Tree {
+    /// The files that are compiled for tests alone: `#[cfg(test)] mod name;`.
+    pub fn of_tests(&self) -> BTreeSet<String> {
+        let named = |file: &File| {
+            let folder = file.path.strip_suffix("mod.rs").map(str::to_owned);
+            let folder = folder.unwrap_or_else(|| format!("{}/", file.path.trim_end_matches(".rs")));
+            let for_tests = |attribute: &syn::Attribute| {
+                attribute.path().is_ident("cfg")
+                    && attribute.parse_args::<syn::Ident>().is_ok_and(|condition| condition == "test")
+            };
+            let modules = file.syntax.items.iter().filter_map(move |item| match item {
+                syn::Item::Mod(module) if module.content.is_none() && module.attrs.iter().any(for_tests) => {
+                    Some(format!("{folder}{}.rs", module.ident))
+                }
+                _ => None,
+            });
+            modules.collect::<Vec<_>>()
+        };
+        self.files.iter().flat_map(named).collect()
+    }
+
     pub fn new(sources: Vec<Source>) -> Self {
         let mut tree = Self { files: vec![], modules: BTreeMap::new() };
         for Source { path, text } in sources {
