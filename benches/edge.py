@@ -1,4 +1,4 @@
-"""Small machines: single steps, narrow weights, slow calls and memory, and what is promised about them.
+"""Small machines: single steps, quantized weights, slow calls and memory, and what is promised about them.
 
     make bench-edge              # about eight minutes, into benches/record
     python benches/edge.py --quick

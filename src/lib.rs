@@ -3,7 +3,7 @@
 //! The rooms, each of which may use those below it only:
 //!
 //! ```text
-//! py ─▶ io ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, half, weights, shape, rng, buffer …)
+//! py ─▶ io ─▶ names ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, half, weights, shape, rng, buffer …)
 //!               └────▶ nn ───────────▶ kernels
 //! reference ─▶ base
 //! ```

@@ -1,4 +1,4 @@
-"""A trained noise suppressor of others, examples/nsnet2.py, with narrow weights in its two GRUs."""
+"""A trained noise suppressor of others, examples/nsnet2.py, with quantized weights in its two GRUs."""
 
 import sys
 from functools import partial

@@ -1,0 +1,120 @@
+"""The one table of words: what Python offers is what the extension knows, and what that does not know is an
+error there, too, never another choice.
+"""
+
+import inspect
+
+import gru_rs
+import numpy as np
+import pytest
+from gru_rs import _core
+from gru_rs._words import CELLS, WORDS, cell_of_rows
+
+STACK = {
+    "cell": "gru",
+    "dtype": "float32",
+    "input_size": 3,
+    "hidden_size": 5,
+    "num_layers": 1,
+    "bias": True,
+    "bidirectional": False,
+    "reset_after": True,
+    "dropout": 0.0,
+    "seed": 1,
+}
+LAYER = STACK | {
+    "batch_first": False,
+    "recurrent_activation": "sigmoid",
+    "activation": "tanh",
+    "clip": None,
+}
+MODEL = STACK | {
+    "vocabulary_size": None,
+    "output_size": 2,
+    "input_dropout": 0.0,
+    "output_dropout": 0.0,
+    "variational": False,
+    "pooling": "last",
+    "crf": False,
+}
+PAIR = STACK | {
+    "vocabulary_size": None,
+    "output_size": 4,
+    "embedding_size": 3,
+    "attention": None,
+    "begin": 0,
+    "end": 1,
+    "input_dropout": 0.0,
+    "output_dropout": 0.0,
+}
+KINDS = [(_core.Rnn, LAYER), (_core.Model, MODEL), (_core.EncoderDecoder, PAIR)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "option"),
+    [
+        (kind, options, option)
+        for kind, options in KINDS
+        for option in ("cell", "dtype", "recurrent_activation", "activation", "pooling", "attention")
+        if option in options
+    ],
+)
+def test_the_border_refuses_other_words(kind, options, option):
+    kind(options)
+    with pytest.raises(ValueError, match=f'{option}: expected one of .*got "int4"'):
+        kind(options | {option: "int4"})
+
+
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_every_option_is_asked_for(kind, options):
+    for option in options:
+        rest = {name: value for name, value in options.items() if name != option}
+        with pytest.raises(ValueError, match=f"{option}: expected a value, got none"):
+            kind(rest)
+        wrong = object() if option != "clip" else "much"
+        with pytest.raises(ValueError, match=f"{option}: expected"):
+            kind(options | {option: wrong})
+
+
+def test_other_widths_are_refused():
+    with pytest.raises(ValueError, match='dtype: expected one of int8, float16, got "int4"'):
+        _core.Rnn(LAYER).quantized("int4")
+    for word in WORDS["weight_dtype"]:
+        assert _core.Rnn(LAYER).quantized(word).width == word
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_cells_are_as_the_table_says(cell):
+    model = gru_rs.Model(3, 5, 2, cell=cell)
+    assert model.params["rnn.weight_hh_l0"].shape == (5 * len(CELLS[cell].gates), 5)
+    state = model.state(4)
+    assert len(CELLS[cell].states) == (1 if isinstance(state, np.ndarray) else len(state))
+    assert cell_of_rows(5 * len(CELLS[cell].gates), 5) == cell
+    assert cell_of_rows(5 * len(CELLS[cell].gates) + 1, 5) is None
+
+
+@pytest.mark.parametrize(
+    ("call", "argument", "words"),
+    [
+        (lambda word: gru_rs.Model(3, 5, 2, cell=word), "cell", "cell"),
+        (lambda word: gru_rs.Model(3, 5, 2, pooling=word), "pooling", "pooling"),
+        (lambda word: gru_rs.EncoderDecoder(3, 5, 4, attention=word), "attention", "attention"),
+        (lambda word: gru_rs.GRU(3, 5, activation=word), "activation", "activation"),
+        (lambda word: gru_rs.GRU(3, 5).forward(np.ones((1, 3), np.float32), memory=word), "memory", "memory"),
+    ],
+)
+def test_messages_are_made_from_the_table(call, argument, words):
+    with pytest.raises(ValueError, match=f"{argument}: expected ") as caught:
+        call("another")
+    assert all(repr(word) in str(caught.value) for word in WORDS[words])
+    for word in WORDS[words]:
+        call(word)
+
+
+def test_hints_of_types_are_the_table():
+    """`Literal`s cannot be made from the table; they can be compared with it."""
+    for kind in (gru_rs.Model, gru_rs.EncoderDecoder):
+        for name, parameter in inspect.signature(kind).parameters.items():
+            if name in ("cell", "pooling", "attention"):
+                for word in WORDS[name]:
+                    assert repr(word) in parameter.annotation
