@@ -51,12 +51,12 @@ impl<F: Float, N: Weight<F>> Product<'_, '_, F, N> {
         let groups = count.div_ceil(at_once);
         for g in 0..groups {
             let first = at_once * if self.backwards { groups - 1 - g } else { g };
-            if first + at_once <= count {
-                self.depth_blocks::<S, T>(s, first, at_once, heights);
-            } else {
-                for panel in first..count {
-                    self.depth_blocks::<S, T>(s, panel, 1, heights);
-                }
+            // The last panels go one by one if they are too few.
+            let (some, end) = if first + at_once <= count { (at_once, first + at_once) } else { (1, count) };
+            let mut panel = first;
+            while panel < end {
+                self.depth_blocks::<S, T>(s, panel, some, heights);
+                panel += some;
             }
         }
     }
@@ -66,8 +66,10 @@ impl<F: Float, N: Weight<F>> Product<'_, '_, F, N> {
     fn depth_blocks<S: Simd<F>, T: Tile>(&mut self, s: S, panel: usize, count: usize, heights: (usize, usize, usize)) {
         let (rows, taller, tiles) = heights;
         let block = if matches!(self.sum, Sum::Blocks) { BLOCK } else { T::DEPTH };
-        for begin in (0..self.w.depth).step_by(block) {
+        let mut begin = 0;
+        while begin < self.w.depth {
             let depth = begin..self.w.depth.min(begin + block);
+            begin = depth.end;
             if taller > 0 {
                 let rows = rows + 1;
                 T::strip(s, self, Strip { panel, count, depth: depth.clone(), first: 0, rows, tiles: taller });

@@ -48,14 +48,15 @@ impl Tile for Registers16 {
 
     #[inline(always)]
     fn strip<F: Float, S: Simd<F>, N: Weight<F>>(s: S, product: &mut Product<'_, '_, F, N>, of: Strip) {
+        let Strip { panel, count, depth, first, rows, tiles } = of;
         macro_rules! strip {
             ($(($width:literal, $count:literal: $($rows:literal)*))*) => {
-                match (product.w.layout.width, of.count, of.rows, product.a) {
+                match (product.w.layout.width, count, rows, product.a) {
                     $($(($width, $count, $rows, Left::Rows(a)) => {
-                        s.call(Tiles::<_, _, _, $rows, $count, $width> { a, product, of });
+                        s.call(Tiles::<_, _, _, $rows, $count, $width> { a, product, panel, depth, first, tiles });
                     }
                     ($width, $count, $rows, Left::Tiles(a)) if N::IN_BACKWARD => {
-                        s.call(Tiles::<_, _, _, $rows, $count, $width> { a: a.data, product, of });
+                        s.call(Tiles::<_, _, _, $rows, $count, $width> { a: a.data, product, panel, depth, first, tiles });
                     })*)*
                     shape => unreachable!("no tile of (width, panels, rows) {:?}", (shape.0, shape.1, shape.2)),
                 }
@@ -113,7 +114,10 @@ impl<F: Float> LeftTile<F> for &[F] {
 struct Tiles<'s, 'a, 'c, F, N, L, const M: usize, const P: usize, const W: usize> {
     a: L,
     product: &'s mut Product<'a, 'c, F, N>,
-    of: Strip,
+    panel: usize,
+    depth: Range<usize>,
+    first: usize,
+    tiles: usize,
 }
 
 impl<F: Float, N: Weight<F>, L: LeftTile<F>, const M: usize, const P: usize, const W: usize> Kernel<F>
@@ -125,23 +129,23 @@ impl<F: Float, N: Weight<F>, L: LeftTile<F>, const M: usize, const P: usize, con
     fn run<S: Simd<F>>(self, s: S) {
         let Product { w, panels, sum, c, .. } = self.product;
         let vectors = W * S::LANES;
-        let depth = self.of.depth.len();
+        let depth = self.depth.len();
         let mut block: [&[N]; P] = [&[]; P];
         for p in 0..P {
-            let panel = (panels.start + self.of.panel + p) * w.depth * vectors;
-            block[p] = &w.data[panel + self.of.depth.start * vectors..panel + self.of.depth.end * vectors];
+            let panel = (panels.start + self.panel + p) * w.depth * vectors;
+            block[p] = &w.data[panel + self.depth.start * vectors..panel + self.depth.end * vectors];
         }
-        for tile in 0..self.of.tiles {
-            let first = self.of.first + tile * M;
-            let rows = self.a.tile::<M>(first, w.depth, &self.of.depth);
-            let tile = &mut c.data[first * c.row + self.of.panel * c.panel..];
+        for tile in 0..self.tiles {
+            let first = self.first + tile * M;
+            let rows = self.a.tile::<M>(first, w.depth, &self.depth);
+            let tile = &mut c.data[first * c.row + self.panel * c.panel..];
             let mut total = [[[s.splat(F::ZERO); W]; P]; M];
             if let Sum::Chain(bias) = sum {
-                let biased = if self.of.depth.start == 0 { bias.from } else { W };
+                let biased = if self.depth.start == 0 { bias.from } else { W };
                 for i in 0..M {
                     for p in 0..P {
                         let from = &tile[i * c.row + p * c.panel..][..vectors];
-                        let begin = (panels.start + self.of.panel + p) * bias.panel;
+                        let begin = (panels.start + self.panel + p) * bias.panel;
                         for v in 0..W {
                             let from = if v < biased { from } else { &bias.data[begin..] };
                             total[i][p][v] = s.load(&from[v * S::LANES..]);
