@@ -19,8 +19,8 @@ CHECKED_STEPS = 50
 PEER_WAYS = tuple(f"{onnxruntime_engine.NAME}, {way}" for way in ("run", "binding"))
 
 # Largest differences from ONNX Runtime, of outputs within ±1. Float32 sums in another order part by 1e-6;
-# quantized weights are rounded, by 2^-11 of each or 1/254 of the largest; a wrong gate or a dropped state is 0.1
-# and more.
+# quantized weights are rounded, by 2^-11 of each or 1/254 of the largest; a wrong gate or a dropped state is
+# 0.1 and more.
 TOLERANCE = {"float32": 1e-5, "float16": 2e-3, "int8": 0.05}
 
 STEP_MICROSECONDS = {64: 1.8, 128: 4.0}
