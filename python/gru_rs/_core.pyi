@@ -3,6 +3,7 @@
 from typing import Any, final
 
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import disjoint_base
 
 __all__ = [
     "Cosine",
@@ -51,6 +52,7 @@ def softmax(scores: NDArray[Any], columns: int) -> tuple[NDArray[Any], NDArray[A
 _Names = list[tuple[str, int, int, list[int]]]
 _Tensors = list[list[NDArray[Any]]]
 
+@disjoint_base
 class Parameters:
     def flat(self) -> FlatView: ...
     def set_flat(self, flat: NDArray[Any]) -> None: ...

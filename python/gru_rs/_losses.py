@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _core
 from ._arrays import as_array, as_float_dtype, as_lengths, as_spelling, as_weights, expect_shape
 from ._checks import as_count, as_real
+from ._words import WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -23,6 +25,8 @@ class Loss:
 
     _core: _core.Loss
     _repr: str
+    _word: ClassVar[str]
+    """Its word in the table."""
     _of_classes = False
 
     def __repr__(self) -> str:
@@ -50,6 +54,7 @@ class CrossEntropy(Loss):
     CrossEntropy(label_smoothing=0.1)
     """
 
+    _word = "cross_entropy"
     _of_classes = True
 
     def __init__(self, class_weights: ArrayLike | None = None, *, label_smoothing: float = 0.0) -> None:
@@ -66,7 +71,15 @@ class CrossEntropy(Loss):
         self._repr = f"CrossEntropy({', '.join(shown)})"
 
 
-class SquaredError(Loss):
+class _OfNumbers(Loss):
+    """Of one number for each score."""
+
+    @abstractmethod
+    def of_differences(self, differences: Array) -> Array:
+        """What is lost by each score − target, before any mean."""
+
+
+class SquaredError(_OfNumbers):
     """(score − target)², as PyTorch's MSELoss.
 
     Examples
@@ -75,11 +88,17 @@ class SquaredError(Loss):
     SquaredError()
     """
 
+    _word = "squared"
+
     def __init__(self) -> None:
         self._core, self._repr = _core.Loss.squared(), "SquaredError()"
 
+    def of_differences(self, differences: Array) -> Array:
+        found: Array = differences**2
+        return found
 
-class AbsoluteError(Loss):
+
+class AbsoluteError(_OfNumbers):
     """|score − target|, as PyTorch's L1Loss.
 
     Examples
@@ -88,11 +107,16 @@ class AbsoluteError(Loss):
     AbsoluteError()
     """
 
+    _word = "absolute"
+
     def __init__(self) -> None:
         self._core, self._repr = _core.Loss.absolute(), "AbsoluteError()"
 
+    def of_differences(self, differences: Array) -> Array:
+        return np.abs(differences)
 
-class QuantileError(Loss):
+
+class QuantileError(_OfNumbers):
     """The pinball loss (Koenker and Bassett, 1978), whose minimum is a quantile of the target.
 
     Parameters
@@ -111,11 +135,18 @@ class QuantileError(Loss):
     QuantileError([0.1, 0.5, 0.9])
     """
 
+    _word = "quantile"
+
     def __init__(self, levels: Sequence[float]) -> None:
         array = as_array("levels", levels, np.dtype(np.float64))
         expect_shape("levels", array, ("n_levels",))
         self.levels: tuple[float, ...] = tuple(array.tolist())
         self._core, self._repr = _core.Loss.quantile(list(self.levels)), f"QuantileError({list(self.levels)})"
+
+    def of_differences(self, differences: Array) -> Array:
+        """Of one level."""
+        (level,) = self.levels
+        return np.where(differences > 0, (1 - level) * differences, -level * differences)
 
 
 class CTC(Loss):
@@ -143,11 +174,29 @@ class CTC(Loss):
     True
     """
 
+    _word = "ctc"
     _of_classes = True
 
     def __init__(self, *, blank: int = 0) -> None:
         self.blank = as_count("blank", blank, 2**32)
         self._core, self._repr = _core.Loss.ctc(self.blank), "CTC()" if blank == 0 else f"CTC(blank={blank})"
+
+
+_OF_NUMBERS: dict[str, Callable[[float], _OfNumbers]] = {
+    SquaredError._word: lambda _: SquaredError(),
+    AbsoluteError._word: lambda _: AbsoluteError(),
+    QuantileError._word: lambda level: QuantileError([level]),
+}
+"""The losses of one number, by word, of a level that one of them has."""
+
+LOSSES_OF_NUMBERS = tuple(word for word in WORDS["loss"] if word in _OF_NUMBERS)
+PLAIN_LOSSES = tuple(word for word in LOSSES_OF_NUMBERS if word != QuantileError._word)
+"""Those that need no level."""
+
+
+def loss_of_numbers(word: str, level: float = 0.5) -> _OfNumbers:
+    """The loss of a word."""
+    return _OF_NUMBERS[word](level)
 
 
 def ctc_loss(

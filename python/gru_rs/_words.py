@@ -29,6 +29,10 @@ CELLS: dict[str, Cell] = {name: Cell(*letters) for name, letters in _core.cells(
 """Each cell by its word."""
 
 
+POOLINGS = tuple(word for word in WORDS["pooling"] if word != "each")
+"""Those that make one row of numbers of a sequence."""
+
+
 def cell_of_rows(rows: int, hidden_size: int) -> str | None:
     """The cell whose recurrent weights have so many rows, if there is one."""
     gates, rest = divmod(rows, hidden_size) if hidden_size else (0, 0)

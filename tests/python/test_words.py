@@ -8,6 +8,7 @@ import gru_rs
 import numpy as np
 import pytest
 from gru_rs import _core
+from gru_rs._losses import LOSSES_OF_NUMBERS, loss_of_numbers
 from gru_rs._words import CELLS, WORDS, cell_of_rows
 
 STACK = {
@@ -109,6 +110,19 @@ def test_messages_are_made_from_the_table(call, argument, words):
     assert all(repr(word) in str(caught.value) for word in WORDS[words])
     for word in WORDS[words]:
         call(word)
+
+
+def test_every_loss_has_its_class():
+    """A loss of the table that no class has would be another's, or none's."""
+    kinds, losses = [gru_rs._losses.Loss], {}
+    while kinds:
+        kind = kinds.pop()
+        kinds += kind.__subclasses__()
+        if "_word" in vars(kind):
+            losses[kind._word] = kind
+    assert losses.keys() == set(WORDS["loss"])
+    for word in LOSSES_OF_NUMBERS:
+        assert type(loss_of_numbers(word)) is losses[word]
 
 
 def test_hints_of_types_are_the_table():

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 import gru_rs
+from gru_rs._words import WORDS
 from gru_rs.estimators import (
     Forecaster,
     LanguageModel,
@@ -64,11 +65,7 @@ class Compared(str, Enum):
     forecast = "forecast"
 
 
-class Cell(str, Enum):
-    """Kind of layer."""
-
-    gru = "gru"
-    lstm = "lstm"
+Cell = Enum("Cell", {word: word for word in WORDS["cell"]}, type=str)  # type: ignore[misc]
 
 
 _KINDS: dict[str, Any] = {
@@ -153,7 +150,7 @@ def train(
     features: Features = "",
     value: Value = "value",
     exog: Exog = "",
-    cell: Annotated[Cell, typer.Option(help="Kind of layer.")] = Cell.gru,
+    cell: Annotated[Cell, typer.Option(help="Kind of layer.")] = Cell("gru"),
     epochs: Annotated[int, typer.Option(help="Most epochs.")] = 50,
     early_stopping: Annotated[
         bool, typer.Option(help="Hold a tenth out, and keep what is best on it.")

@@ -24,6 +24,7 @@ from gru_rs._checks import as_choice, as_flag, as_real, as_size
 from gru_rs._model import Model, SequenceNetwork
 from gru_rs._optim import AdamW
 from gru_rs._quantize import Quantization, as_width, compared, expect_validate
+from gru_rs._words import WORDS
 
 from . import _files
 from ._training import Examples, Plan, Progress, Rates, Trainer
@@ -101,7 +102,7 @@ class NetworkEstimator(ABC, Fitted):
 
     def _check(self) -> None:
         """The parameters, as far as the model does not check them."""
-        as_choice("cell", self.cell, ("gru", "lstm"))
+        as_choice("cell", self.cell, WORDS["cell"])
         as_choice("learning_rate", self.learning_rate, ("constant", "cosine", "plateau"))
         for name in ("batch_size", "max_iter", "n_iter_no_change"):
             as_size(name, getattr(self, name))
@@ -192,12 +193,12 @@ class NetworkEstimator(ABC, Fitted):
             self.best_validation_score_ = self._progress.best_score
             self.n_iter_ = len(self.loss_curve_)
 
-    # Narrow weights
+    # Quantized weights
 
     def quantize(
         self, dtype: Literal["int8", "f16"] = "int8", *, validate: Any = None, lengths: Any = None
     ) -> Self:
-        """A copy for prediction whose network has narrow weights, a quarter or half as large.
+        """A copy for prediction whose network has quantized weights, a quarter or half as large.
 
         Parameters
         ----------
@@ -221,7 +222,7 @@ class NetworkEstimator(ABC, Fitted):
         ValueError
             A weight that is not finite, or beyond ±65504 for ``"f16"``.
         RuntimeError
-            The weights are narrow already.
+            The weights are quantized already.
         """
         check_is_fitted(self, "model_")
         expect_validate(validate, lengths)

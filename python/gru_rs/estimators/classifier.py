@@ -16,6 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from gru_rs._checks import as_choice
 from gru_rs._losses import CrossEntropy
+from gru_rs._words import POOLINGS
 
 from ._doc import document
 from ._files import readable
@@ -67,7 +68,7 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
     label_smoothing: float = 0.0
 
     def _pooled(self) -> str:
-        return as_choice("pooling", self.pooling, ("last", "mean", "max"))
+        return as_choice("pooling", self.pooling, POOLINGS)
 
     _of_targets = ("classes_",)
 

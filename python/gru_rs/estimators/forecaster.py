@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_int, as_size
-from gru_rs._losses import AbsoluteError, Loss, QuantileError, SquaredError
+from gru_rs._losses import PLAIN_LOSSES, Loss, QuantileError, loss_of_numbers
 
 from ._batches import Numeric
 from ._doc import document
@@ -130,7 +130,7 @@ class Forecaster(SupervisedEstimator):
         if self.season is not None:
             as_size("season", self.season)
         as_flag("scale", self.scale)
-        as_choice("loss", self.loss, ("squared", "absolute"))
+        as_choice("loss", self.loss, PLAIN_LOSSES)
         if self.quantiles is not None:
             QuantileError(self.quantiles)
             if list(self.quantiles) != sorted(set(self.quantiles)):
@@ -146,7 +146,7 @@ class Forecaster(SupervisedEstimator):
     def _loss(self, targets: Array) -> Loss:  # noqa: ARG002
         if self.quantiles is not None:
             return QuantileError(self.quantiles)
-        return SquaredError() if self.loss == "squared" else AbsoluteError()
+        return loss_of_numbers(self.loss)
 
     def _split(self, targets: Array, count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
         """The last windows are held out: the future is not to be learnt from."""

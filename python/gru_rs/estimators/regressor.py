@@ -13,7 +13,8 @@ from sklearn.utils import check_array, column_or_1d
 
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_real
-from gru_rs._losses import AbsoluteError, Loss, QuantileError, SquaredError
+from gru_rs._losses import LOSSES_OF_NUMBERS, Loss, loss_of_numbers
+from gru_rs._words import POOLINGS
 
 from ._doc import document
 from ._files import readable
@@ -70,13 +71,13 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
 
     def _check(self) -> None:
         super()._check()
-        as_choice("loss", self.loss, ("squared", "absolute", "quantile"))
+        as_choice("loss", self.loss, LOSSES_OF_NUMBERS)
         if not 0 < as_real("quantile", self.quantile) < 1:
             msg = f"quantile: expected a number of (0, 1), got {self.quantile}"
             raise ValueError(msg)
 
     def _pooled(self) -> str:
-        return as_choice("pooling", self.pooling, ("last", "mean", "max"))
+        return as_choice("pooling", self.pooling, POOLINGS)
 
     _of_targets = ("_flat", "n_outputs_", "target_scale_")
 
@@ -118,19 +119,12 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
         return outputs
 
     def _loss(self, targets: Array) -> Loss:  # noqa: ARG002
-        if self.loss == "quantile":
-            return QuantileError([self.quantile])
-        return SquaredError() if self.loss == "squared" else AbsoluteError()
+        return loss_of_numbers(self.loss, self.quantile)
 
     def _validation_score(self, sequences: Any, targets: Array, rows: Array, weights: Array | None) -> float:
         weight = None if weights is None else weights[rows]
         off = self._scores(sequences, rows).astype(np.float64) - targets[rows]
-        if self.loss == "squared":
-            lost = off**2
-        elif self.loss == "absolute":
-            lost = np.abs(off)
-        else:
-            lost = np.where(off > 0, (1 - self.quantile) * off, -self.quantile * off)
+        lost = loss_of_numbers(self.loss, self.quantile).of_differences(off)
         return -float(np.average(lost.mean(axis=1), weights=weight))
 
     def predict(self, X: Any, lengths: Any = None) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from gru_rs._checks import as_choice, as_real, as_size
 from gru_rs._encoder_decoder import EncoderDecoder
 from gru_rs._losses import CrossEntropy
+from gru_rs._words import WORDS
 
 from ._batches import Token, vocabulary_of
 from ._doc import document
@@ -116,7 +117,7 @@ class Seq2Seq(SequenceEstimator):
     def _check(self) -> None:
         super()._check()
         if self.attention is not None:
-            as_choice("attention", self.attention, ("dot", "additive"))
+            as_choice("attention", self.attention, WORDS["attention"])
         if not callable(self.target_analyzer):
             as_choice("target_analyzer", self.target_analyzer, ("word", "char"))
         as_size("target_min_frequency", self.target_min_frequency)

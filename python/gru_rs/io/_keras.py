@@ -19,6 +19,7 @@ import numpy as np
 
 from .._arrays import as_array, expect_shape
 from .._layers import GRU, LSTM
+from .._words import cell_of_rows
 from ._keras_files import Entry, of_file, of_object
 from ._layouts import KERAS, Weights, cell_of, new_layer, parts_of
 from ._steps import packed_steps, spread_steps
@@ -304,7 +305,7 @@ def _cell_of_weights(entry: Entry, weights: list[Array]) -> str:
         )
         raise ValueError(msg)
     units, columns = weights[1].shape
-    cell = {3: "gru", 4: "lstm"}.get(columns // units if columns % units == 0 else 0)
+    cell = cell_of_rows(columns, units)
     if cell is None:
         msg = f"{entry.name}: expected a recurrent_kernel (H, 3H) or (H, 4H), got {weights[1].shape}"
         raise ValueError(msg)

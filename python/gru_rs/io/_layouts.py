@@ -13,13 +13,14 @@ import numpy as np
 
 from .._cells import GRUCell, LSTMCell
 from .._layers import GRU, LSTM
+from .._words import CELLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .._arrays import Array
 
-PYTORCH_GATES = {"gru": "rzn", "lstm": "ifgo"}
+PYTORCH_GATES = {word: "".join(cell.gates) for word, cell in CELLS.items()}
 """The order of the gates here and in PyTorch."""
 
 
@@ -39,7 +40,7 @@ class Layout:
     Attributes
     ----------
     framework, cell : str
-        Whose it is, and "gru" or "lstm".
+        Whose it is, and the word of the cell.
     gates : str
         The gates in their order, in PyTorch's letters.
     transposed : bool
@@ -180,9 +181,8 @@ def table() -> str:
     head = ["framework", "cell", "gates", "arrays", "biases", "reset gate", "new state"]
     lines = [head, ["---"] * len(head)]
     for layout in ALL:
-        if layout.cell == "lstm":
-            new = "σ(f + 1) by itself" if layout.forget else ""
-        else:
+        new = "σ(f + 1) by itself" if layout.forget else ""
+        if "z" in layout.gates:
             new = "(1 − z) ⊙ h + z ⊙ n" if layout.swapped else "z ⊙ h + (1 − z) ⊙ n"
         biases = "two" if layout.biases == 2 else "one, the sum"
         cells = [
@@ -198,11 +198,13 @@ def table() -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+_LAYERS: dict[str, Any] = {kind._cell: kind for kind in (GRU, LSTM)}
+
+
 def new_layer(cell: str, parts: list[Weights], *, directions: int = 1, **options: Any) -> GRU | LSTM:
     """A layer with those weights, layer after layer, its directions one after the other."""
     first = parts[0]
-    made = LSTM if cell == "lstm" else GRU
-    layer: GRU | LSTM = made(
+    layer: GRU | LSTM = _LAYERS[cell](
         first.w_ih.shape[1],
         first.w_hh.shape[1],
         len(parts) // directions,
@@ -240,10 +242,8 @@ def parts_of(layer: GRU | LSTM | GRUCell | LSTMCell) -> list[Weights]:
 
 
 def cell_of(layer: Any) -> str:
-    """ "gru" or "lstm", or an error if it is no layer or cell."""
-    if isinstance(layer, (GRU, GRUCell)):
-        return "gru"
-    if isinstance(layer, (LSTM, LSTMCell)):
-        return "lstm"
+    """The word of a layer's or a cell's cell, or an error if it is none."""
+    if isinstance(layer, (GRU, LSTM, GRUCell, LSTMCell)):
+        return layer._cell
     msg = f"layer: expected a GRU, LSTM, GRUCell or LSTMCell of gru_rs, got {type(layer).__name__}"
     raise TypeError(msg)

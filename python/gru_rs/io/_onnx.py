@@ -20,6 +20,7 @@ from onnx.reference import ReferenceEvaluator
 
 from .._arrays import as_array, as_lengths, expect_shape
 from .._layers import GRU, LSTM
+from .._words import CELLS
 from ._layouts import ONNX, Weights, new_layer
 from ._steps import reversed_steps
 
@@ -409,7 +410,7 @@ def _parts(
 
 def _functions(name: str, cell: str, attributes: dict[str, Any]) -> dict[str, Any]:
     """The node's activations and clip as a layer's."""
-    count = 2 if cell == "gru" else 3
+    count = 1 + len(CELLS[cell].states)
     default = ["Sigmoid", "Tanh", "Tanh"][:count] * _DIRECTIONS[attributes.get("direction", "forward")]
     given = [
         word.decode() if isinstance(word, bytes) else word for word in attributes.get("activations", default)

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from .._files import write_whole
 from .._layers import GRU, LSTM
+from .._words import CELLS
 from ._layouts import ONNX, Weights, cell_of, parts_of
 from ._onnx import FUNCTIONS, SLOPES
 
@@ -93,7 +94,7 @@ class _Graph:
         self._layer, self._cell, self._lengths, self._states = layer, cell, lengths, states
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
-        self._letters = "hc" if cell == "lstm" else "h"
+        self._letters = "".join(CELLS[cell].states)
         self._directions = 2 if layer.bidirectional else 1
 
     def build(self) -> onnx.GraphProto:
@@ -162,7 +163,7 @@ class _Graph:
             attributes["linear_before_reset"] = int(layer.reset_after)
         if layer.clip is not None:
             attributes["clip"] = layer.clip
-        functions = [layer.recurrent_activation, *[layer.activation] * (2 if self._cell == "lstm" else 1)]
+        functions = [layer.recurrent_activation, *[layer.activation] * len(self._letters)]
         if functions[:2] != ["sigmoid", "tanh"]:
             functions *= self._directions
             slopes = [SLOPES[function] for function in functions if function in SLOPES]

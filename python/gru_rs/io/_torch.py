@@ -16,6 +16,7 @@ from .._cells import GRUCell, LSTMCell
 from .._files import write_whole
 from .._layers import GRU, LSTM
 from .._quantize import SCALE, from_tensors, to_tensors
+from .._words import CELLS, cell_of_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -333,15 +334,14 @@ def _layer(name: str, parameters: dict[str, Any], options: dict[str, Any]) -> La
     if w_ih.ndim != 2 or w_hh.ndim != 2 or not w_hh.shape[1]:
         msg = f"{where}expected weights of two axes, got weight_ih {w_ih.shape} and weight_hh {w_hh.shape}"
         raise ValueError(msg)
-    gates = {3: "GRU", 4: "LSTM"}.get(
-        w_hh.shape[0] // w_hh.shape[1] if not w_hh.shape[0] % w_hh.shape[1] else 0
-    )
-    if gates is None:
+    cell = cell_of_rows(*w_hh.shape)
+    if cell is None:
         msg = (
             f"{where}expected weight_hh{tail} of shape (3·hidden_size, hidden_size) for a GRU or "
             f"(4·hidden_size, hidden_size) for an LSTM, got {w_hh.shape}"
         )
         raise ValueError(msg)
+    gates = cell.upper()
     if is_cell and options:
         msg = f"{where}expected neither batch_first nor dropout for a {gates}Cell, got {options}"
         raise ValueError(msg)
@@ -364,7 +364,7 @@ def _layer(name: str, parameters: dict[str, Any], options: dict[str, Any]) -> La
 
 
 def _quantized_layer(kind: Any, options: dict[str, Any], arrays: dict[str, Array]) -> Layer:
-    """A layer of bytes, without whole weights on the way."""
+    """A layer of bytes, without float weights on the way."""
     tails, sides = [""], 1
     if "num_layers" in options:
         sides = 1 + options["bidirectional"]
@@ -373,7 +373,7 @@ def _quantized_layer(kind: Any, options: dict[str, Any], arrays: dict[str, Array
             f"_l{layer}{end}" for layer in range(min(options["num_layers"], len(arrays))) for end in ends
         ]
     hidden = options["hidden_size"]
-    rows = (4 if kind in (LSTM, LSTMCell) else 3) * hidden
+    rows = len(CELLS[kind._cell].gates) * hidden
     names = []
     for tail in tails:
         inputs = options["input_size"] if tail in ("", "_l0", "_l0_reverse") else sides * hidden

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from ._call import Call, Options
+from ._call import STATES, Call, Options
 from ._graph import run_call
 
 __all__ = ["GRU", "LSTM", "GRUCell", "LSTMCell", "accelerate", "restore"]
@@ -66,7 +66,7 @@ class _Layer(nn.RNNBase):
             self._check_resets(resets, x, here and not packed)
         if not here:
             return super().forward(input, hx)
-        states = [] if hx is None else [hx] if self._cell == "gru" else list(hx)
+        states = [] if hx is None else list(hx) if STATES[self._cell] > 1 else [hx]
         dropout = self.dropout if self.training and self.num_layers > 1 else 0.0
         options = Options(self._cell, self.num_layers, self.batch_first, dropout, self.bidirectional)
         if packed:
@@ -121,7 +121,7 @@ class _Layer(nn.RNNBase):
             self.check_hidden_size(state, self.get_expected_hidden_size(x, sizes))
 
     def _joined(self, states: list[Tensor]) -> Any:
-        return states[0] if self._cell == "gru" else tuple(states)
+        return tuple(states) if STATES[self._cell] > 1 else states[0]
 
 
 class GRU(_Layer, nn.GRU):
@@ -160,7 +160,7 @@ class _Cell(nn.RNNCellBase):
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:  # noqa: A002 - PyTorch's name
         """As PyTorch's."""
-        states = [] if hx is None else [hx] if self._cell == "gru" else list(hx)
+        states = [] if hx is None else list(hx) if STATES[self._cell] > 1 else [hx]
         rows = input.shape[:-1]
         fits = input.dim() in (1, 2) and input.shape[-1] == self.input_size
         fits = fits and all(state.shape == (*rows, self.hidden_size) for state in states)
@@ -174,7 +174,7 @@ class _Cell(nn.RNNCellBase):
         options = Options(self._cell, 1, False, 0.0, False)
         _, finals = run_call(Call(x, states, weights, None, None, None), options)
         shaped = [state.reshape(*rows, self.hidden_size) for state in finals]
-        return shaped[0] if self._cell == "gru" else tuple(shaped)
+        return tuple(shaped) if STATES[self._cell] > 1 else shaped[0]
 
 
 class GRUCell(_Cell, nn.GRUCell):

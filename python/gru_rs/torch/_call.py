@@ -17,7 +17,8 @@ from torch import Tensor
 
 from .. import _core
 
-_CELLS = _core.cells()  # the states and gates of each
+GATES = {cell: len(gates) for cell, (_, gates) in _core.cells().items()}
+STATES = {cell: len(states) for cell, (states, _) in _core.cells().items()}
 _layers: dict[int, tuple[weakref.ref[Tensor], Any, _core.Rnn]] = {}  # by a module's first parameter
 
 
@@ -36,7 +37,7 @@ class Options(NamedTuple):
 
     @property
     def states(self) -> int:
-        return len(_CELLS[self.cell][0])
+        return STATES[self.cell]
 
 
 class Call(NamedTuple):
@@ -93,7 +94,7 @@ class Call(NamedTuple):
 def _new_layer(options: Options, w_ih: Tensor, bias: bool) -> _core.Rnn:
     rows, input_size = w_ih.shape
     functions = {"recurrent_activation": "sigmoid", "activation": "tanh", "clip": None}
-    sizes = {"input_size": input_size, "hidden_size": rows // len(_CELLS[options.cell][1])}
+    sizes = {"input_size": input_size, "hidden_size": rows // GATES[options.cell]}
     others = {"reset_after": True, "bias": bias, "dtype": str(w_ih.dtype).removeprefix("torch."), "seed": 0}
     return _core.Rnn(options._asdict() | functions | sizes | others)
 
