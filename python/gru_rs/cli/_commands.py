@@ -66,6 +66,7 @@ class Compared(str, Enum):
 
 
 Cell = Enum("Cell", {word: word for word in WORDS["cell"]}, type=str)  # type: ignore[misc]
+_CELL = next(iter(Cell))
 
 
 _KINDS: dict[str, Any] = {
@@ -150,7 +151,7 @@ def train(
     features: Features = "",
     value: Value = "value",
     exog: Exog = "",
-    cell: Annotated[Cell, typer.Option(help="Kind of layer.")] = Cell("gru"),
+    cell: Annotated[Cell, typer.Option(help="Kind of layer.")] = _CELL,
     epochs: Annotated[int, typer.Option(help="Most epochs.")] = 50,
     early_stopping: Annotated[
         bool, typer.Option(help="Hold a tenth out, and keep what is best on it.")
