@@ -65,43 +65,44 @@ fn unknown(argument: &str, words: &[&str], got: &str) -> Error {
     Error::value(argument, format!("one of {}", words.join(", ")), format!("{got:?}"))
 }
 
-/// Where the reset gate of a cell acts, if it has one, is told apart.
-impl Cell {
-    /// One of each word.
-    pub const ALL: &'static [Self] = &[Self::Gru(Reset::After), Self::Lstm];
+/// For variants that hold something: each pattern, one of its kind if that can be told, and its word.
+macro_rules! words_of_patterns {
+    ($kind:ident, $words:ident: $($pattern:pat => $word:literal),+ $(,)?) => {
+        impl $kind {
+            /// The words of all.
+            pub const $words: &'static [&'static str] = &[$($word),+];
 
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Gru(_) => "gru",
-            Self::Lstm => "lstm",
+            /// Its word.
+            pub fn word(&self) -> &'static str {
+                match self {
+                    $($pattern => $word),+
+                }
+            }
         }
-    }
+    };
+}
+
+words_of_patterns!(Cell, WORDS: Self::Gru(_) => "gru", Self::Lstm => "lstm");
+words_of_patterns!(
+    Loss,
+    WORDS: Self::CrossEntropy { .. } => "cross_entropy",
+    Self::Ctc { .. } => "ctc",
+    Self::Squared => "squared",
+    Self::Absolute => "absolute",
+    Self::Quantile(_) => "quantile",
+);
+
+impl Cell {
+    /// One of each word, with the reset gate of PyTorch where there is one.
+    pub const ALL: [Self; Self::WORDS.len()] = [Self::Gru(Reset::After), Self::Lstm];
 
     /// The cell of that word, or an error that names the argument.
     pub fn named(argument: &str, word: &str, reset_after: bool) -> Result<Self> {
-        let found = Self::ALL.iter().copied().find(|cell| cell.word() == word);
-        let found = found.ok_or_else(|| unknown(argument, &words(Self::ALL, Self::word), word))?;
-        Ok(match found {
+        let found = Self::ALL.into_iter().find(|cell| cell.word() == word);
+        Ok(match found.ok_or_else(|| unknown(argument, Self::WORDS, word))? {
             Self::Gru(_) => Self::Gru(if reset_after { Reset::After } else { Reset::Before }),
             Self::Lstm => Self::Lstm,
         })
-    }
-}
-
-impl Loss {
-    /// The words of all losses.
-    pub const WORDS: &'static [&'static str] = &["cross_entropy", "ctc", "squared", "absolute", "quantile"];
-
-    /// Its word.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::CrossEntropy { .. } => "cross_entropy",
-            Self::Ctc { .. } => "ctc",
-            Self::Squared => "squared",
-            Self::Absolute => "absolute",
-            Self::Quantile(_) => "quantile",
-        }
     }
 }
 
@@ -115,7 +116,7 @@ mod tests {
         for &pooling in Pooling::ALL {
             assert_eq!(Pooling::named("pooling", pooling.name()), Ok(pooling));
         }
-        for (&cell, reset_after) in Cell::ALL.iter().flat_map(|cell| [(cell, true), (cell, false)]) {
+        for (cell, reset_after) in Cell::ALL.into_iter().flat_map(|cell| [(cell, true), (cell, false)]) {
             assert_eq!(Cell::named("cell", cell.word(), reset_after).unwrap().word(), cell.word());
         }
         assert_eq!(Cell::named("cell", "gru", false), Ok(Cell::Gru(Reset::Before)));
@@ -124,10 +125,9 @@ mod tests {
         assert!(Cell::named("cell", "rnn", true).is_err() && Dtype::named("dtype", "float16").is_err());
     }
 
+    /// One of each: a word that is there twice, or for nothing, is none.
     #[test]
-    fn every_loss_has_a_word() {
-        let losses =
-            [Loss::cross_entropy(), Loss::Ctc { blank: 0 }, Loss::Squared, Loss::Absolute, Loss::Quantile(vec![0.5])];
-        assert_eq!(losses.each_ref().map(Loss::word), Loss::WORDS);
+    fn all_cells_are_of_a_word_each() {
+        assert_eq!(Cell::ALL.map(|cell| cell.word()), Cell::WORDS);
     }
 }

@@ -84,7 +84,10 @@ impl Loss {
 
     /// Scores side by side that share a target.
     pub fn scores_per_target(&self) -> usize {
-        if let Self::Quantile(levels) = self { levels.len() } else { 1 }
+        match self {
+            Self::Quantile(levels) => levels.len(),
+            Self::CrossEntropy { .. } | Self::Ctc { .. } | Self::Squared | Self::Absolute => 1,
+        }
     }
 
     /// Whether the numbers make sense, for so many scores if there is a model.
@@ -122,8 +125,11 @@ impl Loss {
         let rows = scores.len() / columns.max(1);
         check_weights(weights, rows)?;
         let weight = |row: usize| weights.map_or(1.0, |weights| weights[row].to_f64());
-        match (self, targets) {
-            (Self::CrossEntropy { label_smoothing, class_weights }, Targets::Classes(targets)) => {
+        match self {
+            Self::CrossEntropy { label_smoothing, class_weights } => {
+                let Targets::Classes(targets) = targets else {
+                    return Err(Error::value("targets", "classes for cross-entropy", targets.kind()));
+                };
                 shape::expect_len("targets", targets.len(), &[rows])?;
                 if let Some((row, class)) = targets.iter().enumerate().find(|&(_, &class)| class as usize >= columns) {
                     let expected = format!("classes below {columns}");
@@ -132,13 +138,14 @@ impl Loss {
                 let entropy = CrossEntropy { smoothing: *label_smoothing, classes: class_weights, columns };
                 entropy.of(isa, scores, targets, weight)
             }
-            (Self::Squared | Self::Absolute | Self::Quantile(_), Targets::Numbers(targets)) => {
+            Self::Squared | Self::Absolute | Self::Quantile(_) => {
+                let Targets::Numbers(targets) = targets else {
+                    return Err(Error::value("targets", "numbers for this loss", targets.kind()));
+                };
                 shape::expect_len("targets", targets.len(), &[rows, columns / self.scores_per_target()])?;
                 self.of_numbers(scores, columns, targets, weight)
             }
-            (Self::Ctc { .. }, _) => Err(Error::value("loss", "a loss of rows by themselves", "CTC")),
-            (Self::CrossEntropy { .. }, _) => Err(Error::value("targets", "classes for cross-entropy", targets.kind())),
-            _ => Err(Error::value("targets", "numbers for this loss", targets.kind())),
+            Self::Ctc { .. } => Err(Error::value("loss", "a loss of rows by themselves", "CTC")),
         }
     }
 

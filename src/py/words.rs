@@ -12,7 +12,7 @@ pub(super) fn words(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     for (argument, words) in [
         ("activation", names::words(Function::ALL, Function::name)),
         ("attention", names::words(Attention::ALL, Attention::name)),
-        ("cell", names::words(Cell::ALL, Cell::word)),
+        ("cell", Cell::WORDS.to_vec()),
         ("dtype", names::words(Dtype::ALL, Dtype::name)),
         ("loss", Loss::WORDS.to_vec()),
         ("memory", names::words(TapeMemory::ALL, TapeMemory::name)),
@@ -28,7 +28,7 @@ pub(super) fn words(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 #[pyfunction]
 pub(super) fn cells(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
-    for &cell in Cell::ALL {
+    for cell in Cell::ALL {
         table.set_item(cell.word(), (cell.state_names(), cell.gate_names()))?;
     }
     Ok(table)

@@ -92,7 +92,7 @@ impl<F: Float> Store<F> {
     }
 
     /// All numbers.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.last().map_or(0, |(begin, tensor)| begin + tensor.len())
     }
 
