@@ -141,5 +141,5 @@ def test_a_class_of_ones_own_is_refused(tmp_path):
 
 def test_from_torch_says_who_reads_it(tmp_path):
     gru_rs.GRU(3, 5).save(tmp_path / "a.safetensors")
-    with pytest.raises(ValueError, match=r"gru_rs\.load takes"):
+    with pytest.raises(ValueError, match=r"a network: gru_rs\.load takes it"):
         gru_rs.from_torch(tmp_path / "a.safetensors")

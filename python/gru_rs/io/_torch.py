@@ -242,10 +242,9 @@ def _read_safetensors(path: Path) -> Any:
 
     try:
         with safe_open(path, "numpy") as file:
-            if "gru_rs" in (file.metadata() or {}):
-                msg = (
-                    f"source: expected PyTorch's weights, got {path.name} of gru_rs, which gru_rs.load takes"
-                )
+            if header := (file.metadata() or {}).get("gru_rs"):
+                kind = "an estimator" if '"estimator"' in header else "a network"
+                msg = f"source: expected PyTorch's weights, got {path.name}, {kind}: gru_rs.load takes it"
                 raise ValueError(msg)
             return {name: file.get_tensor(name) for name in file.keys() if _tail(name)}  # noqa: SIM118
     except SafetensorError as error:
