@@ -11,6 +11,7 @@ use gru_rs::nn::linear::{Linear, LinearGradients};
 use gru_rs::nn::targets::Spelling;
 use gru_rs::{Dispatch, Isa, Loss, Targets};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use std::collections::HashMap;
 
 /// Largest difference over largest value: a few hundred terms, each rounded at 1.1e-16 (f64) or 6e-8 (f32).
@@ -109,6 +110,15 @@ fn linear<F: Dispatch>(inputs: usize, outputs: usize, rows: usize, tolerance: f6
     }
 }
 
+/// A loss that is not drawn would not be tested.
+#[test]
+fn every_loss_of_a_row_is_drawn() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut words = std::collections::BTreeSet::from(["ctc"]); // below, against all paths
+    words.extend((0..200).map(|_| losses().new_tree(&mut runner).unwrap().current().0.word()));
+    assert_eq!(words, Loss::WORDS.iter().copied().collect());
+}
+
 fn losses() -> impl Strategy<Value = (Loss, usize)> {
     let class_weights = |classes| prop_oneof![Just(vec![]), prop::collection::vec(0.0..3.0f64, classes)];
     let entropy =
@@ -139,7 +149,7 @@ fn plain(loss: &Loss, x: &[f64], columns: usize, classes: &[u32], numbers: &[f64
                 }
                 all += weights[row] * class(target);
             }
-            _ => {
+            Loss::Squared | Loss::Absolute | Loss::Quantile(_) => {
                 for (i, x) in x.iter().enumerate() {
                     let levels = loss.scores_per_target();
                     let y = numbers[(row * columns + i) / levels];
@@ -150,11 +160,13 @@ fn plain(loss: &Loss, x: &[f64], columns: usize, classes: &[u32], numbers: &[f64
                                 let tau = levels_of[i % levels];
                                 (tau * (y - x)).max((tau - 1.0) * (y - x))
                             }
-                            _ => (x - y).abs(),
+                            Loss::Absolute => (x - y).abs(),
+                            other => panic!("no number's loss: {other:?}"),
                         };
                     all += weights[row];
                 }
             }
+            Loss::Ctc { .. } => panic!("no loss of a row by itself"),
         }
     }
     if all > 0.0 { sum / all } else { 0.0 }
@@ -179,10 +191,7 @@ proptest! {
         fn run<F: Dispatch>(loss: &Loss, x: &[f64], columns: usize, classes: &[u32], targets: &[f64], weights: &[f64]) -> Vec<Vec<f64>> {
             everywhere::<F>(|isa| {
                 let numbers = cast(targets);
-                let targets = match loss {
-                    Loss::CrossEntropy { .. } => Targets::Classes(classes),
-                    _ => Targets::Numbers(&numbers),
-                };
+                let targets = if loss.of_classes() { Targets::Classes(classes) } else { Targets::Numbers(&numbers) };
                 let (lost, d) = loss.of(isa, &cast::<F>(x), columns, targets, Some(&cast(weights))).unwrap();
                 vec![vec![F::from_f64(lost)], d]
             })

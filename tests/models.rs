@@ -69,8 +69,7 @@ impl Case {
         let columns = self.config.outputs;
         let classes: Vec<u32> = (0..self.rows()).map(|i| (i as u64 * 3 + self.seed) as u32 % columns as u32).collect();
         let values = numbers(self.rows() * columns / self.loss.scores_per_target(), self.seed + 1);
-        let of_classes = matches!(self.loss, Loss::CrossEntropy { .. });
-        let targets = if of_classes { Targets::Classes(&classes) } else { Targets::Numbers(&values) };
+        let targets = if self.loss.of_classes() { Targets::Classes(&classes) } else { Targets::Numbers(&values) };
         let weights: Vec<f64> = numbers(batch, self.seed + 2).iter().map(|x| x + 1.5).collect();
         work(&inputs, targets, self.weighted.then_some(&weights[..]))
     }

@@ -177,6 +177,8 @@ class GRUCell(_Cell):
 
     reset_after: Argument[bool] = Argument("Where the reset gate acts.")
 
+    _cell = "gru"
+
     def __init__(
         self,
         input_size: int,

@@ -350,6 +350,8 @@ class GRU(_Layer):
 
     reset_after: Argument[bool] = Argument("Where the reset gate acts.")
 
+    _cell = "gru"
+
     def __init__(
         self,
         input_size: int,

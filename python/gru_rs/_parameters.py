@@ -410,7 +410,8 @@ class Recurrent(Network):
 
     _kind = _core.Rnn
     _core: _core.Rnn
-    _cell: ClassVar[str] = "gru"
+    _cell: ClassVar[str]
+    """The word of its cell."""
 
     recurrent_activation: Argument[str] = Argument("The function of the gates.")
     activation: Argument[str] = Argument("The function of the candidate.")

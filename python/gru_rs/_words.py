@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Cell(NamedTuple):
@@ -33,7 +36,7 @@ POOLINGS = tuple(word for word in WORDS["pooling"] if word != "each")
 """Those that make one row of numbers of a sequence."""
 
 
-def cell_of_rows(rows: int, hidden_size: int) -> str | None:
-    """The cell whose recurrent weights have so many rows, if there is one."""
+def cell_of_rows(rows: int, hidden_size: int, among: Iterable[str]) -> str | None:
+    """The cell, of those that a framework has, whose recurrent weights have so many rows, if there is one."""
     gates, rest = divmod(rows, hidden_size) if hidden_size else (0, 0)
-    return next((word for word, cell in CELLS.items() if not rest and len(cell.gates) == gates), None)
+    return next((word for word in among if not rest and len(CELLS[word].gates) == gates), None)

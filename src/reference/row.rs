@@ -2,7 +2,7 @@
 
 use crate::function::{Function, Functions};
 
-/// The three recurrences.
+/// The recurrences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// PyTorch's GRU.
@@ -16,7 +16,10 @@ pub enum Kind {
 impl Kind {
     /// Gates, in PyTorch's order: (r, z, n) or (i, f, g, o).
     pub fn gates(self) -> usize {
-        if self == Kind::Lstm { 4 } else { 3 }
+        match self {
+            Kind::GruResetAfter | Kind::GruResetBefore => 3,
+            Kind::Lstm => 4,
+        }
     }
 }
 

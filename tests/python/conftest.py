@@ -24,8 +24,9 @@ DTYPES = [np.float32, np.float64]
 
 def constructor(kind, cell=False):
     """The class of a kind and the options that make it that kind."""
-    name = ("LSTM" if kind == "lstm" else "GRU") + ("Cell" if cell else "")
-    return getattr(gru_rs, name), {"reset_after": False} if kind == "gru_reset_before" else {}
+    word = kind.removesuffix("_reset_before")
+    name = word.upper() + ("Cell" if cell else "")
+    return getattr(gru_rs, name), {} if word == kind else {"reset_after": False}
 
 
 def new_layer(kind, input_size, hidden_size, *, cell=False, rng=None, **options):

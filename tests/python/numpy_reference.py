@@ -111,7 +111,7 @@ def gru_step_backward(w, saved, d_state, reset_after):
     return d_gates @ w_ih, (d_h,), (d_gates.T @ x, d_w_hh, d_gates.sum(axis=0), d_b_hh)
 
 
-def lstm_step(w, x, state):
+def lstm_step(w, x, state, _reset_after):
     """One LSTM step.
 
     i, f, o = sigmoid(W_i. x + b_i. + W_h. h + b_h.)        g = tanh(the same with its own rows)
@@ -127,7 +127,7 @@ def lstm_step(w, x, state):
     return (o * tanh_c, c_new), (x, h, c, i, f, g, o, tanh_c)
 
 
-def lstm_step_backward(w, saved, d_state):
+def lstm_step_backward(w, saved, d_state, _reset_after):
     """The derivative of `lstm_step`.
 
     dc = dc' + dh' * o * (1 - tanh(c')^2)
@@ -147,14 +147,16 @@ def lstm_step_backward(w, saved, d_state):
     return d_gates @ w_ih, (d_gates @ w_hh, d_c * f), (d_gates.T @ x, d_gates.T @ h, d_bias, d_bias)
 
 
+# For each cell the number of its states, its step and that step's gradient.
+CELLS = {"gru": (1, gru_step, gru_step_backward), "lstm": (2, lstm_step, lstm_step_backward)}
+
+
 def step(kind, w, x, state, reset_after):
-    return gru_step(w, x, state, reset_after) if kind == "gru" else lstm_step(w, x, state)
+    return CELLS[kind][1](w, x, state, reset_after)
 
 
 def step_backward(kind, w, saved, d_state, reset_after):
-    if kind == "gru":
-        return gru_step_backward(w, saved, d_state, reset_after)
-    return lstm_step_backward(w, saved, d_state)
+    return CELLS[kind][2](w, saved, d_state, reset_after)
 
 
 # One direction of one layer ---------------------------------------------------------------------------------
@@ -235,7 +237,7 @@ def forward(
     reset_after=True,
     dtype=np.float64,
 ):
-    """Run a "gru" or an "lstm" and return y, the last state and the cache for `backward`.
+    """Run a layer of one of `CELLS` and return y, the last state and the cache for `backward`.
 
     x is (T, B, I), (B, T, I) with batch_first, or (T, I). What x holds past a row's length plays no part.
     """
@@ -245,7 +247,7 @@ def forward(
     lengths = np.full(batch, seq) if lengths is None else np.asarray(lengths)
     directions = 2 if bidirectional else 1
     hidden = params["weight_hh_l0"].shape[1]
-    parts = 1 if kind == "gru" else 2
+    parts = CELLS[kind][0]
     if state is None:
         state = [np.zeros((num_layers * directions, batch, hidden), dtype)] * parts
     else:
@@ -284,7 +286,7 @@ def backward(cache, dy=None, d_state=None):
     """
     (kind, reset_after, num_layers, directions, unbatched, batch_first, dtype), *rest = cache
     lengths, padding, scans, present, y_shape, state_shape = rest
-    parts = 1 if kind == "gru" else 2
+    parts = CELLS[kind][0]
     above = np.zeros(y_shape, dtype) if dy is None else time_major(dy, unbatched, batch_first, dtype)
     above = np.where(padding[:, :, None], 0, above)
     if d_state is None:
@@ -324,7 +326,7 @@ def cell_forward(kind, params, x, state, *, reset_after=True, dtype=np.float64):
     new, saved = step(kind, w, np.atleast_2d(np.asarray(x, dtype)), start, reset_after)
     cache = kind, w, saved, reset_after, unbatched, set(params), dtype
     new = tuple(s[0] for s in new) if unbatched else new
-    return new[0] if kind == "gru" else new, cache
+    return new[0] if CELLS[kind][0] == 1 else new, cache
 
 
 def cell_backward(cache, d_state):
@@ -335,4 +337,4 @@ def cell_backward(cache, d_state):
     if unbatched:
         d_x, d_old = d_x[0], tuple(s[0] for s in d_old)
     named = zip(["weight_ih", "weight_hh", "bias_ih", "bias_hh"], d_w, strict=True)
-    return d_x, d_old[0] if kind == "gru" else d_old, {k: v for k, v in named if k in present}
+    return d_x, d_old[0] if CELLS[kind][0] == 1 else d_old, {k: v for k, v in named if k in present}

@@ -39,7 +39,7 @@ def reference(problem):
     p = problem
     options = {k: getattr(p.layer, k) for k in ("num_layers", "bidirectional", "batch_first")}
     y, last, cache = numpy_reference.forward(
-        "lstm" if p.kind == "lstm" else "gru",
+        p.kind.removesuffix("_reset_before"),
         p.layer.state_dict(),
         p.x,
         p.state,
@@ -136,7 +136,7 @@ def test_cell_agrees_with_reference(kind, batch, input_size, hidden_size, dtype,
     grads = tape.backward(d_last)
     actual = results(None, last, grads.x, grads.h0, grads.params)
     last, cache = numpy_reference.cell_forward(
-        "lstm" if kind == "lstm" else "gru", cell.state_dict(), x, first, reset_after=kind == "gru"
+        kind.removesuffix("_reset_before"), cell.state_dict(), x, first, reset_after=kind == "gru"
     )
     expected = results(None, last, *numpy_reference.cell_backward(cache, d_last))
     assert_agree(actual, expected, dtype, preactivation(input_size, hidden_size))

@@ -7,9 +7,11 @@ import inspect
 import gru_rs
 import numpy as np
 import pytest
+from conftest import KINDS as KINDS_OF_TESTS
 from gru_rs import _core
 from gru_rs._losses import LOSSES_OF_NUMBERS, loss_of_numbers
 from gru_rs._words import CELLS, WORDS, cell_of_rows
+from gru_rs.io import _layouts
 
 STACK = {
     "cell": "gru",
@@ -90,8 +92,9 @@ def test_cells_are_as_the_table_says(cell):
     assert model.params["rnn.weight_hh_l0"].shape == (5 * len(CELLS[cell].gates), 5)
     state = model.state(4)
     assert len(CELLS[cell].states) == (1 if isinstance(state, np.ndarray) else len(state))
-    assert cell_of_rows(5 * len(CELLS[cell].gates), 5) == cell
-    assert cell_of_rows(5 * len(CELLS[cell].gates) + 1, 5) is None
+    assert cell_of_rows(5 * len(CELLS[cell].gates), 5, [cell]) == cell
+    assert cell_of_rows(5 * len(CELLS[cell].gates) + 1, 5, CELLS) is None
+    assert cell_of_rows(5 * len(CELLS[cell].gates), 5, []) is None
 
 
 @pytest.mark.parametrize(
@@ -110,6 +113,24 @@ def test_messages_are_made_from_the_table(call, argument, words):
     assert all(repr(word) in str(caught.value) for word in WORDS[words])
     for word in WORDS[words]:
         call(word)
+
+
+def test_every_cell_has_its_classes_and_tests():
+    """One without would be there for models only, and would be tested nowhere."""
+    for base in (gru_rs._layers._Layer, gru_rs._cells._Cell):
+        classes = {
+            kind._cell: kind for kind in base.__subclasses__() if kind.__module__.startswith("gru_rs.")
+        }
+        assert classes.keys() == CELLS.keys()
+        for kind in classes.values():
+            assert getattr(gru_rs, kind.__name__) is kind
+            assert gru_rs._saved._NETWORKS[kind.__name__] is kind
+    assert {kind.removesuffix("_reset_before") for kind in KINDS_OF_TESTS} == CELLS.keys()
+
+
+@pytest.mark.parametrize("layout", _layouts.ALL, ids=lambda layout: f"{layout.framework} {layout.cell}")
+def test_layouts_are_of_cells_of_the_table(layout):
+    assert sorted(layout.gates) == sorted(CELLS[layout.cell].gates)
 
 
 def test_every_loss_has_its_class():

@@ -305,7 +305,7 @@ def _cell_of_weights(entry: Entry, weights: list[Array]) -> str:
         )
         raise ValueError(msg)
     units, columns = weights[1].shape
-    cell = cell_of_rows(columns, units)
+    cell = cell_of_rows(columns, units, (layout.cell for layout in KERAS.values()))
     if cell is None:
         msg = f"{entry.name}: expected a recurrent_kernel (H, 3H) or (H, 4H), got {weights[1].shape}"
         raise ValueError(msg)

@@ -17,6 +17,7 @@ from .._files import write_whole
 from .._layers import GRU, LSTM
 from .._quantize import SCALE, from_tensors, to_tensors
 from .._words import CELLS, cell_of_rows
+from ._layouts import PYTORCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -333,7 +334,7 @@ def _layer(name: str, parameters: dict[str, Any], options: dict[str, Any]) -> La
     if w_ih.ndim != 2 or w_hh.ndim != 2 or not w_hh.shape[1]:
         msg = f"{where}expected weights of two axes, got weight_ih {w_ih.shape} and weight_hh {w_hh.shape}"
         raise ValueError(msg)
-    cell = cell_of_rows(*w_hh.shape)
+    cell = cell_of_rows(w_hh.shape[0], w_hh.shape[1], PYTORCH)
     if cell is None:
         msg = (
             f"{where}expected weight_hh{tail} of shape (3·hidden_size, hidden_size) for a GRU or "
