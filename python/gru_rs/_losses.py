@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import _core
@@ -71,7 +71,7 @@ class CrossEntropy(Loss):
         self._repr = f"CrossEntropy({', '.join(shown)})"
 
 
-class _OfNumbers(Loss):
+class _OfNumbers(Loss, ABC):
     """Of one number for each score."""
 
     @abstractmethod
