@@ -7,6 +7,7 @@ import gru_rs
 import numpy as np
 import pytest
 from conftest import DTYPES, KINDS, constructor, new_layer
+from gru_rs._words import CELLS
 from numpy_reference import as_tuple
 
 B, F, H = 5, 3, 11  # F features
@@ -140,7 +141,7 @@ def test_rows_do_not_meet(kind):
 def test_names_and_shapes(kind, bias):
     """PyTorch's, without `_l0`."""
     cell = new_layer(kind, F, H, cell=True, bias=bias)
-    gates = 4 if kind == "lstm" else 3
+    gates = len(CELLS[kind.removesuffix("_reset_before")].gates)
     shapes = {"weight_ih": (gates * H, F), "weight_hh": (gates * H, H)}
     shapes |= {"bias_ih": (gates * H,), "bias_hh": (gates * H,)} if bias else {}
     grads = cell.forward(noise(B, F))[-1].backward(inputs(kind, B)[2])
