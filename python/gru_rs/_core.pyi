@@ -50,7 +50,7 @@ def words() -> dict[str, list[str]]: ...
 def softmax(scores: NDArray[Any], columns: int) -> tuple[NDArray[Any], NDArray[Any]]: ...
 
 _Names = list[tuple[str, int, int, list[int]]]
-_Tensors = list[list[NDArray[Any]]]
+_Tensors = list[tuple[str, list[NDArray[Any]]]]
 
 @disjoint_base
 class Parameters:

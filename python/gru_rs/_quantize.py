@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from ._arrays import Array
     from ._names import Names
 
-Tensors: TypeAlias = list[list[Any]]
-"""The arrays of each parameter: one, or bytes and their scales."""
+Tensors: TypeAlias = list[tuple[str, list[Any]]]
+"""Of each parameter the word of what it is kept in, and its arrays: one, or bytes and their scales."""
 
 WIDTHS = {{"float16": "f16"}.get(word, word): word for word in WORDS["weight_dtype"]}
 """What `quantize` takes, and NumPy's name of it, which it takes as well."""
+
+_IN_FILES: dict[str, np.dtype[Any]] = {"int8": np.dtype(np.int8), "float16": np.dtype(np.float16)}
+"""The type of each width's numbers in a file; one that is not here can be neither written nor read."""
 
 SCALE = ".scale"
 """What the name of a matrix's scales ends with."""
@@ -90,9 +93,9 @@ def compared(
 def to_tensors(names: Names, kept: Tensors) -> dict[str, Array]:
     """The parameters as a file holds them: bytes with their scales under another name, halves, floats."""
     tensors = {}
-    for (name, _, _, shape), arrays in zip(names, kept, strict=True):
+    for (name, _, _, shape), (word, arrays) in zip(names, kept, strict=True):
         numbers = arrays[0]
-        tensors[name] = (numbers.view(np.float16) if numbers.dtype == np.uint16 else numbers).reshape(shape)
+        tensors[name] = numbers.view(_IN_FILES.get(word, np.dtype(word))).reshape(shape)
         if len(arrays) == 2:
             tensors[name + SCALE] = arrays[1]
     return tensors
@@ -102,21 +105,29 @@ def from_tensors(names: Names, tensors: Mapping[str, Array], dtype: np.dtype[Any
     """The same back; a ValueError or TypeError where they are not those of the names."""
     wanted = {name: shape for name, _, _, shape in names}
     found = {name: tensor.shape for name, tensor in tensors.items()}
-    in_bytes = [name for name in wanted if name in tensors and tensors[name].dtype == np.int8]
-    wanted |= {name + SCALE: wanted[name][:1] for name in in_bytes}
+    words = {kind: word for word, kind in _IN_FILES.items()}
+    widths = {
+        name: words[tensors[name].dtype]
+        for name, shape in wanted.items()
+        if len(shape) == 2 and name in tensors and tensors[name].dtype in words
+    }
+    wanted |= {name + SCALE: wanted[name][:1] for name, word in widths.items() if word == "int8"}
     if wanted != found:
         differing = sorted(set(wanted.items()) ^ set(found.items()))[:4]
         msg = f"weights: expected those of the model's sizes, got others at {differing}"
         raise ValueError(msg)
     kept: Tensors = []
-    for name, _, _, shape in names:
-        numbers = np.ascontiguousarray(tensors[name]).reshape(-1)
-        if name in in_bytes:
-            kept.append([numbers, _of_dtype(name + SCALE, tensors[name + SCALE], dtype)])
-        elif numbers.dtype == np.float16 and len(shape) == 2:
-            kept.append([numbers.view(np.uint16)])
+    for name, *_ in names:
+        word = widths.get(name, dtype.name)
+        if word == dtype.name:
+            arrays = [_of_dtype(name, tensors[name], dtype)]
         else:
-            kept.append([_of_dtype(name, numbers, dtype)])
+            numbers = np.ascontiguousarray(tensors[name]).reshape(-1)
+            # Of halves the bits: Rust has no type that NumPy's would be.
+            arrays = [numbers.view(np.uint16) if numbers.dtype == np.float16 else numbers]
+        if name + SCALE in wanted:
+            arrays.append(_of_dtype(name + SCALE, tensors[name + SCALE], dtype))
+        kept.append((word, arrays))
     return kept
 
 

@@ -1,28 +1,35 @@
-//! Parameters as lists of arrays: one of floats, or of 16 bits as integers, or one of bytes and one of scales.
+//! Parameters as lists of arrays, each with the word of what it is kept in: an array of 16 bits does not say of which
+//! kind they are.
 
 use super::arrays::{Number, borrow, borrow_as};
-use crate::Tensor;
 use crate::buffer::copied;
+use crate::{Tensor, Width};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 
-/// For each name its arrays, 1-D.
-pub(super) type Tensors<'py> = Vec<Vec<Bound<'py, PyAny>>>;
+/// For each name the word of its width, or of the dtype of numbers that can be learnt, and its arrays, 1-D.
+pub(super) type Tensors<'py> = Vec<(String, Vec<Bound<'py, PyAny>>)>;
 
 /// Python's arrays, copied.
 pub(super) fn take<F: Number>(tensors: &Tensors<'_>) -> PyResult<Vec<Tensor<F>>> {
-    let take = |arrays: &Vec<Bound<'_, PyAny>>| -> PyResult<Tensor<F>> {
-        Ok(match &arrays[..] {
-            [numbers, scales] => Tensor::Int8 {
-                numbers: copied(borrow_as(numbers, "int8")?.as_slice()?, "weights")?,
-                scales: copied(borrow(scales)?.as_slice()?, "weights")?,
-            },
-            [halves] if halves.cast::<numpy::PyArrayDyn<u16>>().is_ok() => {
-                let halves = borrow_as::<u16>(halves, "uint16")?;
-                Tensor::Float16(crate::weights::halves(halves.as_slice()?)?)
+    let take = |(word, arrays): &(String, Vec<Bound<'_, PyAny>>)| -> PyResult<Tensor<F>> {
+        let refuse = |count| Err(crate::Error::value("tensors", format!("{count} of {word}"), arrays.len()).into());
+        if word == F::NAME {
+            let [numbers] = &arrays[..] else { return refuse("one array") };
+            return Ok(Tensor::Float(copied(borrow(numbers)?.as_slice()?, "weights")?));
+        }
+        Ok(match Width::named("tensors", word)? {
+            Width::Int8 => {
+                let [numbers, scales] = &arrays[..] else { return refuse("two arrays") };
+                Tensor::Int8 {
+                    numbers: copied(borrow_as(numbers, "int8")?.as_slice()?, "weights")?,
+                    scales: copied(borrow(scales)?.as_slice()?, "weights")?,
+                }
             }
-            [numbers] => Tensor::Float(copied(borrow(numbers)?.as_slice()?, "weights")?),
-            _ => return Err(crate::Error::value("tensors", "one or two arrays", arrays.len()).into()),
+            Width::Float16 => {
+                let [bits] = &arrays[..] else { return refuse("one array") };
+                Tensor::Float16(crate::weights::halves(borrow_as::<u16>(bits, "uint16")?.as_slice()?)?)
+            }
         })
     };
     tensors.iter().map(take).collect()
@@ -31,13 +38,14 @@ pub(super) fn take<F: Number>(tensors: &Tensors<'_>) -> PyResult<Vec<Tensor<F>>>
 /// The same for Python.
 pub(super) fn give<F: Number>(py: Python<'_>, tensors: Vec<Tensor<F>>) -> Tensors<'_> {
     let give = |part| match part {
-        Tensor::Float(numbers) => vec![PyArray1::from_vec(py, numbers).into_any()],
-        Tensor::Int8 { numbers, scales } => {
-            vec![PyArray1::from_vec(py, numbers).into_any(), PyArray1::from_vec(py, scales).into_any()]
-        }
+        Tensor::Float(numbers) => (F::NAME, vec![PyArray1::from_vec(py, numbers).into_any()]),
+        Tensor::Int8 { numbers, scales } => (
+            Width::Int8.name(),
+            vec![PyArray1::from_vec(py, numbers).into_any(), PyArray1::from_vec(py, scales).into_any()],
+        ),
         Tensor::Float16(halves) => {
-            vec![PyArray1::from_iter(py, halves.into_iter().map(|half| half.0)).into_any()]
+            (Width::Float16.name(), vec![PyArray1::from_iter(py, halves.into_iter().map(|half| half.0)).into_any()])
         }
     };
-    tensors.into_iter().map(give).collect()
+    tensors.into_iter().map(give).map(|(word, arrays)| (word.into(), arrays)).collect()
 }

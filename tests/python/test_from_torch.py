@@ -176,7 +176,7 @@ def test_quantized_weights_in_a_file(layer, width, tmp_path):
 )
 def test_quantized_files_that_are_not_whole(change, message):
     state = {}
-    for name, arrays in zip(
+    for name, (_, arrays) in zip(
         [name + tail for tail in ("_l0", "_l1") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")],
         gru_rs.GRU(3, 4, 2).quantize("int8")._tensors(),
         strict=True,

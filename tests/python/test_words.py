@@ -8,7 +8,7 @@ import gru_rs
 import numpy as np
 import pytest
 from conftest import KINDS as KINDS_OF_TESTS
-from gru_rs import _core
+from gru_rs import _core, _quantize
 from gru_rs._losses import LOSSES_OF_NUMBERS, loss_of_numbers
 from gru_rs._words import CELLS, WORDS, cell_of_rows
 from gru_rs.io import _layouts
@@ -84,6 +84,19 @@ def test_other_widths_are_refused():
         _core.Rnn(LAYER).quantized("int4")
     for word in WORDS["weight_dtype"]:
         assert _core.Rnn(LAYER).quantized(word).width == word
+
+
+def test_what_weights_are_kept_in_is_said_and_not_guessed():
+    """Another width of as many bits, forgotten at the border, would be read as one that is known."""
+    assert set(_quantize._IN_FILES) == set(WORDS["weight_dtype"])
+    for word in WORDS["weight_dtype"]:
+        given = [(one, list(arrays)) for one, arrays in _core.Rnn(LAYER).quantized(word).tensors()]
+        assert _core.Rnn(LAYER, given).width == word
+        others = [("bfloat16" if one == word else one, arrays) for one, arrays in given]
+        with pytest.raises(ValueError, match='tensors: expected one of int8, float16, got "bfloat16"'):
+            _core.Rnn(LAYER, others)
+        with pytest.raises(ValueError, match="tensors: expected .* of (int8|float16|float32), got 0"):
+            _core.Rnn(LAYER, [(one, []) for one, _ in given])
 
 
 @pytest.mark.parametrize("cell", CELLS)
