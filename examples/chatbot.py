@@ -62,7 +62,7 @@ def main() -> None:
 
 def known(pairs: list[tuple[str, str]], text: str) -> set[str]:
     """The corpus's answers to a text, word by word as the bot writes them."""
-    from gru_rs.estimators._reader import analyzer_of
+    from gru_rs.estimators._tokens import analyzer_of
 
     words = analyzer_of("word", lowercase=False)
     return {" ".join(words(reply)) for said, reply in pairs if said == text}

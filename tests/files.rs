@@ -117,10 +117,16 @@ fn what_stands_around_the_model() {
     let mut row = [3.0, 4.0, 5.0, 6.0];
     saved.scaled(&mut row).unwrap();
     for i in 0..4 {
-        let (m, f) = (number(0, i % 2) as f32, (1.0 / number(1, i % 2)) as f32);
+        let (m, f) = (number(0, i % 2), 1.0 / number(1, i % 2));
         assert_eq!((mean[i % 2], factor[i % 2]), (m, f));
-        assert_eq!(row[i], (3.0 + i as f32 - m) * f);
+        assert_eq!(row[i], ((3.0 + i as f64 - m) * f) as f32);
     }
+    // A level of 10⁹ has no digits behind it in f32.
+    let (level, mut scaled) = ([1e9 + 0.25, 4.0], [0.0; 2]);
+    saved.scale_into(&level, &mut scaled).unwrap();
+    assert_eq!(scaled[0], ((level[0] - number(0, 0)) / number(1, 0)) as f32);
+    assert!(saved.scale_into(&level, &mut [0.0; 3]).is_err());
+    assert!(saved.scale_into(&[1e200, 0.0], &mut scaled).unwrap_err().to_string().contains("numbers that float32 can hold"));
     assert!(saved.scaled(&mut [0.0; 3]).is_err() && saved.probabilities(&mut [0.0; 3]).is_err());
     let mut scores = [1.0, 1.0, 0.0, 1000.0];
     saved.probabilities(&mut scores).unwrap();

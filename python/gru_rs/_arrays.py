@@ -44,7 +44,7 @@ def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
         flags = value.flags
         if flags.c_contiguous and flags.aligned:
             return value
-    array = _as_ndarray(name, value, dtype)
+    array = as_ndarray(name, value, f"an array of {dtype.name}")
     if array.dtype.kind == "f" and array.dtype.itemsize > dtype.itemsize and _is_array(value):
         msg = (
             f"{name}: expected {dtype.name}, got an array of {array.dtype.name}, which would lose precision;"
@@ -62,28 +62,28 @@ def _is_array(value: Any) -> bool:
     return hasattr(value, "dtype") or hasattr(value, "__dlpack__") or hasattr(value, "__array_interface__")
 
 
-def _as_ndarray(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
+def as_ndarray(name: str, value: Any, expected: str) -> Array:
+    """Whatever is an array, as NumPy's, of the dtype that it has; `expected` is what a message says."""
     if isinstance(value, np.ma.MaskedArray):
-        msg = f"{name}: expected an array of {dtype.name}, got a masked array, whose mask would be lost"
+        msg = f"{name}: expected {expected}, got a masked array, whose mask would be lost"
         raise TypeError(msg)
     if isinstance(value, np.ndarray):
         return np.asarray(value)
     if value is None:
-        msg = f"{name}: expected an array of {dtype.name}, got None"
+        msg = f"{name}: expected {expected}, got None"
         raise TypeError(msg)
     if hasattr(value, "__dlpack__") and not isinstance(value, np.generic):
         try:
             return np.from_dlpack(value)
         except (BufferError, RuntimeError, TypeError, ValueError) as error:
             device = getattr(value, "__dlpack_device__", lambda: "unknown")()
-            msg = (
-                f"{name}: expected an array in CPU memory, got {_describe(value)} on device {device}: {error}"
-            )
+            got = f"{_describe(value)} on device {device}: {error}"
+            msg = f"{name}: expected {expected} in CPU memory, got {got}"
             raise TypeError(msg) from error
     try:
         return np.asarray(value)
     except ValueError as error:
-        msg = f"{name}: expected an array of {dtype.name}, got a ragged {_describe(value)}: {error}"
+        msg = f"{name}: expected {expected}, got a ragged {_describe(value)}: {error}"
         raise ValueError(msg) from error
 
 
@@ -122,7 +122,7 @@ def as_states(name: str, value: Any, letters: Sequence[str]) -> list[Any]:
 
 def as_lengths(value: ArrayLike, batch: int, seq: int) -> list[int]:
     """One integer of [0, seq] for each row."""
-    array = _as_ndarray("lengths", value, np.dtype(np.intp))
+    array = as_ndarray("lengths", value, "an array of integers")
     if array.ndim == 1 and array.size == 0 and isinstance(value, (list, tuple)):
         array = array.astype(np.intp)
     if array.dtype.kind not in "iu":
@@ -139,7 +139,7 @@ def as_lengths(value: ArrayLike, batch: int, seq: int) -> list[int]:
 
 def as_integers(name: str, value: ArrayLike, end: int) -> Array:
     """Integers of [0, end), C-contiguous, as uint32."""
-    array = _as_ndarray(name, value, np.dtype(np.uint32))
+    array = as_ndarray(name, value, "an array of integers")
     if array.size == 0 and isinstance(value, (list, tuple)):
         array = array.astype(np.uint32)
     if array.dtype.kind not in "iu":
@@ -187,7 +187,7 @@ def as_steps(name: str, value: ArrayLike, step: Shape, chunk: Shape, dtype: str)
 
 def as_flags(name: str, value: ArrayLike, shape: Shape) -> NDArray[np.bool_]:
     """Booleans, and nothing that could be meant as indices."""
-    array = _as_ndarray(name, value, np.dtype(np.bool_))
+    array = as_ndarray(name, value, "an array of bool")
     if array.dtype != np.bool_:
         msg = f"{name}: expected an array of bool, got {array.dtype}"
         raise TypeError(msg)

@@ -68,8 +68,8 @@ pub struct Saved<F> {
     pub model: Model<F>,
     /// The classes or labels as text, numbers in decimal; none of a regressor.
     pub classes: Vec<String>,
-    /// Of inputs that are numbers the mean, and 1 over the deviation.
-    pub scale: Option<(Vec<F>, Vec<F>)>,
+    /// Of inputs that are numbers the mean, and 1 over the deviation; of a constant 1.
+    pub scale: Option<(Vec<f64>, Vec<f64>)>,
     /// Of a regressor's targets the mean and the deviation.
     pub target_scale: Option<(Vec<f64>, Vec<f64>)>,
     /// If the inputs are tokens.
@@ -159,9 +159,8 @@ impl<F: Dispatch> Saved<F> {
         let vocabulary = model.config().vocabulary.map(|size| Vocabulary::read(learnt, size)).transpose()?;
         let scale = learnt.maybe("scale_").filter(|_| vocabulary.is_none()).map(|field| {
             let [mean, deviation] = field.pair()?;
-            let factor = |s: f64| F::from_f64(1.0 / if s > 0.0 { s } else { 1.0 });
-            let mean = mean.numbers(inputs)?.into_iter().map(F::from_f64).collect();
-            Ok((mean, deviation.numbers(inputs)?.into_iter().map(factor).collect()))
+            let factor = |s: f64| 1.0 / if s > 0.0 { s } else { 1.0 };
+            Ok((mean.numbers(inputs)?, deviation.numbers(inputs)?.into_iter().map(factor).collect()))
         });
         let of_targets = learnt.maybe("target_scale_").filter(|_| estimator == Estimator::Regressor).map(|field| {
             let [mean, deviation] = field.pair()?;
@@ -175,12 +174,41 @@ impl<F: Dispatch> Saved<F> {
     pub fn scaled(&self, rows: &mut [F]) -> Result<()> {
         let inputs = self.model.config().rnn.input;
         shape::expect_len("rows", rows.len(), &[rows.len() / inputs, inputs])?;
-        if let Some((mean, factor)) = &self.scale {
-            for row in rows.chunks_exact_mut(inputs) {
-                row.iter_mut().zip(mean).zip(factor).for_each(|((x, &mean), &factor)| *x = (*x - mean) * factor);
-            }
+        for row in rows.chunks_exact_mut(inputs) {
+            row.iter_mut().enumerate().for_each(|(feature, x)| *x = self.in_units(feature, x.to_f64()));
         }
         Ok(())
+    }
+
+    /// The same of inputs in f64, which a high level, such as seconds since 1970, needs; an error if one is beyond F.
+    ///
+    /// ```
+    /// let saved = gru_rs::Saved::<f32>::load("tests/files/turns.safetensors")?;
+    /// let (mut wide, mut scaled) = (vec![0.0; 2], [0.5, 1.0]);
+    /// saved.scale_into(&[0.5, 1.0], &mut wide)?;
+    /// saved.scaled(&mut scaled)?;
+    /// assert_eq!(wide, scaled);
+    /// # Ok::<(), gru_rs::Error>(())
+    /// ```
+    pub fn scale_into(&self, rows: &[f64], scaled: &mut [F]) -> Result<()> {
+        let inputs = self.model.config().rnn.input;
+        shape::expect_len("rows", rows.len(), &[rows.len() / inputs, inputs])?;
+        shape::expect_len("scaled", scaled.len(), &[rows.len()])?;
+        for (to, row) in scaled.chunks_exact_mut(inputs).zip(rows.chunks_exact(inputs)) {
+            to.iter_mut().zip(row).enumerate().for_each(|(feature, (to, &x))| *to = self.in_units(feature, x));
+        }
+        match scaled.iter().position(|x| !x.to_f64().is_finite()) {
+            Some(place) => Err(Error::value("rows", format!("numbers that {} can hold", F::NAME), rows[place])),
+            None => Ok(()),
+        }
+    }
+
+    /// x as the model takes it: in f64, and rounded once.
+    fn in_units(&self, feature: usize, x: f64) -> F {
+        F::from_f64(match &self.scale {
+            Some((mean, factor)) => (x - mean[feature]) * factor[feature],
+            None => x,
+        })
     }
 
     /// Makes probabilities of rows of scores, one behind the other.

@@ -319,12 +319,12 @@ def test_kinds_of_labels():
     assert model.classes_.tolist() == [-1, 1, 2, 300]
     assert isinstance(model.predict(x)[0], list)
     assert model.score(x, [[1], [2], [300], [9]]) <= 1
-    for labels, got in [
-        ([1, "a"], "got strings and numbers"),
-        ([None], "got None in row 2"),
-        ([1.5], "got 1.5 in row 2"),
+    for labels, kind, got in [
+        ([1, "a"], TypeError, "got strings and numbers"),
+        ([None], ValueError, "y: expected a value in row 2, step 0, got a null"),
+        ([1.5], TypeError, "got 1.5 in row 2"),
     ]:
-        with pytest.raises(TypeError, match=got):
+        with pytest.raises(kind, match=got):
             model.fit(x, [[1], [1], labels, [1]])
     with pytest.raises(ValueError, match=r"y: expected labels .* got 7 in row 0"):
         model.partial_fit(x, [[7]] * 4)
@@ -354,11 +354,11 @@ def speller():
 X, Y = ["ab", "ba"] * 4, ["ba", "ab"] * 4
 x = [np.ones((2, 1))] * 2
 MISTAKES = [
-    (lambda: LanguageModel().fit(None), TypeError, "X: expected a list of texts or of sequences, got None"),
-    (lambda: Seq2Seq().fit(X, None), TypeError, "y: expected a value for each sequence of X, got None"),
+    (lambda: LanguageModel().fit(None), TypeError, "X: expected a list, an array or a column, got None"),
+    (lambda: Seq2Seq().fit(X, None), ValueError, "y: expected a value for each sequence of X, got None"),
     (lambda: Seq2Seq().fit(X, 5), TypeError, "y: expected a value for each sequence of X, got 5"),
     (lambda: Seq2Seq().fit(X, ["a", 1] * 4), TypeError, "y: expected a string in row 1"),
-    (lambda: Seq2Seq().fit(X, [["a"], 1] * 4), TypeError, "y: expected a list of tokens in row 1"),
+    (lambda: Seq2Seq().fit(X, [["a"], 1] * 4), TypeError, "y, row 1: expected a list, an array"),
     (lambda: Seq2Seq().score(X, Y), Exception, "not fitted"),
     (lambda: Seq2Seq(max_iter=1).fit(X, Y).score(X, Y[:3]), ValueError, "y: expected 8 values"),
     (lambda: Seq2Seq(length_penalty=math.nan).fit(X, Y), ValueError, "length_penalty: expected a finite"),
@@ -378,7 +378,7 @@ MISTAKES = [
     (lambda: LanguageModel(joiner=1).fit(X), TypeError, "joiner: expected"),
     (lambda: LanguageModel().fit([]), ValueError, "X: expected at least one text"),
     (lambda: LanguageModel(early_stopping=True).fit(""), ValueError, "X: expected texts of which some"),
-    (lambda: LanguageModel().fit([1.5]), TypeError, "X: expected a list of tokens in row 0"),
+    (lambda: LanguageModel().fit([1.5]), TypeError, "X, row 0: expected a list, an array"),
     (lambda: next(LanguageModel().stream()), Exception, "not fitted"),
     (lambda: Transcriber().fit([np.ones((2, 1))], ["aa"]), ValueError, "y: expected labels that fit"),
     (lambda: Transcriber().fit([np.ones((2, 1))], [[[1]]]), TypeError, "y: expected tokens that are strings"),
@@ -463,7 +463,7 @@ def test_mistakes_of_generation(speaker):
         with pytest.raises(TypeError, match="stop: expected"):
             speaker.generate("the", stop=stop)
     for prompt in (None, 5, [None]):
-        with pytest.raises(TypeError, match="prompt: expected"):
+        with pytest.raises((TypeError, ValueError), match=r"prompt(, row 0)?: expected"):
             speaker.generate(prompt)
     with pytest.raises(TypeError, match="X: expected strings"):
         speaker.bits_per_character([["a"]])

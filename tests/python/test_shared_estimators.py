@@ -361,9 +361,9 @@ def test_a_tagger_that_had_read_an_empty_sentence_can_be_loaded():
         ("classifier of a table", TEXTS, KINDS[:3], "y: expected 12 values"),
         ("regressor", TABLE, np.full(12, np.nan), "Input y contains NaN"),
         ("tagger", NUMBERS, [["a"]] * 8, "y: expected 4 labels in row 0"),
-        ("pairs", NUMBERS, [0] * 8, "y: expected a list of tokens in row 0"),
+        ("pairs", NUMBERS, [0] * 8, "y, row 0: expected a list, an array"),
         ("transcriber", TEXTS, ["ab ab ab"] * 12, "y: expected labels that fit into the 3 steps of row 0"),
-        ("language model", 3, None, "X: expected a list of texts"),
+        ("language model", 3, None, "X: expected a list, an array or a column"),
     ],
 )
 def test_a_fit_that_fails_leaves_what_was_fitted(name, X, y, error):

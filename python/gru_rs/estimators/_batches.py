@@ -6,10 +6,14 @@ Nothing is padded before its batch is asked for, so that memory is the data's ow
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Token: TypeAlias = Hashable
@@ -18,97 +22,139 @@ UNKNOWN = 0
 """The number of a token that the vocabulary does not have."""
 
 
-class Sequences(Protocol):
-    """Sequences of which batches can be made."""
+@dataclass
+class Sequences:
+    """Sequences end to end: row i is ``flat[starts[i] : starts[i] + lengths[i]]``, of k values a step.
 
+    Rows may lie apart, behind padding, or on each other, as windows of a series do: a padded array, a column
+    of a table and a list of arrays are the same here, and the first two are not copied.
+    """
+
+    flat: Array
+    """``(N, k)``"""
+    starts: Array
     lengths: Array
-
-    @property
-    def rows(self) -> Array:
-        """The numbers of all."""
-        ...
-
-    def batch(self, rows: Array) -> tuple[Array, Array]:
-        """Some rows side by side, padded to the longest, and their lengths."""
-        ...
-
-
-def factors(mean: Array, deviation: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """What numbers are scaled by: x − the first, · the second."""
-    return mean.astype(dtype), (1 / np.where(deviation > 0, deviation, 1)).astype(dtype)
-
-
-class Numeric:
-    """Sequences of numbers: ``(T_i, F)`` each, or one array ``(n, T, F)`` with lengths."""
-
-    def __init__(
-        self, values: Array | list[Array], lengths: Array, features: int, dtype: np.dtype[Any]
-    ) -> None:
-        self.values, self.lengths, self.features, self._dtype = values, lengths, features, dtype
-        self._mean: Array | None = None
-        self._factor: Array | None = None
+    width: int | None = None
+    """Steps of each row with its padding, if all have as many by the container's own making."""
 
     @property
     def rows(self) -> Array:
         """The numbers of all sequences."""
         return np.arange(len(self.lengths))
 
-    def scale(self, mean: Array, deviation: Array) -> None:
-        """From now on batches are ``(x − mean) / deviation``."""
-        self._mean, self._factor = factors(mean, deviation, self._dtype)
+    def cut(self, most: int | None) -> Self:
+        """With at most `most` steps of each row."""
+        if most is None:
+            return self
+        return replace(self, lengths=np.minimum(self.lengths, most))
 
-    def moments(self) -> tuple[Array, Array]:
-        """Mean and standard deviation of each feature over all steps, ``(F,)`` each."""
-        count = max(int(self.lengths.sum()), 1)
-        rows = range(len(self.lengths))
-        mean = (
-            sum((self._row(row).sum(axis=0, dtype=np.float64) for row in rows), np.zeros(self.features))
-            / count
-        )
-        square = (
-            sum((((self._row(row) - mean) ** 2).sum(axis=0) for row in rows), np.zeros(self.features)) / count
-        )
-        return mean, np.sqrt(square)
+    def blocks(self) -> Iterator[tuple[Array, Array]]:
+        """All steps in order, some rows at a time: the rows, and their steps one behind the other."""
+        for rows in _blocks(self.lengths):
+            ends = self.starts[rows] + self.lengths[rows]
+            if (ends[:-1] == self.starts[rows][1:]).all():
+                yield rows, self.flat[self.starts[rows[0]] : ends[-1]]
+            else:
+                yield rows, self.flat[self._places(rows)]
 
-    def _row(self, row: int) -> Array:
-        found: Array = self.values[row][: self.lengths[row]]
+    def _places(self, rows: Array) -> Array:
+        """Where the steps of some rows are, row by row."""
+        lengths = self.lengths[rows]
+        before = np.cumsum(lengths) - lengths
+        found: Array = np.arange(lengths.sum()) + np.repeat(self.starts[rows] - before, lengths)
         return found
 
     def batch(self, rows: Array) -> tuple[Array, Array]:
-        """Some rows side by side, padded with zeros, and their lengths."""
+        """Some rows side by side ``(B, T, k)``, padded with what lies behind them, and their lengths."""
         lengths = self.lengths[rows]
-        longest = int(lengths.max(initial=0))
-        if isinstance(self.values, np.ndarray):
-            batch = self.values[rows, :longest].astype(self._dtype, copy=False)
-        else:
-            batch = np.zeros((len(rows), longest, self.features), self._dtype)
-            for row, (index, length) in enumerate(zip(rows, lengths, strict=True)):
-                batch[row, :length] = self.values[index][:length]
-        if self._mean is not None:
-            batch -= self._mean
-            batch *= self._factor
-        return batch, lengths
+        places = self.starts[rows, np.newaxis] + np.arange(lengths.max(initial=0))
+        # Few calls: behind a training step each meets cold caches.
+        return self._finished(self.flat.take(places, axis=0, mode="clip")), lengths
+
+    def _finished(self, steps: Array) -> Array:
+        """Steps as a model takes them."""
+        return steps
 
 
-class Tokens:
-    """Sequences of token numbers, one behind the other, ``(steps, k)``: k for each step."""
+_BLOCK = 1 << 18
+"""Steps that are looked at together."""
 
-    def __init__(self, flat: Array, lengths: Array) -> None:
-        self.flat, self.lengths = flat, lengths
-        self._starts = np.concatenate([[0], np.cumsum(lengths)])[:-1]
-        self._steps = np.arange(lengths.max(initial=0))
+
+def _blocks(lengths: Array) -> Iterator[Array]:
+    ends = np.cumsum(lengths)
+    begin = 0
+    while begin < len(lengths):
+        before = ends[begin] - lengths[begin]
+        end = max(int(np.searchsorted(ends, before + _BLOCK, side="right")), begin + 1)
+        yield np.arange(begin, end)
+        begin = end
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What numbers are put into units of: mean and standard deviation of each feature, ``(F,)`` in float64.
+
+    A deviation of 0 is that of a constant, which is only centred.
+    """
+
+    mean: Array
+    deviation: Array
+    factor: Array = field(init=False)
+    """1 over the deviation: made once, as a step of a stream is over in microseconds."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", 1 / np.where(self.deviation > 0, self.deviation, 1.0))
+
+    def apply(self, steps: Array, dtype: np.dtype[Any]) -> Array:
+        """``(x − mean) / deviation`` in float64, rounded to `dtype` once: a high level costs no digits."""
+        centred = np.subtract(steps, self.mean, dtype=np.float64)
+        scaled = np.empty(centred.shape, dtype)
+        np.multiply(centred, self.factor, out=scaled, casting="same_kind")
+        return scaled
+
+
+@dataclass
+class Numeric(Sequences):
+    """Sequences of numbers, put into units and rounded to the model's dtype when a batch is asked for."""
+
+    dtype: np.dtype[Any] = field(default=np.dtype(np.float32), kw_only=True)
+    scale: Scale | None = field(default=None, kw_only=True)
 
     @property
-    def rows(self) -> Array:
-        """The numbers of all sequences."""
-        return np.arange(len(self.lengths))
+    def features(self) -> int:
+        """Numbers a step."""
+        found: int = self.flat.shape[1]
+        return found
 
-    def batch(self, rows: Array) -> tuple[Array, Array]:
-        """Some rows side by side, padded with any tokens, and their lengths."""
-        lengths = self.lengths[rows]
-        places = self._starts[rows, np.newaxis] + self._steps[: lengths.max(initial=0)]
-        # Few calls: behind a training step each meets cold caches.
-        return self.flat.take(places, axis=0, mode="clip"), lengths
+    def moments(self) -> Scale:
+        """Mean and standard deviation of each feature over all steps.
+
+        A deviation that is rounding noise of the level counts as 0: no more than an ulp of the numbers' own
+        type.
+        """
+        count, zero = max(int(self.lengths.sum()), 1), np.zeros(self.features)
+        mean = sum((steps.sum(axis=0, dtype=np.float64) for _, steps in self.blocks()), zero) / count
+        # Once more, as the sum of many numbers of one level is off by their number.
+        mean = mean + sum(((steps - mean).sum(axis=0) for _, steps in self.blocks()), zero) / count
+        with np.errstate(over="ignore"):
+            square = sum((np.square(steps - mean).sum(axis=0) for _, steps in self.blocks()), zero) / count
+        deviation = np.sqrt(square)
+        kind = self.flat.dtype if self.flat.dtype.kind == "f" else np.dtype(np.float64)
+        noise = np.maximum(np.finfo(kind).eps * np.abs(mean), np.finfo(np.float64).tiny)
+        return Scale(mean, np.where(deviation <= noise, 0.0, deviation))
+
+    def scaled(self, steps: Array) -> Array:
+        """Steps in the units and the dtype of the model."""
+        return (
+            steps.astype(self.dtype, copy=False)
+            if self.scale is None
+            else self.scale.apply(steps, self.dtype)
+        )
+
+    def _finished(self, steps: Array) -> Array:
+        # What lies behind a row may be anything.
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.scaled(steps)
 
 
 def vocabulary_of(
@@ -128,14 +174,14 @@ def vocabulary_of(
 
 def encode(
     sequences: Iterable[Sequence[Token]], vocabulary: dict[Token, int], max_length: int | None, per_step: int
-) -> Tokens:
+) -> Sequences:
     """The tokens' numbers, of which each step has `per_step` in its sequence."""
     most = None if max_length is None else max_length * per_step
     rows = [[vocabulary.get(token, UNKNOWN) for token in sequence[:most]] for sequence in sequences]
     lengths = np.array([len(row) // per_step for row in rows], np.intp)
     count = sum(map(len, rows))
     flat = np.fromiter((number for row in rows for number in row), np.uint32, count)
-    return Tokens(flat.reshape(-1, per_step), lengths)
+    return Sequences(flat.reshape(-1, per_step), np.cumsum(lengths) - lengths, lengths)
 
 
 def spelling(token: Token) -> tuple[Token, ...]:
@@ -153,6 +199,38 @@ def spelling(token: Token) -> tuple[Token, ...]:
         kind = "X" if letter.isupper() else "x" if letter.isalpha() else "0" if letter.isdigit() else letter
         shape += "" if shape.endswith(kind) else kind
     return token, ("small", small), ("end", small[-3:]), ("begin", small[:3]), ("shape", shape[:8])
+
+
+@dataclass(frozen=True)
+class Padding:
+    """How much of a batch may be padding: nothing is said of batches of a few steps."""
+
+    few: int
+    waste: float
+    """Steps with padding over steps without."""
+    many: float = np.inf
+    """Steps with padding; more only of one row."""
+
+
+PREDICTION = Padding(few=1 << 12, waste=1.25, many=1 << 16)
+TRAINING = Padding(few=1 << 16, waste=4.0)
+"""A batch is what the user said; it is learnt from in parts only if it would be padding for the most part."""
+
+
+def by_length(lengths: Array, rows: Array, most: int, padding: Padding = PREDICTION) -> list[Array]:
+    """Rows of about the same length together, at most `most`, and so few that little of a batch is padding:
+    memory follows the steps that there are, not rows × the longest.
+    """
+    order = rows[np.argsort(lengths[rows], kind="stable")]
+    found, begin, used = [], 0, 0
+    for place, length in enumerate(lengths[order].tolist()):
+        count, padded = place - begin, (place - begin + 1) * length
+        wasteful = padded > padding.few and padded > padding.waste * (used + length)
+        if count and (count == most or padded > padding.many or wasteful):
+            found.append(order[begin:place])
+            begin, used = place, 0
+        used += length
+    return [*found, order[begin:]] if len(order) else found
 
 
 def batches(lengths: Array, size: int, rng: np.random.Generator | None) -> list[Array]:

@@ -20,9 +20,12 @@ from sklearn.preprocessing import StandardScaler
 
 from gru_rs._checks import as_choice, as_int
 
-from ._reader import analyzer_of, as_list, as_tokens, is_text, is_tokens
+from ._numbers import numbers_of
+from ._reader import holds_tokens, opened_sequences
+from ._targets import expect_rows, opened_targets, rows_of
+from ._tokens import analyzer_of, is_text, token_rows
 from .classifier import SequenceClassifier
-from .forecaster import Forecaster
+from .forecaster import Forecaster, as_columns, as_series
 from .regressor import SequenceRegressor
 from .tagger import SequenceTagger, labels_score
 
@@ -277,18 +280,30 @@ def compare(
     given: dict[str, Any] = {"random_state": random_state} | dict(options or {})
     networks = {cell: _NETWORKS[task](**{"cell": cell} | given) for cell in ("gru", "lstm")}
     if task == "forecast":
-        entries = _forecasts(networks, X, y, folds)
-        return Comparison(task, _QUALITY[task], len(X), entries)
-    data = as_list(X)
+        values = as_series("X", X)
+        entries = _forecasts(networks, values, None if y is None else as_columns("y", y, values)[0], folds)
+        return Comparison(task, _QUALITY[task], len(values), entries)
+    data, targets = _rows(X, given.get("tokens")), opened_targets(y)
+    expect_rows("y", targets, np.empty(len(data)))
     entries = [
-        _measure(name, "baseline", model, task, data, y, folds, random_state)
+        _measure(name, "baseline", model, task, data, targets, folds, random_state)
         for name, model in _baselines(task, data).items()
     ]
     entries += [
-        _measure(cell.upper(), cell, model, task, data, y, folds, random_state)
+        _measure(cell.upper(), cell, model, task, data, targets, folds, random_state)
         for cell, model in networks.items()
     ]
     return Comparison(task, _QUALITY[task], len(data), entries)
+
+
+def _rows(X: Any, tokens: bool | None) -> list[Any]:
+    """The sequences as all models take them: texts, lists of tokens, or arrays ``(T, F)``."""
+    given = opened_sequences("X", X)
+    if holds_tokens("X", given) if tokens is None else tokens:
+        return given if is_text(given) else token_rows("X", given, list)
+    found = numbers_of("X", given, None, features=None, least=1)
+    ends = found.starts + found.lengths
+    return [found.flat[a:b] for a, b in zip(found.starts.tolist(), ends.tolist(), strict=True)]
 
 
 def _folds(task: str, y: Any, count: int, folds: int, seed: int) -> Iterator[tuple[Array, Array]]:
@@ -304,7 +319,7 @@ def _pick(values: Any, rows: Array) -> Any:
 
 
 def _measure(name: str, kind: str, model: Any, task: str, X: Any, y: Any, folds: int, seed: int) -> Entry:
-    targets = list(y) if task == "tag" else np.asarray(y)
+    targets = rows_of(y) if task == "tag" else np.asarray(y)
     scores, seconds, latency = [], [], []
     for train, test in _folds(task, y, len(X), folds, seed):
         fresh = clone(model)
@@ -329,10 +344,10 @@ def _size(model: Any) -> tuple[int, int]:
     return 0, len(pickle.dumps(model))
 
 
-def _forecasts(networks: Mapping[str, Forecaster], X: Any, exog: Any, folds: int) -> list[Entry]:
+def _forecasts(
+    networks: Mapping[str, Forecaster], values: Array, columns: Array | None, folds: int
+) -> list[Entry]:
     """Each fold is a stretch of the last half, forecast by a model of all that was before it."""
-    values = np.asarray(X, float)
-    columns = None if exog is None else np.asarray(exog, float)
     gru = networks["gru"]
     bounds = np.linspace(len(values) // 2, len(values) - gru.horizon + 1, folds + 1).astype(int)
     entries = []
@@ -374,7 +389,7 @@ def _forecasts(networks: Mapping[str, Forecaster], X: Any, exog: Any, folds: int
 def _baselines(task: str, X: Any) -> dict[str, Any]:
     if task == "tag":
         return {"each token's most frequent label": _Lookup()}
-    words = isinstance(X, list) and (is_text(X) or is_tokens(X))
+    words = not isinstance(X[0], np.ndarray)
     features = TfidfVectorizer(analyzer=_words, min_df=1) if words else _Summary()
     scaler = [] if words else [StandardScaler()]
     name = "bag of words" if words else "summary"
@@ -389,7 +404,7 @@ def _baselines(task: str, X: Any) -> dict[str, Any]:
 
 def _words(sequence: Any) -> list[str]:
     """Words and pairs of them; or tokens and theirs."""
-    (tokens,) = as_tokens("X", [sequence], _ANALYZE)
+    (tokens,) = token_rows("X", [sequence], _ANALYZE)
     words = [str(token) for token in tokens]
     return words + [" ".join(pair) for pair in pairwise(words)]
 

@@ -1,235 +1,96 @@
-"""Reading what users pass as X: which of the kinds of sequences it is, whether it can be used, and what `fit`
-learns of it. It must not know targets or models.
+"""Reading what users pass as X: whether it is tokens or numbers, and what `fit` learns of it. It must not
+know targets or models.
 
-An ndarray is numbers; a list of lists of integers, or of strings, is tokens; a list of strings is text; any
-other list holds an array ``(T_i, F)`` or ``(T_i,)`` for each sequence.
+Arrays are numbers, tokens are lists: an array, a tensor, a column of numbers or a list of arrays is numbers,
+whatever its dtype; lists of lists of integers or of strings are tokens, and strings are texts. A float
+anywhere makes numbers of all.
 """
 
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import validate_data
 
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_flag, as_size
 
-from ._batches import Array, Numeric, Token, Tokens, encode, factors, spelling, vocabulary_of
-
-# Words, and each mark by itself: in short texts an exclamation mark says much.
-_WORDS = r"(?u)\w+|[^\w\s]"
-
-
-def analyzer_of(analyzer: str | Callable[[str], list[str]], lowercase: bool) -> Callable[[str], list[str]]:
-    """What makes tokens of a text: words and marks, characters, or a function as it is."""
-    if callable(analyzer):
-        return analyzer
-    if analyzer == "char":
-        return (lambda text: list(text.lower())) if lowercase else list
-    vectorizer = CountVectorizer(lowercase=lowercase, token_pattern=_WORDS)
-    words: Callable[[str], list[str]] = vectorizer.build_analyzer()
-    return words
+from ._batches import Array, Numeric, Scale, Sequences, Token, encode, spelling, vocabulary_of
+from ._columns import Frame, Ragged, is_number, refuse_missing
+from ._containers import opened
+from ._numbers import expect_finite, expect_range, moments_of, numbers_of
+from ._tokens import Tokenizer
 
 
-def is_text(given: Any) -> bool:
-    """Whether these are strings."""
-    return isinstance(given, list) and len(given) > 0 and isinstance(given[0], str)
+def opened_sequences(name: str, given: Any) -> Any:
+    """A container of sequences, opened; a table of one column of sequences or texts is that."""
+    found = opened(name, given)
+    if isinstance(found, Frame) and len(found.columns) == 1:
+        return found if isinstance(found.columns[0], np.ndarray) else found.columns[0]
+    return found
 
 
-def is_tokens(given: Any) -> bool:
-    """Whether these are sequences of strings or of integers, and no arrays of floats."""
-    for sequence in given if isinstance(given, list) else []:
-        if isinstance(sequence, np.ndarray):
-            return sequence.ndim == 1 and sequence.dtype.kind in "iuU"
-        if not isinstance(sequence, (list, tuple)):
-            return False
-        if len(sequence) > 0:
-            return isinstance(sequence[0], (str, numbers.Integral))
-    return False
-
-
-def as_list(given: Any) -> Any:
-    """Series, object arrays and arrays of strings as lists; what is a table of numbers stays."""
-    if (
-        isinstance(given, np.ndarray)
-        and (given.dtype == object or given.dtype.kind in "US")
-        and given.ndim == 1
-    ):
-        return given.tolist()
-    if hasattr(given, "tolist") and getattr(given, "ndim", 0) == 1 and not isinstance(given, np.ndarray):
-        return given.tolist()
-    return list(given) if isinstance(given, tuple) else given
-
-
-def as_tokens(
-    name: str, given: Any, analyze: Callable[[str], Sequence[Token]], *, lowercase: bool = False
-) -> list[Sequence[Token]]:
-    """Sequences of tokens: `analyze` makes those of texts, others may be put in small letters."""
-    if isinstance(given, np.ndarray) and given.ndim != 2:
-        msg = f"{name}: expected token sequences, (n, T) or a list, got an array of shape {given.shape}"
-        raise ValueError(msg)
-    if not isinstance(given, (np.ndarray, list)):
-        msg = f"{name}: expected a list of texts or of sequences, got {given!r} ({type(given).__name__})"
-        raise TypeError(msg)
-    if is_text(given):
-        return [analyze(_expect_text(name, row, text)) for row, text in enumerate(given)]
-    sequences = [as_sequence(name, row, sequence) for row, sequence in enumerate(given)]
-    if lowercase:
-        return [[token.lower() if isinstance(token, str) else token for token in row] for row in sequences]
-    return sequences
-
-
-def _expect_text(name: str, row: int, text: Any) -> str:
-    if not isinstance(text, str):
-        msg = f"{name}: expected a string in row {row} as in row 0, got {text!r} ({type(text).__name__})"
-        raise TypeError(msg)
-    return text
-
-
-def as_sequence(name: str, row: int, sequence: Any) -> Sequence[Token]:
-    """The tokens or labels of a row: strings or integers."""
-    if hasattr(sequence, "tolist"):
-        sequence = sequence.tolist()
-    if not isinstance(sequence, (list, tuple)):
-        msg = f"{name}: expected a list of tokens in row {row}, got {sequence!r} ({type(sequence).__name__})"
-        raise TypeError(msg)
-    for token in sequence:
-        if not isinstance(token, (str, numbers.Integral)):
-            msg = f"{name}: expected tokens that are strings or integers, got {token!r} in row {row}"
-            raise TypeError(msg)
-    return sequence
-
-
-def as_numeric(estimator: Any, given: Any, lengths: Any, dtype: np.dtype[Any]) -> tuple[Numeric, Any]:
-    """Sequences of numbers; and what scikit-learn is to see, if they are a table."""
-    if isinstance(given, list) and not given:
-        msg = "X: expected at least one sequence, got none"
-        raise ValueError(msg)
-    if isinstance(given, list) and not _is_table(given):
-        return _ragged(given, lengths, dtype), None
-    array = check_array(
-        given,
-        dtype=[np.float64, np.float32],
-        allow_nd=True,
-        # What lies past a row's length may be anything.
-        ensure_all_finite=lengths is None,
-        estimator=estimator,
-        input_name="X",
-    )
-    table = None
-    if array.ndim == 2:
-        table = given if hasattr(given, "columns") else array
-        array = array[:, :, np.newaxis]
-    if array.ndim > 3:
-        msg = f"X: expected (n, T), (n, T, F) or a list of sequences, got shape {array.shape}"
-        raise ValueError(msg)
-    rows, steps, features = array.shape
-    valid = _lengths(lengths, rows, steps)
-    if lengths is not None:
-        for row, length in enumerate(valid):
-            _expect_finite(row, array[row, :length])
-    return Numeric(array, valid, features, dtype), table
-
-
-def _is_table(given: list[Any]) -> bool:
-    """Whether these are lists of numbers, all of one length, or no sequences at all."""
-    if not all(isinstance(row, (list, tuple)) for row in given):
-        return not any(hasattr(row, "__len__") for row in given)
-    return len({len(row) for row in given}) == 1 and all(np.isscalar(x) for row in given for x in row)
-
-
-def _ragged(given: list[Any], lengths: Any, dtype: np.dtype[Any]) -> Numeric:
-    if lengths is not None:
-        msg = "lengths: expected None for a list of sequences, which have their own"
-        raise ValueError(msg)
-    values: list[Array] = []
+def holds_tokens(name: str, given: Any) -> bool:
+    """Whether a container that was opened holds texts or tokens, by all that it holds."""
+    if not isinstance(given, list):
+        return isinstance(given, np.ndarray) and given.dtype.kind not in "fiub"
+    first: dict[str, int] = {}
     for row, sequence in enumerate(given):
-        array = np.asarray(sequence)
-        if array.dtype.kind not in "fiub":
-            msg = f"X: expected numbers in row {row}, got {type(sequence).__name__} of dtype {array.dtype}"
+        kind = _kind(name, row, sequence)
+        if kind is not None:
+            first.setdefault(kind, row)
+    for one, other in (
+        ("texts", "strings"),
+        ("texts", "integers"),
+        ("texts", "numbers"),
+        ("strings", "numbers"),
+    ):
+        if one in first and other in first:
+            got = f"{one} in row {first[one]} and {other} in row {first[other]}"
+            msg = f"{name}: expected sequences of one kind, got {got}"
             raise TypeError(msg)
-        array = array[:, np.newaxis] if array.ndim == 1 else array
-        if array.ndim != 2 or array.shape[1] != (values[0].shape[1] if values else array.shape[1]):
-            wanted = f"(T, {values[0].shape[1]})" if values else "(T, F)"
-            msg = f"X: expected a sequence {wanted} in row {row}, got shape {np.shape(sequence)}"
+    return "numbers" not in first and len(first) > 0
+
+
+def _kind(name: str, row: int, sequence: Any) -> str | None:
+    """What a row is: "texts", "strings", "integers" or "numbers"; None of a list of nothing."""
+    if isinstance(sequence, str):
+        return "texts"
+    if not isinstance(sequence, (list, tuple)):
+        if sequence is None or (is_number(sequence) and sequence != sequence):
+            refuse_missing(name, row)
+        if is_number(sequence):
+            msg = f"{name}: expected a text or a sequence in row {row}, got {sequence!r}"
             raise ValueError(msg)
-        _expect_finite(row, array)
-        values.append(array)
-    lengths = np.array([len(array) for array in values], np.intp)
-    return Numeric(values, lengths, values[0].shape[1], dtype)
-
-
-def _expect_finite(row: int, array: Array) -> None:
-    if not np.isfinite(array).all():
-        msg = f"X: expected finite numbers, got NaN or infinity in row {row}"
-        raise ValueError(msg)
-
-
-def _lengths(given: Any, rows: int, steps: int) -> Array:
-    if given is None:
-        return np.full(rows, steps, np.intp)
-    lengths = np.asarray(given)
-    if lengths.dtype.kind not in "iu":
-        msg = f"lengths: expected integers, got dtype {lengths.dtype}"
+        sequence = opened(f"{name}, row {row}", sequence)
+        if not isinstance(sequence, list):
+            return (
+                "strings"
+                if isinstance(sequence, np.ndarray) and sequence.dtype.kind not in "fiub"
+                else "numbers"
+            )
+        # An array of objects: numbers of whatever kind are those of an array.
+        if sequence and all(map(is_number, sequence)):
+            return "numbers"
+    kinds = set(map(type, sequence))
+    if not kinds:
+        return None
+    words = [kind for kind in kinds if issubclass(kind, str)]
+    others = [kind for kind in kinds if not issubclass(kind, (str, numbers.Integral))]
+    if words and others:
+        step = next(step for step, value in enumerate(sequence) if type(value) in others)
+        if sequence[step] is None:
+            refuse_missing(name, row, step)
+        got = f"{sequence[step]!r:.60} in row {row}, step {step}"
+        msg = f"{name}: expected tokens that are strings or integers, got {got}"
         raise TypeError(msg)
-    if lengths.shape != (rows,):
-        msg = f"lengths: expected shape ({rows},), got {lengths.shape}"
-        raise ValueError(msg)
-    if rows and not (lengths.min() >= 0 and lengths.max() <= steps):
-        msg = f"lengths: expected integers from 0 to {steps}, got {lengths.min()} to {lengths.max()}"
-        raise ValueError(msg)
-    return lengths.astype(np.intp)
-
-
-@dataclass(frozen=True)
-class Tokenizer:
-    """Texts, or sequences of tokens, as tokens, and of each token what can be told of it."""
-
-    analyzer: str | Callable[[str], list[str]]
-    lowercase: bool
-    token_features: str | Callable[[Any], Sequence[Token]] | None = None
-    per_step: int = 1
-    """Numbers of a token: those of its features, or its own."""
-
-    def tokens(self, name: str, given: Any) -> list[Sequence[Token]]:
-        """Those of each sequence."""
-        return as_tokens(name, given, analyzer_of(self.analyzer, self.lowercase), lowercase=self.lowercase)
-
-    def fitted_to(self, sequences: list[Sequence[Token]]) -> Tokenizer:
-        """With features that such tokens have, and as many as the first one has."""
-        example = next((token for row in sequences for token in row), None)
-        features = self.token_features
-        if features == "spelling" and not isinstance(example, str):
-            features = None
-        if features is None or example is None:
-            return replace(self, token_features=features, per_step=1)
-        return replace(self, token_features=features, per_step=len(_function(features)(example)))
-
-    def features(self, sequences: list[Sequence[Token]]) -> list[Sequence[Token]]:
-        """The features of each token, one behind the other; without any the tokens themselves."""
-        if self.token_features is None:
-            return sequences
-        function = _function(self.token_features)
-        return [[feature for token in row for feature in self._counted(function, token)] for row in sequences]
-
-    def _counted(self, function: Callable[[Any], Sequence[Token]], token: Token) -> Sequence[Token]:
-        found = function(token)
-        if len(found) != self.per_step:
-            expected = f"{self.per_step} features of each token"
-            msg = f"token_features: expected {expected}, got {len(found)} of {token!r}"
-            raise ValueError(msg)
-        return found
-
-
-def _function(features: str | Callable[[Any], Sequence[Token]]) -> Callable[[Any], Sequence[Token]]:
-    """What gives a token's features; by name, as a pickle should not know where functions stand."""
-    return features if callable(features) else spelling
+    return "numbers" if others else "strings" if words else "integers"
 
 
 class Reader(Protocol):
@@ -237,7 +98,7 @@ class Reader(Protocol):
     read, by any number of threads.
     """
 
-    def read(self, estimator: Any, given: Any, lengths: Any, most: int | None) -> Numeric | Tokens:
+    def read(self, estimator: Any, given: Any, lengths: Any, most: int | None) -> Sequences:
         """Sequences for a fitted estimator, of at most `most` steps."""
         ...
 
@@ -277,9 +138,13 @@ class TokenReader:
         lengths: Any,
         most: int | None,
         frequencies: tuple[int, int | None],
-    ) -> tuple[TokenReader, Tokens]:
+    ) -> tuple[TokenReader, Sequences]:
         """From the first sequences, which are given back read; `frequencies`: what `vocabulary_of` takes."""
-        sequences = _token_sequences(tokenizer, given, lengths)
+        sequences = tokenizer.tokens("X", given, lengths)
+        if not any(map(len, sequences)):
+            got = f"{len(sequences)} sequences without any" if sequences else "none"
+            msg = f"X: expected at least one sequence with at least one step, got {got}"
+            raise ValueError(msg)
         tokenizer = tokenizer.fitted_to(sequences)
         features = tokenizer.features(sequences)
         reader = cls(tokenizer, vocabulary_of(features, *frequencies))
@@ -295,14 +160,14 @@ class TokenReader:
             features, per_step = ("spelling", len(spelling(""))) if spelt or per_step > 1 else (None, 1)
         return cls(replace(tokenizer, token_features=features, per_step=per_step), vocabulary)
 
-    def read(self, estimator: Any, given: Any, lengths: Any, most: int | None) -> Tokens:  # noqa: ARG002
+    def read(self, estimator: Any, given: Any, lengths: Any, most: int | None) -> Sequences:  # noqa: ARG002
         """Sequences, of at most `most` steps."""
-        sequences = self.tokenizer.features(_token_sequences(self.tokenizer, given, lengths))
+        sequences = self.tokenizer.features(self.tokenizer.tokens("X", given, lengths))
         return encode(sequences, self.vocabulary, most, self.tokenizer.per_step)
 
     def step(self, x_t: Any, batch_size: int | None) -> Array:
         """A text or a list of tokens; with a batch a list of them, all of as many tokens."""
-        given = [x_t] if batch_size is None else x_t
+        given = [x_t] if batch_size is None else opened("x_t", x_t)
         sequences = self.tokenizer.features(self.tokenizer.tokens("x_t", given))
         per_step, counts = self.tokenizer.per_step, {len(row) for row in sequences}
         if len(sequences) != (batch_size or 1) or len(counts) > 1:
@@ -326,17 +191,6 @@ class TokenReader:
         return {"_reads_tokens": True, "_per_step": self.tokenizer.per_step}
 
 
-def _token_sequences(tokenizer: Tokenizer, given: Any, lengths: Any) -> list[Sequence[Token]]:
-    if lengths is not None:
-        msg = "lengths: expected None for token sequences, which have their own"
-        raise ValueError(msg)
-    sequences = tokenizer.tokens("X", given)
-    if not sequences:
-        msg = "X: expected at least one sequence, got none"
-        raise ValueError(msg)
-    return sequences
-
-
 def _axis(batch_size: int | None) -> tuple[int, ...]:
     """A stream's axis of rows, if it has one."""
     return () if batch_size is None else (batch_size,)
@@ -344,22 +198,16 @@ def _axis(batch_size: int | None) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class NumberReader:
-    """Numbers, scaled."""
+    """Numbers, in the units of their mean and deviation."""
 
     features: int
     is_table: bool
-    scale: tuple[Array, Array] | None
+    scale: Scale | None
     dtype: np.dtype[Any]
     columns: dict[str, Any]
-    """What scikit-learn learns of them: ``n_features_in_``, and ``feature_names_in_`` of a table that has
-    names.
-    """
-    _factors: tuple[Array, Array] | None = field(init=False, default=None)
-    """The scale as steps take it: made once, as a step is over in microseconds."""
-
-    def __post_init__(self) -> None:
-        if self.scale is not None:
-            object.__setattr__(self, "_factors", factors(*self.scale, self.dtype))
+    """What scikit-learn learns of them: ``n_features_in_``, and ``feature_names_in_`` of what has names."""
+    padded: bool = False
+    """Whether training gave lengths of padded rows."""
 
     @classmethod
     def learn(
@@ -367,18 +215,25 @@ class NumberReader:
     ) -> tuple[NumberReader, Numeric]:
         """From the first sequences, which are given back read."""
         dtype = as_float_dtype(estimator.dtype)
-        found, table = as_numeric(estimator, given, lengths, dtype)
-        columns: dict[str, Any] = {"n_features_in_": found.features}
-        if table is not None:
-            # To scikit-learn the steps of a table are its features, with names. It notes them on a copy: a
-            # fit that fails shall have written nothing.
-            noted = copy(estimator)
-            validate_data(noted, table, reset=True, skip_check_array=True)
-            columns = {name: value for name, value in vars(noted).items() if name in _COLUMNS}
-        _cut(found, most)
-        moments = found.moments() if scale else None
-        reader = cls(found.features, table is not None, moments, dtype, columns)
-        return reader, reader._scaled(found)
+        found = numbers_of("X", given, lengths, features=None, least=1)
+        if estimator.tokens is None and _may_be_ids(given, found):
+            msg = "X: integers in an array are numbers; if they are ids of tokens, say tokens=True"
+            warnings.warn(msg, UserWarning, stacklevel=5)
+        features = found.flat.shape[1]
+        # What a fit that fails has noted is gone with this copy.
+        noted = copy(estimator)
+        for name in _COLUMNS:
+            vars(noted).pop(name, None)
+        shown = np.empty((1, features)) if found.table is None else found.table
+        validate_data(noted, shown, reset=True, skip_check_array=True)
+        columns = {name: value for name, value in vars(noted).items() if name in _COLUMNS}
+        numeric = _numeric(found, dtype).cut(most)
+        expect_finite("X", numeric)
+        if scale:
+            numeric.scale = moments_of("X", numeric)
+        expect_range("X", numeric)
+        padded = lengths is not None and bool((found.lengths < (found.width or 0)).any())
+        return cls(features, _is_table(given), numeric.scale, dtype, columns, padded), numeric
 
     @classmethod
     def of_saved(cls, state: Mapping[str, Any], dtype: np.dtype[Any]) -> NumberReader:
@@ -388,28 +243,34 @@ class NumberReader:
             as_size("_features", state["_features"]),
             as_flag("_is_table", state["_is_table"]),
         )
-        return cls(features, is_table, state["scale_"], dtype, columns)
+        scale = None if state["scale_"] is None else Scale(*state["scale_"])
+        return cls(features, is_table, scale, dtype, columns)
 
     def read(self, estimator: Any, given: Any, lengths: Any, most: int | None) -> Numeric:
         """Sequences, of at most `most` steps."""
-        found, table = as_numeric(estimator, given, lengths, self.dtype)
-        if found.features != self.features:
+        found = numbers_of("X", given, lengths, features=self.features, least=0)
+        if found.flat.shape[1] != self.features:
             expected = f"{self.features} features a step as in training"
-            msg = f"X: expected {expected}, got {found.features}"
+            msg = f"X: expected {expected}, got {found.flat.shape[1]}"
             raise ValueError(msg)
-        if table is not None and self.is_table:
-            validate_data(estimator, table, reset=False, skip_check_array=True)
-        _cut(found, most)
-        return self._scaled(found)
-
-    def _scaled(self, found: Numeric) -> Numeric:
-        if self.scale is not None:
-            found.scale(*self.scale)
-        return found
+        if _is_table(given) == self.is_table and len(found.lengths):
+            shown = np.empty((1, self.features)) if found.table is None else found.table
+            validate_data(estimator, shown, reset=False, skip_check_array=True)
+        if self.padded and lengths is None and found.width is not None:
+            msg = "X: training had lengths, here all steps of a padded array are read; in a search or a"
+            msg += " cross-validation lengths reach predict and score by set_score_request(lengths=True)"
+            warnings.warn(msg, UserWarning, stacklevel=5)
+        numeric = replace(_numeric(found, self.dtype).cut(most), scale=self.scale)
+        expect_finite("X", numeric)
+        expect_range("X", numeric)
+        return numeric
 
     def step(self, x_t: Any, batch_size: int | None) -> Array:
         """A step or a chunk of steps."""
-        array, rows = np.asarray(x_t), _axis(batch_size)
+        array, rows = x_t, _axis(batch_size)
+        if type(x_t) is not np.ndarray or x_t.dtype.kind not in "fiub":
+            found = opened("x_t", x_t)
+            array = found.matrix("x_t") if isinstance(found, Frame) else np.asarray(found)
         if array.dtype.kind not in "fiub":
             msg = f"x_t: expected numbers, got {type(x_t).__name__} of dtype {array.dtype}"
             raise TypeError(msg)
@@ -421,12 +282,13 @@ class NumberReader:
         if not np.isfinite(array).all():
             msg = "x_t: expected finite numbers, got NaN or infinity"
             raise ValueError(msg)
-        array = array.astype(self.dtype)
-        if self._factors is not None:
-            mean, factor = self._factors
-            array -= mean
-            array *= factor
-        return array
+        with np.errstate(over="ignore"):
+            scaled = array.astype(self.dtype) if self.scale is None else self.scale.apply(array, self.dtype)
+        if not np.isfinite(scaled).all():
+            held = f"numbers that {self.dtype.name} can hold in the units of training"
+            msg = f"x_t: expected {held}, got {array!r:.80}"
+            raise ValueError(msg)
+        return scaled
 
     def inputs(self, embedding_size: int) -> tuple[int, int | None]:  # noqa: ARG002
         """Features; no tokens."""
@@ -434,7 +296,8 @@ class NumberReader:
 
     def fitted(self) -> dict[str, Any]:
         """The scale, and what scikit-learn asks for."""
-        return {"scale_": self.scale, **self.columns}
+        scale = None if self.scale is None else (self.scale.mean, self.scale.deviation)
+        return {"scale_": scale, **self.columns}
 
     def saved(self) -> dict[str, Any]:
         """Names that files have had from the first."""
@@ -444,9 +307,23 @@ class NumberReader:
 _COLUMNS = ("n_features_in_", "feature_names_in_")
 
 
-def _cut(found: Numeric, most: int | None) -> None:
-    if most is not None:
-        found.lengths = np.minimum(found.lengths, most)
+def _numeric(found: Ragged, dtype: np.dtype[Any]) -> Numeric:
+    return Numeric(found.flat, found.starts, found.lengths, found.width, dtype=dtype)
+
+
+def _is_table(given: Any) -> bool:
+    """Whether the steps of rows are columns to scikit-learn."""
+    return isinstance(given, Frame) or (isinstance(given, np.ndarray) and given.ndim == 2)
+
+
+def _may_be_ids(given: Any, found: Ragged) -> bool:
+    """Whether integers, one a step and none negative, stand where tokens might have been meant."""
+    if found.flat.dtype.kind not in "iu" or found.flat.shape[1] != 1 or isinstance(given, Frame):
+        return False
+    if isinstance(given, np.ndarray):
+        return given.ndim == 2
+    one_each = isinstance(given, Ragged) or all(np.ndim(row) == 1 for row in given[:1])
+    return one_each and bool(found.flat.min(initial=0) >= 0)
 
 
 SAVED = ("_reads_tokens", "_per_step", "_features", "_is_table")

@@ -16,12 +16,13 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from gru_rs._arrays import as_float_dtype
-from gru_rs._checks import as_choice, as_size
+from gru_rs._checks import as_choice, as_flag, as_size
 
 from ._base import NetworkEstimator
-from ._batches import UNKNOWN, Numeric, Token, Tokens
-from ._reader import FITTED, SAVED, NumberReader, Reader, Tokenizer, TokenReader, as_list, is_text, is_tokens
+from ._batches import UNKNOWN, Sequences, Token, by_length
+from ._reader import FITTED, SAVED, NumberReader, Reader, TokenReader, holds_tokens, opened_sequences
 from ._stream import EstimatorStream
+from ._tokens import Tokenizer
 from ._training import Labelled
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from gru_rs._losses import Loss
 
-    from ._batches import Array, Sequences
+    from ._batches import Array
 
 _PREDICTED_AT_ONCE = 256
 
@@ -94,10 +95,9 @@ class SupervisedEstimator(NetworkEstimator):
     ) -> list[Any]:
         """What a function of a batch gives for each row, the rows batched by length."""
         found: list[Any] = [None] * len(rows)
-        order = np.argsort(sequences.lengths[rows], kind="stable")
-        for start in range(0, len(rows), _PREDICTED_AT_ONCE):
-            places = order[start : start + _PREDICTED_AT_ONCE]
-            for place, result in zip(places, of(*sequences.batch(rows[places])), strict=True):
+        lengths = sequences.lengths[rows]
+        for places in by_length(lengths, np.arange(len(rows)), _PREDICTED_AT_ONCE):
+            for place, result in zip(places.tolist(), of(*sequences.batch(rows[places])), strict=True):
                 found[place] = result
         return found
 
@@ -112,8 +112,11 @@ class SupervisedEstimator(NetworkEstimator):
 
     def _scores(self, sequences: Sequences, rows: Array) -> Array:
         """The scores of some sequences, one row each."""
-        found = self._predict_rows(sequences, rows, lambda x, lengths: self.model_.scores(x, lengths=lengths))
-        return np.concatenate(found) if found else np.empty((0, self.model_.output_size), self.model_.dtype)
+        found = np.empty((len(rows), self.model_.output_size), self.model_.dtype)
+        for places in by_length(sequences.lengths[rows], np.arange(len(rows)), _PREDICTED_AT_ONCE):
+            x, lengths = sequences.batch(rows[places])
+            found[places] = self.model_.scores(x, lengths=lengths)
+        return found
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -136,7 +139,7 @@ class SequenceEstimator(SupervisedEstimator):
 
     @abstractmethod
     def _read_targets(
-        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+        self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], Any]:
         """What is known of targets with these, by attributes, and the targets as training takes them. Without
         `known` they say what there is to predict. Nothing is written on the estimator.
@@ -155,17 +158,18 @@ class SequenceEstimator(SupervisedEstimator):
                 as_size(name, getattr(self, name))
         if not callable(self.analyzer):
             as_choice("analyzer", self.analyzer, ("word", "char"))
+        if self.tokens is not None:
+            as_flag("tokens", self.tokens)
         if self.token_features is not None and not callable(self.token_features):
             as_choice("token_features", self.token_features, ("spelling",))
 
     def _tokenizer(self) -> Tokenizer:
         return Tokenizer(self.analyzer, self.lowercase, self.token_features)
 
-    def _learn_to_read(self, X: Any, lengths: Any) -> tuple[Reader, Numeric | Tokens]:
+    def _learn_to_read(self, X: Any, lengths: Any) -> tuple[Reader, Sequences]:
         """A reader of such sequences, and these, read by it."""
-        given, most = as_list(X), self.max_length
-        wanted = self.tokens if self.tokens is not None else is_text(given) or is_tokens(given)
-        if wanted:
+        given, most = opened_sequences("X", X), self.max_length
+        if holds_tokens("X", given) if self.tokens is None else self.tokens:
             frequencies = (self.min_frequency, self.max_vocabulary)
             return TokenReader.learn(self._tokenizer(), given, lengths, most, frequencies)
         return NumberReader.learn(self, given, lengths, most, scale=bool(self.scale))
@@ -201,9 +205,9 @@ class SequenceEstimator(SupervisedEstimator):
             reader, sequences = self._learn_to_read(X, lengths)
         else:
             reader = self._reader
-            sequences = reader.read(self, as_list(X), lengths, self.max_length)
+            sequences = reader.read(self, opened_sequences("X", X), lengths, self.max_length)
             known = {name: vars(self)[name] for name in self._of_targets}
-        learnt, targets = self._read_targets(y, sequences.lengths, known)
+        learnt, targets = self._read_targets(y, sequences, known)
         weights = None
         if sample_weight is not None:
             rows = np.empty((len(sequences.lengths), 1))
@@ -272,13 +276,13 @@ class SequenceEstimator(SupervisedEstimator):
         first = not hasattr(self, "model_")
         return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
 
-    def _read_fitted(self, X: Any, lengths: Any) -> Numeric | Tokens:
+    def _read_fitted(self, X: Any, lengths: Any) -> Sequences:
         return self._read_whole(X, lengths, self.max_length)
 
-    def _read_whole(self, X: Any, lengths: Any, most: int | None = None) -> Numeric | Tokens:
+    def _read_whole(self, X: Any, lengths: Any, most: int | None = None) -> Sequences:
         check_is_fitted(self, "model_")
         reader: Reader = self._reader
-        return reader.read(self, as_list(X), lengths, most)
+        return reader.read(self, opened_sequences("X", X), lengths, most)
 
     def _network_outputs(self, X: Any, lengths: Any) -> list[Array]:
         sequences = self._read_fitted(X, lengths)

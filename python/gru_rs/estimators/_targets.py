@@ -1,5 +1,5 @@
-"""What targets have in common: one for each sequence, labels among those that are known. It must not know
-sequences.
+"""What targets have in common: a container of one for each sequence, labels among those that are known.
+It must not know models.
 """
 
 from __future__ import annotations
@@ -9,11 +9,47 @@ from typing import Any
 import numpy as np
 
 from ._batches import Array
+from ._columns import Frame, Ragged, is_number, refuse_missing
+from ._containers import opened
+
+
+def opened_targets(y: Any) -> Any:
+    """An ndarray or a list of the targets in a container; a table of one column is that column, of several
+    an array of its numbers.
+    """
+    if y is None or isinstance(y, (str, bytes)) or is_number(y):
+        # The last words are those that scikit-learn looks for.
+        more = "; this estimator requires y to be passed, but the target y is None" if y is None else ""
+        msg = f"y: expected a value for each sequence of X, got {y!r} ({type(y).__name__}){more}"
+        raise (ValueError if y is None else TypeError)(msg)
+    found = opened("y", y)
+    if isinstance(found, Frame):
+        found = found.columns[0] if len(found.columns) == 1 else found.matrix("y")
+    if isinstance(found, Ragged):
+        found = rows_of(found)
+    if isinstance(found, list):
+        for row, value in enumerate(found):
+            if (
+                value is None
+                or (not hasattr(value, "__len__") and value != value)
+                or type(value).__name__ == "NAType"
+            ):
+                refuse_missing("y", row)
+    return found
+
+
+def rows_of(given: Any) -> list[Any]:
+    """What was opened, row by row."""
+    if isinstance(given, Ragged):
+        values = given.flat[:, 0] if given.flat.shape[1] == 1 else given.flat
+        ends = given.starts + given.lengths
+        return [values[a:b] for a, b in zip(given.starts.tolist(), ends.tolist(), strict=True)]
+    return list(given)
 
 
 def expect_rows(name: str, values: Any, lengths: Array) -> None:
     """One value for each sequence."""
-    if isinstance(values, str) or not hasattr(values, "__len__") or getattr(values, "ndim", 1) == 0:
+    if getattr(values, "ndim", 1) == 0:
         msg = f"{name}: expected a value for each sequence of X, got {values!r} ({type(values).__name__})"
         raise TypeError(msg)
     if len(values) != len(lengths):

@@ -16,7 +16,7 @@ import numpy as np
 from gru_rs._optim import AdamW, clip_grad_norm
 from gru_rs._schedules import CosineSchedule, PlateauSchedule
 
-from ._batches import batches
+from ._batches import TRAINING, batches, by_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -83,7 +83,19 @@ class Labelled:
         return [self.rows[places] for places in found]
 
     def learn(self, model: Model, loss: Loss, batch: Array) -> tuple[float, Array, float]:
-        """The rows' loss, gradients, and weight."""
+        """The rows' loss, gradients, and weight; in parts if a long row would make padding of others."""
+        parts = by_length(self.sequences.lengths, batch, len(batch), TRAINING)
+        if len(parts) == 1:
+            return self._learn(model, loss, batch)
+        lost, gradients, total = 0.0, np.zeros_like(model.flat), 0.0
+        for part in parts:
+            one, slope, weight = self._learn(model, loss, part)
+            lost, total = lost + one * weight, total + weight
+            gradients += slope * np.asarray(weight, slope.dtype)
+        share = 1 / total if total > 0 else 0.0
+        return lost * share, gradients * np.asarray(share, gradients.dtype), total
+
+    def _learn(self, model: Model, loss: Loss, batch: Array) -> tuple[float, Array, float]:
         weights = None if self.weights is None else self.weights[batch]
         x, lengths = self.sequences.batch(batch)
         lost, gradients = model.loss_and_grad(

@@ -22,12 +22,12 @@ from ._doc import document
 from ._files import readable
 from ._probabilities import softmax
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows, places_of
+from ._targets import expect_rows, opened_targets, places_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ._batches import Array
+    from ._batches import Array, Sequences
 
 
 @readable
@@ -73,11 +73,11 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
     _of_targets = ("classes_",)
 
     def _read_targets(
-        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+        self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], Array]:
-        labels = column_or_1d(y, warn=True)
+        labels = column_or_1d(opened_targets(y), warn=True)
         check_classification_targets(labels)
-        expect_rows("y", labels, lengths)
+        expect_rows("y", labels, sequences.lengths)
         classes = unique_labels(labels) if known is None else known["classes_"]
         return {"classes_": classes}, places_of("classes", labels, classes)
 
@@ -85,15 +85,22 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         return len(learnt["classes_"])
 
     def _loss(self, targets: Array) -> CrossEntropy:
-        per_class = None
-        if self.class_weight is not None:
-            present = np.unique(targets)
-            per_class = np.ones(len(self.classes_))
-            weight = compute_class_weight(
-                self.class_weight, classes=self.classes_[present], y=self.classes_[targets]
-            )
-            per_class[present] = weight
-        return CrossEntropy(per_class, label_smoothing=self.label_smoothing)
+        return CrossEntropy(self._per_class(targets), label_smoothing=self.label_smoothing)
+
+    def _per_class(self, targets: Array) -> Array | None:
+        """How much each class counts, if they do not count alike."""
+        if self.class_weight is None:
+            return None
+        present = np.unique(targets)
+        found = np.ones(len(self.classes_))
+        found[present] = compute_class_weight(
+            self.class_weight, classes=self.classes_[present], y=self.classes_[targets]
+        )
+        return found
+
+    def _units(self, sequences: Any, targets: Array) -> Array | None:  # noqa: ARG002
+        per_class = self._per_class(targets)
+        return None if per_class is None else per_class[targets]
 
     def _split(self, targets: Array, count: int, seed: int) -> tuple[Array, Array]:
         # Stratified where every class has rows enough for both parts.
@@ -187,4 +194,4 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
 
         {scored}
         """
-        return float(accuracy_score(y, self.predict(X, lengths), sample_weight=sample_weight))
+        return float(accuracy_score(opened_targets(y), self.predict(X, lengths), sample_weight=sample_weight))

@@ -14,9 +14,12 @@ from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_int, as_size
 from gru_rs._losses import PLAIN_LOSSES, Loss, QuantileError, loss_of_numbers
 
-from ._batches import Numeric
+from ._batches import Numeric, Scale, by_length
+from ._columns import Frame, Ragged
+from ._containers import opened
 from ._doc import document
 from ._files import readable
+from ._numbers import moments_of, row_array
 from ._supervised import SupervisedEstimator
 
 if TYPE_CHECKING:
@@ -162,7 +165,7 @@ class Forecaster(SupervisedEstimator):
     ) -> float:
         losses = [
             self.model_.loss(x, targets[part], loss=self._loss(targets), lengths=lengths) * len(part)
-            for part in np.array_split(rows, -(-len(rows) // 256))
+            for part in by_length(sequences.lengths, rows, 256)
             for x, lengths in [sequences.batch(part)]
         ]
         return -sum(losses) / len(rows)
@@ -197,12 +200,10 @@ class Forecaster(SupervisedEstimator):
 
     def _windows(self, features: Array) -> Numeric:
         """A window for each origin; the first origin is the window's length and a season."""
-        view = np.lib.stride_tricks.sliding_window_view(features, self.window, axis=0).transpose(0, 2, 1)
-        lengths = np.full(len(view), self.window, np.intp)
-        found = Numeric(view, lengths, features.shape[1], as_float_dtype(self.dtype))
-        if self.scale_ is not None:
-            found.scale(*self.scale_)
-        return found
+        origins = np.arange(len(features) - self.window + 1)
+        lengths = np.full(len(origins), self.window, np.intp)
+        scale = None if self.scale_ is None else Scale(*self.scale_)
+        return Numeric(features, origins, lengths, self.window, dtype=as_float_dtype(self.dtype), scale=scale)
 
     def _first_origin(self) -> int:
         return max(self.window + (self.season or 1), self._season_before(self.horizon))
@@ -227,7 +228,8 @@ class Forecaster(SupervisedEstimator):
             A parameter or an argument that cannot be used; a series too short for one window and its target.
         """
         self._check()
-        values, columns = _as_series("y", y), _as_columns("exog", exog, y)
+        values = as_series("y", y)
+        columns, names = as_columns("exog", exog, values)
         least = self._first_origin() + self.horizon
         if len(values) < least:
             parts = "the window, the season and the horizon"
@@ -235,7 +237,7 @@ class Forecaster(SupervisedEstimator):
             raise ValueError(msg)
         first = not (self.warm_start and hasattr(self, "model_"))
         if not first:
-            self._expect_columns("exog", columns)
+            self._expect_columns("exog", columns, names)
         # The windows that end before the last horizon have targets; columns reach as far.
         origins = np.arange(self._first_origin(), len(values) - self.horizon + 1)
         features = self._features(values, columns)[: origins[-1] - (self.season or 1)]
@@ -246,7 +248,8 @@ class Forecaster(SupervisedEstimator):
             deviation = targets.std() if self.scale else 0.0
             learnt = {
                 "n_exog_": columns.shape[1],
-                "scale_": _moments(features) if self.scale else None,
+                "exog_names_": names,
+                "scale_": _moments("y", features) if self.scale else None,
                 "target_scale_": float(deviation) if deviation > 0 else 1.0,
             }
             self._begin(features.shape[1], None, self._outputs(), learnt)
@@ -281,12 +284,14 @@ class Forecaster(SupervisedEstimator):
             A series that is too short, or other columns than in training.
         """
         check_is_fitted(self, "model_")
-        values = self.history_ if y is None else _as_series("y", y)
-        past = self.history_exog_ if y is None else _as_columns("past_exog", past_exog, y)
+        values, past = self.history_, self.history_exog_
         if y is not None:
-            self._expect_columns("past_exog", past)
-        future = _as_columns("exog", exog, np.empty(self.horizon))
-        self._expect_columns("exog", future)
+            values = as_series("y", y)
+            past = self._columns("past_exog", past_exog, values)
+        elif past_exog is not None:
+            msg = "past_exog: expected with y, whose columns they are, got them alone"
+            raise ValueError(msg)
+        future = self._columns("exog", exog, np.empty(self.horizon))
         if len(values) < self._first_origin():
             msg = f"y: expected at least {self._first_origin()} values, got {len(values)}"
             raise ValueError(msg)
@@ -299,8 +304,8 @@ class Forecaster(SupervisedEstimator):
             msg = "lengths: expected None for a series, which has its own"
             raise ValueError(msg)
         y, exog = X if isinstance(X, tuple) else (X, None)
-        values, columns = _as_series("validate", y), _as_columns("validate", exog, y)
-        self._expect_columns("validate", columns)
+        values = as_series("validate", y)
+        columns = self._columns("validate", exog, values)
         last = len(values) - self.horizon
         if last < self._first_origin():
             least = self._first_origin() + self.horizon
@@ -314,13 +319,7 @@ class Forecaster(SupervisedEstimator):
         features = self._features(padded, exog)
         windows = self._windows(features)
         rows = origins - self.window - (self.season or 1)
-        scores = np.concatenate(
-            [
-                self.model_.scores(x, lengths=lengths)
-                for part in np.array_split(rows, -(-len(rows) // 256))
-                for x, lengths in [windows.batch(part)]
-            ]
-        ).astype(np.float64)
+        scores = self._scores(windows, rows).astype(np.float64)
         scores = scores.reshape(len(origins), self.horizon, self._levels())
         base = self._base(padded, origins)[..., np.newaxis]
         found: Array = base + np.sort(scores, axis=2) * self.target_scale_
@@ -354,8 +353,8 @@ class Forecaster(SupervisedEstimator):
             A start that is too early, or too late for one forecast; other columns than in training.
         """
         check_is_fitted(self, "model_")
-        values, columns = _as_series("y", y), _as_columns("exog", exog, y)
-        self._expect_columns("exog", columns)
+        values = as_series("y", y)
+        columns = self._columns("exog", exog, values)
         last = len(values) - self.horizon
         if not self._first_origin() <= as_int("start", start, "an integer") <= last:
             msg = f"start: expected an integer from {self._first_origin()} to {last}, got {start}"
@@ -372,38 +371,73 @@ class Forecaster(SupervisedEstimator):
         actual = np.lib.stride_tricks.sliding_window_view(values, self.horizon)[origins]
         return Backtest(origins, np.concatenate(forecasts), actual, self._base(values, origins))
 
-    def _expect_columns(self, name: str, columns: Array) -> None:
+    def _columns(self, name: str, given: Any, beside: Array) -> Array:
+        """Columns as training had them."""
+        columns, names = as_columns(name, given, beside)
+        self._expect_columns(name, columns, names)
+        return columns
+
+    def _expect_columns(self, name: str, columns: Array, names: list[str] | None) -> None:
         if columns.shape[1] != self.n_exog_:
             msg = f"{name}: expected {self.n_exog_} columns as in training, got {columns.shape[1]}"
             raise ValueError(msg)
+        known = getattr(self, "exog_names_", None)
+        if known is not None and names is not None and names != known:
+            msg = f"{name}: expected the columns {known} in this order, as in training, got {names}"
+            raise ValueError(msg)
 
 
-def _as_series(name: str, given: Any) -> Array:
-    array = np.asarray(given)
-    if array.dtype.kind not in "fiub" or array.ndim != 1:
+def as_series(name: str, given: Any) -> Array:
+    """A series of numbers, ``(n,)`` in float64; also a table of one column."""
+    found = opened(name, given)
+    if isinstance(found, Frame) and len(found.columns) == 1:
+        found = found.columns[0]
+    array = found.matrix(name) if isinstance(found, Frame) else _as_numbers(name, found, given)
+    if array.ndim != 1:
         msg = f"{name}: expected numbers of shape (n,), got shape {array.shape} of dtype {array.dtype}"
         raise ValueError(msg)
-    if not np.isfinite(array).all():
-        msg = f"{name}: expected finite numbers, got NaN or infinity"
-        raise ValueError(msg)
-    return array.astype(np.float64)
+    return _finite(name, array)
 
 
-def _as_columns(name: str, given: Any, beside: Any) -> Array:
-    """Columns, of which there may be none."""
+def as_columns(name: str, given: Any, beside: Array) -> tuple[Array, list[str] | None]:
+    """Columns ``(n, k)`` in float64, of which there may be none, and their names if a table has them."""
     if given is None:
-        return np.empty((len(beside), 0))
-    array = np.asarray(given)
-    array = array[:, np.newaxis] if array.ndim == 1 else array
-    if array.dtype.kind not in "fiub" or array.ndim != 2 or len(array) != len(beside):
+        return np.empty((len(beside), 0)), None
+    found = opened(name, given)
+    if isinstance(found, Frame):
+        names = [str(own) for own in found.names]
+        array = found.matrix(name)
+    else:
+        names, array = None, _as_numbers(name, found, given)
+        array = array[:, np.newaxis] if array.ndim == 1 else array
+    if array.ndim != 2 or len(array) != len(beside):
         shape = f"({len(beside)}, k)"
         msg = f"{name}: expected numbers of shape {shape}, got shape {array.shape} of dtype {array.dtype}"
         raise ValueError(msg)
-    if not np.isfinite(array).all():
-        msg = f"{name}: expected finite numbers, got NaN or infinity"
+    return _finite(name, array), names
+
+
+def _as_numbers(name: str, found: Any, given: Any) -> Array:
+    """Numbers of what was opened."""
+    if isinstance(found, Ragged):
+        msg = f"{name}: expected numbers, got a sequence in each row ({type(given).__name__})"
+        raise ValueError(msg)
+    array = row_array(name, found)[0] if isinstance(found, list) else found
+    if array.dtype.kind not in "fiub":
+        msg = f"{name}: expected numbers, got {type(given).__name__} of dtype {array.dtype}"
+        raise ValueError(msg)
+    return array
+
+
+def _finite(name: str, array: Array) -> Array:
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong):
+        msg = f"{name}: expected finite numbers, got NaN or infinity in row {wrong[0][0]}"
         raise ValueError(msg)
     return array.astype(np.float64)
 
 
-def _moments(features: Array) -> tuple[Array, Array]:
-    return features.mean(axis=0), features.std(axis=0)
+def _moments(name: str, features: Array) -> tuple[Array, Array]:
+    whole = Numeric(features, np.array([0]), np.array([len(features)]), dtype=features.dtype)
+    scale = moments_of(name, whole)
+    return scale.mean, scale.deviation

@@ -19,7 +19,8 @@ from ._doc import document
 from ._files import readable
 from ._generation import Sampling, until, written
 from ._probabilities import log_sums
-from ._reader import Tokenizer, TokenReader, as_list, is_text
+from ._reader import TokenReader, opened_sequences
+from ._tokens import Tokenizer, is_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -428,4 +429,4 @@ class LanguageModel(NetworkEstimator):
 
 def _as_texts(X: Any) -> Any:
     """A text as a list of one."""
-    return [X] if isinstance(X, str) else as_list(X)
+    return [X] if isinstance(X, str) else opened_sequences("X", X)

@@ -19,10 +19,10 @@ from gru_rs._words import POOLINGS
 from ._doc import document
 from ._files import readable
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows
+from ._targets import expect_rows, opened_targets
 
 if TYPE_CHECKING:
-    from ._batches import Array
+    from ._batches import Array, Sequences
 
 
 @readable
@@ -82,13 +82,10 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
     _of_targets = ("_flat", "n_outputs_", "target_scale_")
 
     def _read_targets(
-        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+        self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], Array]:
-        if y is None:
-            msg = f"This {type(self).__name__} estimator requires y to be passed, but the target y is None"
-            raise ValueError(msg)
-        targets = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
-        expect_rows("y", targets, lengths)
+        targets = check_array(opened_targets(y), ensure_2d=False, dtype=np.float64, input_name="y")
+        expect_rows("y", targets, sequences.lengths)
         if targets.ndim > 2:
             msg = f"y: expected (n,) or (n, n_outputs), got shape {targets.shape}"
             raise ValueError(msg)
@@ -154,4 +151,4 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
 
         {scored}
         """
-        return float(r2_score(y, self.predict(X, lengths), sample_weight=sample_weight))
+        return float(r2_score(opened_targets(y), self.predict(X, lengths), sample_weight=sample_weight))

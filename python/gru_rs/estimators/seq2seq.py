@@ -16,16 +16,16 @@ from gru_rs._words import WORDS
 from ._batches import Token, vocabulary_of
 from ._doc import document
 from ._files import readable
-from ._reader import Tokenizer, as_list, is_text
 from ._supervised import SequenceEstimator
-from ._targets import expect_rows
+from ._targets import expect_rows, opened_targets
+from ._tokens import Tokenizer, is_text
 from .transcriber import error_rate
 
 if TYPE_CHECKING:
     from gru_rs._encoder_decoder import Hypothesis
     from gru_rs._model import SequenceNetwork
 
-    from ._batches import Array
+    from ._batches import Array, Sequences
 
 BEGIN, END, UNKNOWN_TARGET = 0, 1, 2
 """The numbers before those of a target's own tokens."""
@@ -151,13 +151,14 @@ class Seq2Seq(SequenceEstimator):
     _of_targets = ("target_vocabulary_", "_of_text", "_longest")
 
     def _read_targets(
-        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+        self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], list[Array]]:
-        targets = self._target_tokens(y, lengths)
+        given = opened_targets(y)
+        targets = self._target_tokens(given, sequences.lengths)
         if known is None:
             found = vocabulary_of(targets, self.target_min_frequency, None)
             vocabulary = {token: number + UNKNOWN_TARGET for token, number in found.items()}
-            known = {"target_vocabulary_": vocabulary, "_of_text": is_text(as_list(y)), "_longest": 0}
+            known = {"target_vocabulary_": vocabulary, "_of_text": is_text(given), "_longest": 0}
         numbers = known["target_vocabulary_"]
         longest = max(known["_longest"], *map(len, targets))
         return {**known, "_longest": longest}, [
@@ -165,8 +166,7 @@ class Seq2Seq(SequenceEstimator):
             for target in targets
         ]
 
-    def _target_tokens(self, y: Any, lengths: Array) -> list[Sequence[Token]]:
-        given = as_list(y)
+    def _target_tokens(self, given: Any, lengths: Array) -> list[Sequence[Token]]:
         expect_rows("y", given, lengths)
         return Tokenizer(self.target_analyzer, self.target_lowercase).tokens("y", given)
 
@@ -282,7 +282,7 @@ class Seq2Seq(SequenceEstimator):
             At most 1; below 0 if more is wrong than there are tokens.
         """
         sequences = self._read_fitted(X, lengths)
-        truth, tokens = self._target_tokens(y, sequences.lengths), self._tokens()
+        truth, tokens = self._target_tokens(opened_targets(y), sequences.lengths), self._tokens()
         found = self._hypotheses(sequences, sequences.rows, self.beam_width)
         guesses = [[tokens[label] for label in one[0].labels if label in tokens] for one in found]
         return 1 - error_rate(truth, guesses)

@@ -10,14 +10,15 @@ import numpy as np
 
 from gru_rs._losses import CrossEntropy
 
+from ._containers import opened
 from ._doc import document
 from ._files import readable
 from ._probabilities import softmax
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows, places_of
+from ._targets import expect_rows, opened_targets, places_of, rows_of
 
 if TYPE_CHECKING:
-    from ._batches import Array, Numeric, Token, Tokens
+    from ._batches import Array, Sequences, Token
 
 
 class _Labels:
@@ -74,16 +75,10 @@ class SequenceTagger(StreamedEstimator):
     _of_targets = ("classes_",)
 
     def _read_targets(
-        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+        self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], _Labels]:
-        expect_rows("y", y, lengths)
-        rows = [np.asarray(labels) for labels in y]
-        for row, (labels, length) in enumerate(zip(rows, lengths, strict=True)):
-            cut = length == self.max_length and len(labels) > length
-            if labels.shape != (length,) and not cut:
-                msg = f"y: expected {length} labels in row {row}, one for each step, got shape {labels.shape}"
-                raise ValueError(msg)
-        kept = [labels[:length] for labels, length in zip(rows, lengths, strict=True)]
+        lengths = sequences.lengths
+        kept = _labels_of_steps(y, sequences, self.max_length)
         flat = np.concatenate([labels for labels in kept if len(labels)] or [np.empty(0, str)])
         classes = np.unique(flat) if known is None else known["classes_"]
         if len(classes) == 0:
@@ -91,7 +86,7 @@ class SequenceTagger(StreamedEstimator):
             raise ValueError(msg)
         return {"classes_": classes}, _Labels(places_of("labels", flat, classes), lengths)
 
-    def _read_fitted(self, X: Any, lengths: Any) -> Numeric | Tokens:
+    def _read_fitted(self, X: Any, lengths: Any) -> Sequences:
         # Training may be cut, but each step gets its label.
         return self._read_whole(X, lengths)
 
@@ -150,15 +145,25 @@ class SequenceTagger(StreamedEstimator):
         -------
         float
         """
-        predicted = self.predict(X, lengths)
-        expect_rows("y", y, np.array([len(path) for path in predicted]))
-        truth = [np.asarray(labels) for labels in y]
-        for row, (labels, path) in enumerate(zip(truth, predicted, strict=True)):
-            if labels.shape != path.shape:
-                expected = f"{len(path)} labels in row {row}, one for each step"
-                msg = f"y: expected {expected}, got shape {labels.shape}"
-                raise ValueError(msg)
-        return labels_score(truth, predicted)
+        sequences = self._read_fitted(X, lengths)
+        truth = _labels_of_steps(y, sequences, None)
+        return labels_score(truth, [self.classes_[path] for path in self._paths(sequences, sequences.rows)])
+
+
+def _labels_of_steps(y: Any, sequences: Sequences, most: int | None) -> list[Array]:
+    """The labels of each row: one for each step, or padded as the row is, or more where training was cut."""
+    given = opened_targets(y)
+    expect_rows("y", given, sequences.lengths)
+    found = []
+    for row, (one, length) in enumerate(zip(rows_of(given), sequences.lengths.tolist(), strict=True)):
+        labels = np.asarray(opened(f"y, row {row}", one))
+        padded = sequences.width is not None and labels.shape == (sequences.width,)
+        cut = length == most and labels.ndim == 1 and len(labels) > length
+        if labels.shape != (length,) and not (padded or cut):
+            msg = f"y: expected {length} labels in row {row}, one for each step, got shape {labels.shape}"
+            raise ValueError(msg)
+        found.append(labels[:length])
+    return found
 
 
 def labels_score(truth: Sequence[Array], predicted: Sequence[Array], weights: Array | None = None) -> float:

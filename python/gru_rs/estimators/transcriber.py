@@ -15,13 +15,13 @@ from gru_rs._losses import CTC
 
 from ._doc import document
 from ._files import readable
-from ._reader import as_list, as_sequence
 from ._stream import SpellingStream
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows
+from ._targets import expect_rows, opened_targets, rows_of
+from ._tokens import as_tokens
 
 if TYPE_CHECKING:
-    from ._batches import Array
+    from ._batches import Array, Sequences
 
 
 @readable
@@ -75,11 +75,12 @@ class Transcriber(StreamedEstimator):
     _of_targets = ("classes_", "_of_text")
 
     def _read_targets(
-        self, y: Any, lengths: Array, known: Mapping[str, Any] | None
+        self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], list[Array]]:
-        rows = _labels(y, lengths)
+        given, lengths = opened_targets(y), sequences.lengths
+        rows = _labels(given, lengths)
         if known is None:
-            known = {"classes_": _classes(rows), "_of_text": all(isinstance(labels, str) for labels in y)}
+            known = {"classes_": _classes(rows), "_of_text": all(isinstance(labels, str) for labels in given)}
         numbers = {label: number for number, label in enumerate(known["classes_"].tolist(), 1)}
         found = []
         for row, (labels, steps) in enumerate(zip(rows, lengths, strict=True)):
@@ -190,16 +191,15 @@ class Transcriber(StreamedEstimator):
         """
         sequences = self._read_fitted(X, lengths)
         found = self._best(sequences)
-        return 1 - error_rate(_labels(y, sequences.lengths), found)
+        return 1 - error_rate(_labels(opened_targets(y), sequences.lengths), found)
 
 
-def _labels(y: Any, lengths: Array) -> list[Sequence[Any]]:
+def _labels(given: Any, lengths: Array) -> list[Sequence[Any]]:
     """Those of each row."""
-    given = as_list(y)
     expect_rows("y", given, lengths)
     return [
-        list(labels) if isinstance(labels, str) else as_sequence("y", row, labels)
-        for row, labels in enumerate(given)
+        list(labels) if isinstance(labels, str) else as_tokens("y", row, labels)
+        for row, labels in enumerate(rows_of(given))
     ]
 
 

@@ -1,0 +1,84 @@
+"""What containers hold, in the few forms in which all of them are read, and how what cannot be read is
+refused. It must not know containers.
+"""
+
+from __future__ import annotations
+
+import numbers
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ._batches import Array
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """A sequence of numbers in each row, as `gru_rs.estimators._batches.Sequences` has them."""
+
+    flat: Array
+    starts: Array
+    lengths: Array
+    width: int | None = None
+    """Steps of each row with its padding, if all have as many by the container's own making."""
+    table: Any = None
+    """Something with the names of a step's numbers as its columns, if they have names."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Columns side by side."""
+
+    names: list[Any]
+    columns: list[Any]
+    """Each a container that was opened."""
+    table: Any
+    """As it came."""
+
+    def matrix(self, name: str) -> Array:
+        """Columns of numbers, ``(n, k)``."""
+        columns = [_numbers(column) for column in self.columns]
+        for own, column in zip(self.names, columns, strict=True):
+            if not (isinstance(column, np.ndarray) and column.ndim == 1 and column.dtype.kind in "fiub"):
+                what = f"{column.dtype}" if isinstance(column, np.ndarray) else _kind_of_column(column)
+                msg = f"{name}: expected columns of numbers, got {what} in column {own!r}"
+                raise TypeError(msg)
+        if not self.columns:
+            msg = f"{name}: expected a table with at least one column, got 0 feature(s) (shape=(0, 0))"
+            raise ValueError(msg)
+        return np.column_stack(columns)
+
+
+def _numbers(column: Any) -> Any:
+    """Objects that are all numbers as an array of them."""
+    if isinstance(column, list) and all(map(is_number, column)):
+        return np.asarray(column, np.float64)
+    return column
+
+
+def _kind_of_column(column: Any) -> str:
+    if isinstance(column, list) and column:
+        return f"{type(column[0]).__name__} such as {column[0]!r:.40}"
+    return type(column).__name__
+
+
+def no_dates(name: str, what: str) -> NoReturn:
+    """Dates and durations have a unit and a beginning, which only their owner knows."""
+    msg = (
+        f"{name}: expected numbers, got {what}; make numbers of them, such as seconds since the first step:"
+        " (x - x[0]) / numpy.timedelta64(1, 's')"
+    )
+    raise TypeError(msg)
+
+
+def refuse_missing(name: str, row: int, step: int | None = None) -> NoReturn:
+    """A value that is not there."""
+    place = f"row {row}" if step is None else f"row {row}, step {step}"
+    msg = f"{name}: expected a value in {place}, got a null"
+    raise ValueError(msg)
+
+
+def is_number(value: Any) -> bool:
+    """A real number that is one by itself."""
+    return isinstance(value, (numbers.Real, np.bool_)) and not isinstance(value, np.timedelta64)

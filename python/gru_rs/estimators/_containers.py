@@ -1,0 +1,115 @@
+"""What a container holds, whatever it is: an array of numbers, a list, rows of a column, a table. Nothing is
+guessed from its first element, and what cannot be known (a mask, a missing value, a date) is refused by
+its place.
+
+It must not know tokens, targets or models.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from gru_rs._arrays import as_ndarray
+
+from . import _arrow
+from ._batches import Array
+from ._columns import Frame, is_number, no_dates, refuse_missing
+
+
+def opened(name: str, given: Any) -> Any:
+    """An ndarray, a list, `Ragged` or a `Frame`: what a container holds.
+
+    ====================================================  ==============================================
+    arrays, tensors, columns of numbers                   ndarray of numbers, or ``(n, T)`` of strings
+    lists, tuples, columns of objects or strings          list
+    Arrow columns of lists of numbers                     Ragged
+    tables of pandas, polars, pyarrow                     Frame
+    ====================================================  ==============================================
+    """
+    if type(given) is list:
+        return given
+    if isinstance(given, np.ndarray):
+        return _array(name, given)
+    if isinstance(given, (str, bytes)) or given is None or isinstance(given, numbers.Number):
+        return _refuse(name, given)
+    if hasattr(given, "iloc") and hasattr(given, "columns"):
+        names = list(given.columns)
+        columns = [_series(f"{name}, column {own!r}", given.iloc[:, at]) for at, own in enumerate(names)]
+        return Frame(names, columns, given)
+    if hasattr(given, "isna") and hasattr(given, "dtype"):
+        return _series(name, given)
+    if _arrow.is_arrow(given):
+        return _arrow.column_of(name, given)
+    if hasattr(given, "__dlpack__") or hasattr(given, "__array__") or hasattr(given, "__array_interface__"):
+        return _array(name, as_ndarray(name, given, "an array or a list"))
+    if isinstance(given, memoryview):
+        return _array(name, np.asarray(given))
+    if isinstance(given, Sequence):
+        return list(given)
+    return _refuse(name, given)
+
+
+def _refuse(name: str, given: Any) -> NoReturn:
+    sparse = "a sparse matrix, " if hasattr(given, "toarray") else ""
+    msg = f"{name}: expected a list, an array or a column, got {sparse}{given!r:.60} ({type(given).__name__})"
+    raise TypeError(msg)
+
+
+def _array(name: str, array: Array) -> Any:
+    if isinstance(array, np.ma.MaskedArray):
+        msg = f"{name}: expected an array, got a masked array, whose mask would be lost"
+        raise TypeError(msg)
+    array = np.asarray(array)
+    kind = array.dtype.kind
+    if kind in "fiub" and array.dtype.itemsize <= 8:
+        return array
+    if kind in "mM":
+        no_dates(name, str(array.dtype))
+    if kind in "OT" or kind in "US":
+        return array.tolist() if array.ndim == 1 else _objects(name, array)
+    if kind == "c":
+        msg = f"{name}: Complex data not supported: expected real numbers, got {array.dtype}"
+        raise ValueError(msg)
+    msg = f"{name}: expected numbers of at most 64 bits, or strings, got dtype {array.dtype}"
+    raise TypeError(msg)
+
+
+def _objects(name: str, array: Array) -> Any:
+    """Cells of a table of objects: numbers, or strings as they are, or sequences in each."""
+    if array.dtype.kind in "US":
+        return array
+    cells = array.ravel().tolist()
+    if all(map(is_number, cells)):
+        found = np.asarray(cells)
+        return (found if found.dtype.kind in "iub" else found.astype(np.float64)).reshape(array.shape)
+    if any(isinstance(cell, (np.ndarray, list, tuple)) for cell in cells):
+        return array.tolist()
+    for place, cell in enumerate(cells):
+        if not isinstance(cell, (str, numbers.Integral)):
+            row = np.unravel_index(place, array.shape)[0]
+            msg = f"{name}: each argument must be a string or a number, got {cell!r:.60} in row {row}"
+            raise TypeError(msg)
+    return array
+
+
+def _series(name: str, column: Any) -> Any:
+    """A column of pandas."""
+    dtype = column.dtype
+    if hasattr(dtype, "pyarrow_dtype"):
+        return _arrow.column_of(name, getattr(column, "array", column))
+    kind = getattr(dtype, "kind", "O")
+    if kind in "mM":
+        no_dates(name, str(dtype))
+    if kind in "fiub" and not hasattr(dtype, "categories"):
+        missing = np.asarray(column.isna())
+        # Of a float NaN is said to be NaN; a nullable integer has no such number.
+        if missing.any() and hasattr(dtype, "numpy_dtype"):
+            refuse_missing(name, int(missing.argmax()))
+        return _array(name, np.asarray(column, getattr(dtype, "numpy_dtype", None)))
+    if kind == "c":
+        return _array(name, np.asarray(column))
+    return column.astype(object).tolist()

@@ -1,0 +1,259 @@
+"""Sequences of numbers from what a container holds: one array, or rows end to end. It must not know tokens or
+what is learnt of numbers.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from ._batches import Array, Numeric, Scale
+from ._columns import Frame, Ragged, is_number, no_dates, refuse_missing
+from ._containers import opened
+
+
+def numbers_of(name: str, given: Any, lengths: Any, *, features: int | None, least: int) -> Ragged:
+    """The numbers of a container that was opened, of `least` rows or more; rows of nothing have `features`.
+    What lies behind the lengths of padded rows is not looked at.
+    """
+    table = None
+    if isinstance(given, Frame):
+        given, table = given.matrix(name), given.table
+    if isinstance(given, list):
+        found = _of_list(name, given, features)
+    elif isinstance(given, Ragged):
+        found = given
+    else:
+        found = _of_array(name, given, table, least)
+    if found.width is None and features is not None and not len(found.flat):
+        # Nothing has as many features as it may have.
+        found = replace(found, flat=found.flat.reshape(0, features))
+    if lengths is not None:
+        if found.width is None:
+            msg = f"lengths: expected None for {_unpadded(given)}, which has its own, got {lengths!r:.60}"
+            raise ValueError(msg)
+        found = replace(found, lengths=as_lengths(lengths, len(found.lengths), found.width))
+    _expect_some(name, found, least)
+    return found
+
+
+def _unpadded(given: Any) -> str:
+    return "a list of sequences" if isinstance(given, list) else "a column of lists"
+
+
+def _expect_some(name: str, found: Ragged, least: int) -> None:
+    if len(found.lengths) < least:
+        msg = f"{name}: expected at least one sequence, got none"
+        raise ValueError(msg)
+    if least and not found.lengths.any():
+        msg = f"{name}: expected at least one step, got {len(found.lengths)} sequences without any"
+        raise ValueError(msg)
+
+
+def _of_array(name: str, array: Array, table: Any, least: int) -> Ragged:
+    if array.dtype.kind not in "fiub":
+        msg = f"{name}: expected numbers, got an array of dtype {array.dtype}"
+        raise TypeError(msg)
+    # What scikit-learn asks of tables, in its words.
+    check_array(
+        array,
+        dtype=None,
+        allow_nd=True,
+        ensure_all_finite=False,
+        ensure_min_samples=least,
+        input_name=name,
+    )
+    if array.ndim == 2:
+        table, array = array if table is None else table, array[:, :, np.newaxis]
+    if array.ndim > 3:
+        msg = f"{name}: expected (n, T), (n, T, F) or a list of sequences, got shape {array.shape}"
+        raise ValueError(msg)
+    rows, steps, features = array.shape
+    lengths = np.full(rows, steps, np.intp)
+    return Ragged(array.reshape(rows * steps, features), np.arange(rows) * steps, lengths, steps, table)
+
+
+def _of_list(name: str, given: list[Any], features: int | None) -> Ragged:
+    plain = all(type(row) is np.ndarray and row.ndim in (1, 2) and row.dtype.kind in "fiub" for row in given)
+    arrays, table = (given, None) if plain else _row_arrays(name, given)
+    counts = list(map(_features, arrays))
+    size = next((count for count in counts if count is not None), features or 1)
+    other = next((row for row, count in enumerate(counts) if count not in (None, size)), None)
+    if other is not None:
+        msg = f"{name}: expected a sequence (T, {size}) in row {other}, got shape {arrays[other].shape}"
+        raise ValueError(msg)
+    lengths = np.fromiter(map(len, arrays), np.intp, len(arrays))
+    flat = [array.reshape(-1, size) for array in arrays] or [np.empty((0, size))]
+    return Ragged(
+        flat[0] if len(flat) == 1 else np.concatenate(flat),
+        np.cumsum(lengths) - lengths,
+        lengths,
+        None,
+        table,
+    )
+
+
+def _features(array: Array) -> int | None:
+    """Numbers a step; None of a row of nothing, which may be one of any."""
+    if array.ndim == 2:
+        return int(array.shape[1])
+    return 1 if array.size else None
+
+
+def _row_arrays(name: str, given: list[Any]) -> tuple[list[Array], Any]:
+    """Each row as an array, and the table that the first is, if all are tables of the same names."""
+    arrays, names, table = [], None, None
+    for row, sequence in enumerate(given):
+        array, frame = row_array(f"{name}, row {row}", sequence)
+        own = None if frame is None else frame.names
+        if row == 0:
+            names, table = own, None if frame is None else frame.table
+        elif own != names:
+            msg = f"{name}: expected columns {names} in row {row} as in row 0, got {own}"
+            raise ValueError(msg)
+        arrays.append(array)
+    return arrays, table
+
+
+def row_array(place: str, given: Any) -> tuple[Array, Frame | None]:
+    """One sequence of numbers, ``(T,)`` or ``(T, F)``, and the table that it was, if it was one."""
+    found = opened(place, given)
+    if isinstance(found, Frame):
+        return found.matrix(place), found
+    if isinstance(found, Ragged):
+        steps = set(found.lengths.tolist())
+        if len(steps) > 1 or found.flat.shape[1] != 1:
+            msg = f"{place}: expected as many numbers in each step, got from {min(steps)} to {max(steps)}"
+            raise ValueError(msg)
+        size = max(steps, default=1)
+        return found.flat[found.starts[:, np.newaxis] + np.arange(size), 0], None
+    array = _of_nested(place, found) if isinstance(found, list) else found
+    if array.dtype.kind not in "fiub":
+        msg = f"{place}: expected numbers, got {type(given).__name__} of dtype {array.dtype}"
+        raise TypeError(msg)
+    if array.ndim not in (1, 2):
+        msg = f"{place}: expected a sequence (T, F), got shape {array.shape}"
+        raise ValueError(msg)
+    return array, None
+
+
+def _of_nested(place: str, steps: list[Any]) -> Array:
+    """Steps that are numbers, or lists or arrays of them."""
+    if not steps:
+        return np.empty(0)
+    with warnings.catch_warnings():
+        # A mask is refused below; here NumPy would warn and make NaN of it.
+        warnings.simplefilter("error")
+        try:
+            array = np.asarray(steps)
+        except (ValueError, TypeError, OverflowError, Warning):
+            array = np.empty(0, object)
+    if array.dtype.kind in "fiub":
+        return array
+    kinds = set()
+    for step, value in enumerate(steps):
+        if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
+            row = place.rpartition("row ")[2]
+            name = place.partition(",")[0]
+            if row.isdigit():
+                refuse_missing(name, int(row), step)
+            refuse_missing(place, step)
+        if is_number(value):
+            kinds.add(0)
+        elif isinstance(value, str) or not (isinstance(value, Sequence) or hasattr(value, "__array__")):
+            if (
+                hasattr(value, "isoformat")
+                or hasattr(value, "total_seconds")
+                or isinstance(value, np.datetime64)
+            ):
+                no_dates(f"{place}, step {step}", f"{type(value).__name__} {value!r}")
+            msg = f"{place}: expected numbers, got {value!r:.60} ({type(value).__name__}) in step {step}"
+            raise TypeError(msg)
+        else:
+            own = row_array(f"{place}, step {step}", value)[0]
+            kinds.add(own.shape)
+    if len(kinds) > 1 or kinds == {0}:
+        msg = f"{place}: expected as many numbers in each step, and none beyond float64, got {steps!r:.60}"
+        raise ValueError(msg)
+    return np.stack([row_array(f"{place}, step {step}", value)[0] for step, value in enumerate(steps)])
+
+
+def as_lengths(given: Any, rows: int, steps: int) -> Array:
+    """How many steps of each padded row there are."""
+    lengths = np.asarray(opened("lengths", given))
+    if lengths.size == 0:
+        lengths = lengths.astype(np.intp)
+    if lengths.dtype.kind not in "iu":
+        msg = f"lengths: expected integers, got dtype {lengths.dtype}"
+        raise TypeError(msg)
+    if lengths.shape != (rows,):
+        msg = f"lengths: expected shape ({rows},), got {lengths.shape}"
+        raise ValueError(msg)
+    if rows and not (lengths.min() >= 0 and lengths.max() <= steps):
+        msg = f"lengths: expected integers from 0 to {steps}, got {lengths.min()} to {lengths.max()}"
+        raise ValueError(msg)
+    return lengths.astype(np.intp)
+
+
+def expect_finite(name: str, found: Numeric) -> None:
+    """No NaN and no infinity among the steps that there are."""
+    if found.flat.dtype.kind != "f":
+        return
+    for rows, steps in found.blocks():
+        # Both are NaN if one of the numbers is.
+        if steps.size and not (np.isfinite(steps.min()) and np.isfinite(steps.max())):
+            row, step, _ = _first(found, rows, ~np.isfinite(steps))
+            msg = f"{name}: expected finite numbers, got NaN or infinity in row {row}, step {step}"
+            raise ValueError(msg)
+
+
+def moments_of(name: str, found: Numeric) -> Scale:
+    """Mean and deviation of each feature, which one number must not make infinite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scale = found.moments()
+    if not (np.isfinite(scale.mean).all() and np.isfinite(scale.deviation).all()):
+        peaks = [
+            (np.abs(steps.astype(np.float64)).max(initial=0), rows, steps) for rows, steps in found.blocks()
+        ]
+        peak, rows, steps = max(peaks, key=lambda one: float(one[0]))
+        row, step, value = _first(found, rows, np.abs(steps) == peak)
+        msg = f"{name}: expected numbers whose deviation is finite, got {value} in row {row}, step {step}"
+        raise ValueError(msg)
+    return scale
+
+
+def expect_range(name: str, found: Numeric) -> None:
+    """Numbers that the model's dtype can hold in the units of training."""
+    most = float(np.finfo(found.dtype).max)
+    if found.flat.dtype.kind != "f" or (
+        found.scale is None and found.flat.dtype.itemsize <= found.dtype.itemsize
+    ):
+        return
+    for rows, steps in found.blocks():
+        largest = max(abs(float(steps.min())), abs(float(steps.max()))) if steps.size else 0.0
+        if found.scale is not None:
+            largest = (largest + float(np.abs(found.scale.mean).max())) * float(found.scale.factor.max())
+        # Only what may be too large is looked at number by number.
+        if largest > most / 2:
+            with np.errstate(over="ignore"):
+                held = found.scaled(steps)
+            if not np.isfinite(held).all():
+                row, step, value = _first(found, rows, ~np.isfinite(held))
+                unit = "" if found.scale is None else " in the units of training"
+                msg = f"{name}: expected numbers that {found.dtype.name} can hold{unit}, got {value}"
+                msg += f" in row {row}, step {step}"
+                raise ValueError(msg)
+
+
+def _first(found: Numeric, rows: Array, wrong: Array) -> tuple[int, int, Any]:
+    """Row, step and value of the first of a block's numbers that are wrong."""
+    ends = np.cumsum(found.lengths[rows])
+    place, feature = (int(at) for at in np.argwhere(wrong)[0])
+    at = int(np.searchsorted(ends, place, side="right"))
+    step = place - int(ends[at] - found.lengths[rows[at]])
+    return int(rows[at]), step, found.flat[found.starts[rows[at]] + step, feature]

@@ -1,0 +1,173 @@
+"""Tokens from what a container holds: texts cut into words or characters, sequences of strings or integers
+as they are. It must not know numbers or what is learnt of tokens.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.feature_extraction.text import CountVectorizer
+
+from ._batches import Token, spelling
+from ._columns import Frame, Ragged, refuse_missing
+from ._containers import opened
+from ._numbers import as_lengths
+
+# Words, and each mark by itself: in short texts an exclamation mark says much.
+_WORDS = r"(?u)\w+|[^\w\s]"
+
+
+def analyzer_of(analyzer: str | Callable[[str], list[str]], lowercase: bool) -> Callable[[str], list[str]]:
+    """What makes tokens of a text: words and marks, characters, or a function as it is."""
+    if callable(analyzer):
+        return analyzer
+    if analyzer == "char":
+        return (lambda text: list(text.lower())) if lowercase else list
+    vectorizer = CountVectorizer(lowercase=lowercase, token_pattern=_WORDS)
+    words: Callable[[str], list[str]] = vectorizer.build_analyzer()
+    return words
+
+
+def is_text(given: Any) -> bool:
+    """Whether what was opened are texts."""
+    return isinstance(given, list) and any(isinstance(row, str) for row in given)
+
+
+def token_rows(
+    name: str,
+    given: Any,
+    analyze: Callable[[str], Sequence[Token]],
+    *,
+    lengths: Any = None,
+    lowercase: bool = False,
+) -> list[Sequence[Token]]:
+    """Sequences of tokens: `analyze` makes those of texts, others may be put in small letters. With
+    lengths those of padded rows, of which the rest is not looked at.
+    """
+    if isinstance(given, Frame):
+        msg = f"{name}: expected texts or sequences of tokens, got a table of {len(given.columns)} columns"
+        raise TypeError(msg)
+    if isinstance(given, list):
+        if lengths is not None:
+            msg = "lengths: expected None for a list of texts or token sequences, which have their own"
+            raise ValueError(msg)
+        if is_text(given):
+            return [analyze(_expect_text(name, row, text)) for row, text in enumerate(given)]
+        rows = [as_tokens(name, row, sequence) for row, sequence in enumerate(given)]
+    else:
+        rows = _of_numbers(name, given, lengths)
+    if lowercase:
+        return [[token.lower() if isinstance(token, str) else token for token in row] for row in rows]
+    return rows
+
+
+def _expect_text(name: str, row: int, text: Any) -> str:
+    if not isinstance(text, str):
+        if text is None or text != text:  # NaN, as pandas says it
+            refuse_missing(name, row)
+        msg = f"{name}: expected a string in row {row} as in others, got {text!r:.60} ({type(text).__name__})"
+        raise TypeError(msg)
+    return text
+
+
+def as_tokens(name: str, row: int, sequence: Any) -> Sequence[Token]:
+    """The tokens or labels of a row: strings or integers."""
+    if not isinstance(sequence, (list, tuple)):
+        if isinstance(sequence, str):
+            msg = f"{name}: expected a list of tokens in row {row}, got {sequence!r:.60} (str)"
+            raise TypeError(msg)
+        sequence = opened(f"{name}, row {row}", sequence)
+        if isinstance(sequence, np.ndarray) and sequence.ndim == 1:
+            sequence = sequence.tolist()
+        if not isinstance(sequence, list):
+            got = f"{sequence!r:.60} ({type(sequence).__name__})"
+            msg = f"{name}: expected a list of tokens in row {row}, got {got}"
+            raise TypeError(msg)
+    for kind in set(map(type, sequence)):
+        if not issubclass(kind, (str, numbers.Integral)):
+            step = next(step for step, token in enumerate(sequence) if type(token) is kind)
+            if sequence[step] is None or kind.__name__ in ("NAType", "MaskedConstant"):
+                refuse_missing(name, row, step)
+            got = f"{sequence[step]!r:.60} in row {row}, step {step}"
+            msg = f"{name}: expected tokens that are strings or integers, got {got}"
+            raise TypeError(msg)
+    found: Sequence[Token] = sequence
+    return found
+
+
+def _of_numbers(name: str, given: Any, lengths: Any) -> list[Sequence[Token]]:
+    """Ids, or strings, of an array ``(n, T)`` or of a column of lists."""
+    if isinstance(given, Ragged):
+        flat, starts, valid, width = given.flat, given.starts, given.lengths, given.width
+        if flat.shape[1] != 1:
+            msg = f"{name}: expected token sequences, one token a step, got {flat.shape[1]} numbers a step"
+            raise ValueError(msg)
+    else:
+        if given.ndim != 2:
+            msg = f"{name}: expected token sequences, (n, T) or a list, got an array of shape {given.shape}"
+            raise ValueError(msg)
+        rows, width = given.shape
+        flat, starts, valid = given.reshape(-1), np.arange(rows) * width, np.full(rows, width)
+    if flat.dtype.kind == "f":
+        msg = f"{name}: expected tokens that are strings or integers, got numbers of dtype {flat.dtype}"
+        raise TypeError(msg)
+    if lengths is not None:
+        if width is None:
+            msg = "lengths: expected None for a column of lists, which has its own"
+            raise ValueError(msg)
+        valid = as_lengths(lengths, len(starts), width)
+    tokens, ends = flat.reshape(-1).tolist(), starts + valid
+    return [
+        as_tokens(name, row, tokens[a:b])
+        for row, (a, b) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True))
+    ]
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """Texts, or sequences of tokens, as tokens, and of each token what can be told of it."""
+
+    analyzer: str | Callable[[str], list[str]]
+    lowercase: bool
+    token_features: str | Callable[[Any], Sequence[Token]] | None = None
+    per_step: int = 1
+    """Numbers of a token: those of its features, or its own."""
+
+    def tokens(self, name: str, given: Any, lengths: Any = None) -> list[Sequence[Token]]:
+        """Those of each sequence of a container that was opened."""
+        analyze = analyzer_of(self.analyzer, self.lowercase)
+        return token_rows(name, given, analyze, lengths=lengths, lowercase=self.lowercase)
+
+    def fitted_to(self, sequences: list[Sequence[Token]]) -> Tokenizer:
+        """With features that such tokens have, and as many as the first one has."""
+        example = next((token for row in sequences for token in row), None)
+        features = self.token_features
+        if features == "spelling" and not isinstance(example, str):
+            features = None
+        if features is None or example is None:
+            return replace(self, token_features=features, per_step=1)
+        return replace(self, token_features=features, per_step=len(_function(features)(example)))
+
+    def features(self, sequences: list[Sequence[Token]]) -> list[Sequence[Token]]:
+        """The features of each token, one behind the other; without any the tokens themselves."""
+        if self.token_features is None:
+            return sequences
+        function = _function(self.token_features)
+        return [[feature for token in row for feature in self._counted(function, token)] for row in sequences]
+
+    def _counted(self, function: Callable[[Any], Sequence[Token]], token: Token) -> Sequence[Token]:
+        found = function(token)
+        if len(found) != self.per_step:
+            expected = f"{self.per_step} features of each token"
+            msg = f"token_features: expected {expected}, got {len(found)} of {token!r}"
+            raise ValueError(msg)
+        return found
+
+
+def _function(features: str | Callable[[Any], Sequence[Token]]) -> Callable[[Any], Sequence[Token]]:
+    """What gives a token's features; by name, as a pickle should not know where functions stand."""
+    return features if callable(features) else spelling
