@@ -152,6 +152,7 @@ NUMBERS = {
     "columns first": lambda rows: [np.asfortranarray(row) for row in rows],
     "not contiguous": lambda rows: [np.repeat(row, 2, axis=0)[::2] for row in rows],
     "read-only": lambda rows: [np.frombuffer(row.tobytes()).reshape(row.shape) for row in rows],
+    "arrays of Python": lambda rows: [[array.array("d", step) for step in row] for row in rows],
     "memoryviews": lambda rows: [memoryview(np.ascontiguousarray(row)) for row in rows],
     "tensors": lambda rows: [Tensor(row.copy()) for row in rows],
     "deque": collections.deque,
@@ -211,6 +212,7 @@ def test_numbers_are_the_same_in_each_container(kind):
 # One number a step, of any kind: of 16-bit sound to flags.
 ONE_EACH = {
     "list of arrays": list,
+    "list of memoryviews": lambda rows: [memoryview(row) for row in rows],
     "Arrow list": lambda rows: pa.array(
         [row.tolist() for row in rows], pa.list_(pa.from_numpy_dtype(rows[0].dtype))
     ),
@@ -355,6 +357,34 @@ def test_labels_of_steps_are_the_same_in_each_container():
             assert model.classes_.tolist() == wanted.classes_.tolist()
             np.testing.assert_array_equal(model.model_.flat, wanted.model_.flat)
             assert model.score(ROWS, make(own)) == wanted.score(ROWS, own)
+
+
+@given(
+    lengths=st.lists(st.integers(0, 6), min_size=1, max_size=6),
+    seed=st.integers(0, 2**32 - 1),
+    name=st.sampled_from(sorted(NUMBERS)),
+)
+def test_random_rows_are_the_same_in_each_container(lengths, seed, name):
+    """Rows of nothing among them, which do not say how many numbers a step has."""
+    rng = np.random.default_rng(seed)
+    rows = [rng.normal(size=(length, 2)) for length in lengths]
+    model = READ_BY_ALL
+    expected = model.predict_proba(rows)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "X has feature names")
+        if not any(lengths) and name in UNKNOWN_IF_EMPTY:
+            return
+        np.testing.assert_array_equal(model.predict_proba(NUMBERS[name](rows)), expected)
+
+
+READ_BY_ALL = SequenceClassifier(**OPTIONS).fit(ROWS, LABELS)
+UNKNOWN_IF_EMPTY = {
+    "Hugging Face column",
+    "Hugging Face column of Arrow",
+    "polars List(List)",
+    "polars table of one column",
+}
+"""Whose type comes of the values: of no values it is a column of nothing."""
 
 
 # What is what
@@ -649,6 +679,7 @@ REFUSED = {
         [np.ones(3), np.array([1, np.inf])],
         "X: expected finite numbers, got NaN or infinity in row 1, step 1",
     ),
+    "records": (np.zeros((2, 3), [("a", float)]), "X: expected numbers.*structured_to_unstructured"),
     "complex": (np.ones((2, 2), complex), "X: Complex data not supported"),
     "long doubles": (np.ones((2, 2), np.longdouble), "X: expected numbers of at most 64 bits"),
     "bytes": ([[b"a"], [b"b"]], "X, row 0, step 0: expected a list, an array or a column, got b'a'"),
@@ -968,6 +999,20 @@ def test_comparisons_read_as_estimators_do():
     )
     with pytest.raises(TypeError, match="X: expected an array, got a masked array"):
         gru_rs.compare("classify", MASKED, [0, 1] * 2)
+
+
+def test_weights_come_in_any_container():
+    weight = np.linspace(0.5, 2, 8)
+    for kind, y in ((SequenceClassifier, LABELS), (SequenceRegressor, [0.5, 1.5] * 4)):
+        expected = kind(**OPTIONS).fit(ROWS, y, sample_weight=weight)
+        for make in (list, pd.Series, pl.Series, pa.array, lambda w: w.astype(object)):
+            model = kind(**OPTIONS).fit(ROWS, y, sample_weight=make(weight))
+            np.testing.assert_array_equal(model.model_.flat, expected.model_.flat)
+            assert model.score(ROWS, y, sample_weight=make(weight)) == expected.score(ROWS, y, weight)
+        for wrong in (np.ma.array(weight, mask=True), pa.array([None, *weight[1:]])):
+            for call in (expected.fit, expected.score):
+                with pytest.raises((TypeError, ValueError), match="sample_weight: expected"):
+                    call(ROWS, y, sample_weight=wrong)
 
 
 def test_language_models_of_ids():

@@ -8,6 +8,7 @@ It must not know tokens, targets or models.
 from __future__ import annotations
 
 import numbers
+from array import array
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -46,7 +47,7 @@ def opened(name: str, given: Any) -> Any:
         return _arrow.column_of(name, given)
     if hasattr(given, "__dlpack__") or hasattr(given, "__array__") or hasattr(given, "__array_interface__"):
         return _array(name, as_ndarray(name, given, "an array or a list"))
-    if isinstance(given, memoryview):
+    if isinstance(given, (memoryview, array)):
         return _array(name, np.asarray(given))
     if isinstance(given, Sequence):
         return list(given)
@@ -59,41 +60,44 @@ def _refuse(name: str, given: Any) -> NoReturn:
     raise TypeError(msg)
 
 
-def _array(name: str, array: Array) -> Any:
-    if isinstance(array, np.ma.MaskedArray):
+def _array(name: str, found: Array) -> Any:
+    if isinstance(found, np.ma.MaskedArray):
         msg = f"{name}: expected an array, got a masked array, whose mask would be lost"
         raise TypeError(msg)
-    array = np.asarray(array)
-    kind = array.dtype.kind
-    if kind in "fiub" and array.dtype.itemsize <= 8:
-        return array
+    found = np.asarray(found)
+    kind = found.dtype.kind
+    if kind in "fiub" and found.dtype.itemsize <= 8:
+        return found
     if kind in "mM":
-        no_dates(name, str(array.dtype))
+        no_dates(name, str(found.dtype))
     if kind in "OT" or kind in "US":
-        return array.tolist() if array.ndim == 1 else _objects(name, array)
+        return found.tolist() if found.ndim == 1 else _objects(name, found)
     if kind == "c":
-        msg = f"{name}: Complex data not supported: expected real numbers, got {array.dtype}"
+        msg = f"{name}: Complex data not supported: expected real numbers, got {found.dtype}"
         raise ValueError(msg)
-    msg = f"{name}: expected numbers of at most 64 bits, or strings, got dtype {array.dtype}"
+    way = (
+        "; numpy.lib.recfunctions.structured_to_unstructured makes numbers of it" if found.dtype.names else ""
+    )
+    msg = f"{name}: expected numbers of at most 64 bits, or strings, got dtype {found.dtype}{way}"
     raise TypeError(msg)
 
 
-def _objects(name: str, array: Array) -> Any:
+def _objects(name: str, found: Array) -> Any:
     """Cells of a table of objects: numbers, or strings as they are, or sequences in each."""
-    if array.dtype.kind in "US":
-        return array
-    cells = array.ravel().tolist()
+    if found.dtype.kind in "US":
+        return found
+    cells = found.ravel().tolist()
     if all(map(is_number, cells)):
-        found = np.asarray(cells)
-        return (found if found.dtype.kind in "iub" else found.astype(np.float64)).reshape(array.shape)
+        whole = np.asarray(cells)
+        return (whole if whole.dtype.kind in "iub" else whole.astype(np.float64)).reshape(found.shape)
     if any(isinstance(cell, (np.ndarray, list, tuple)) for cell in cells):
-        return array.tolist()
+        return found.tolist()
     for place, cell in enumerate(cells):
         if not isinstance(cell, (str, numbers.Integral)):
-            row = np.unravel_index(place, array.shape)[0]
+            row = np.unravel_index(place, found.shape)[0]
             msg = f"{name}: each argument must be a string or a number, got {cell!r:.60} in row {row}"
             raise TypeError(msg)
-    return array
+    return found
 
 
 def _series(name: str, column: Any) -> Any:

@@ -32,10 +32,13 @@ _PARTS = {
     """,
     "tokens": """
         scale : bool, default True
-            Give each feature of numeric sequences mean 0 and variance 1, measured over all steps of training.
+            Give each feature of numeric sequences mean 0 and variance 1, measured over all steps of training,
+            in float64 before numbers become those of the model's dtype. A feature whose deviation is no more
+            than its own type's rounding is a constant.
         tokens : bool, optional
-            Whether sequences are tokens. None: strings and lists of integers or strings are, all else is
-            numbers.
+            Whether sequences are tokens. None: strings and lists of lists of integers or strings are.
+            Arrays, lists of arrays, tensors and columns of numbers are numbers, whatever their dtype, and so
+            are lists that hold a float anywhere.
         analyzer : {"word", "char"} or callable, default "word"
             How a string becomes tokens: words and single marks, characters, or a function from str to a list.
         lowercase : bool
@@ -95,9 +98,11 @@ _PARTS = {
         vocabulary_ : dict of token to int
             For token sequences; 0 is the unknown token.
         scale_ : pair of ndarray (n_features,), or None
-            Mean and standard deviation of numeric features.
+            Mean and standard deviation of numeric features; 0 of a constant.
         n_features_in_ : int
             For numeric sequences; of an array ``(n, T)`` its steps.
+        feature_names_in_ : ndarray of str
+            If the sequences were tables, or one table, with names: others must have the same in this order.
         {fitted}
     """,
     "fitted": """

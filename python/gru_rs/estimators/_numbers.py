@@ -130,7 +130,9 @@ def row_array(place: str, given: Any) -> tuple[Array, Frame | None]:
         if len(steps) > 1 or found.flat.shape[1] != 1:
             msg = f"{place}: expected as many numbers in each step, got from {min(steps)} to {max(steps)}"
             raise ValueError(msg)
-        size = max(steps, default=1)
+        if not steps and found.width is None:
+            return np.empty(0), None
+        size = max(steps, default=found.width)
         return found.flat[found.starts[:, np.newaxis] + np.arange(size), 0], None
     array = _of_nested(place, found) if isinstance(found, list) else found
     if array.dtype.kind not in "fiub":

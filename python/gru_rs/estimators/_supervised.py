@@ -22,6 +22,7 @@ from ._base import NetworkEstimator
 from ._batches import UNKNOWN, Sequences, Token, by_length
 from ._reader import FITTED, SAVED, NumberReader, Reader, TokenReader, holds_tokens, opened_sequences
 from ._stream import EstimatorStream
+from ._targets import opened_weights
 from ._tokens import Tokenizer
 from ._training import Labelled
 
@@ -211,7 +212,9 @@ class SequenceEstimator(SupervisedEstimator):
         weights = None
         if sample_weight is not None:
             rows = np.empty((len(sequences.lengths), 1))
-            checked = _check_sample_weight(sample_weight, rows, dtype=np.float64, ensure_non_negative=True)
+            checked = _check_sample_weight(
+                opened_weights(sample_weight), rows, dtype=np.float64, ensure_non_negative=True
+            )
             weights = checked.astype(as_float_dtype(self.dtype))
         if first:
             found = {"_reader": reader, **reader.fitted(), **learnt}
@@ -235,14 +238,18 @@ class SequenceEstimator(SupervisedEstimator):
         Parameters
         ----------
         X : sequences
-            A list of ``(T_i, F)`` or ``(T_i,)`` arrays, an array ``(n, T, F)`` or ``(n, T)``, a list of
-            lists of tokens (integers or strings), or a list of strings.
+            Numbers: a list of ``(T_i, F)`` or ``(T_i,)`` arrays, tables or nested lists; an array or tensor
+            ``(n, T, F)`` or ``(n, T)``; a table ``(n, T)``; a column of lists of pandas, polars, pyarrow or
+            of whatever else gives out Arrow's memory, which is read where it is. Tokens: lists of integers or
+            strings, columns of lists of strings; with ``tokens=True`` integers of any form. Texts: a list, an
+            array or a column of strings.
         y : array_like, (n,)
-            A target for each sequence.
+            A target for each sequence, in any of these containers.
         sample_weight : array_like, (n,), optional
             How much each sequence counts.
         lengths : array_like of int, (n,), optional
-            Steps of each row of an array ``(n, T, F)``; what lies behind is not read.
+            Steps of each row of a padded form: an array, a tensor, a column of lists of fixed size. What lies
+            behind is not read; labels of steps that are padded alike are cut alike.
 
         Returns
         -------
@@ -251,7 +258,13 @@ class SequenceEstimator(SupervisedEstimator):
         Raises
         ------
         ValueError, TypeError
-            A parameter or an argument that cannot be used.
+            A parameter or an argument that cannot be used: a value that is missing or masked, a date, NaN or
+            infinity, rows of several kinds or sizes, named by row, step or column.
+
+        Warns
+        -----
+        UserWarning
+            Integers in an array, read as numbers, that may have been meant as tokens.
         """
         first = not (self.warm_start and hasattr(self, "model_"))
         return self._fit(X, y, sample_weight, lengths, first=first, epochs=self.max_iter, stop=True)

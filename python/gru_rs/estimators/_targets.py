@@ -38,6 +38,11 @@ def opened_targets(y: Any) -> Any:
     return found
 
 
+def opened_weights(sample_weight: Any) -> Any:
+    """How much each sequence counts, from any container; none for all alike."""
+    return None if sample_weight is None else opened("sample_weight", sample_weight)
+
+
 def rows_of(given: Any) -> list[Any]:
     """What was opened, row by row."""
     if isinstance(given, Ragged):

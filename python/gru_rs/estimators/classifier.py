@@ -22,7 +22,7 @@ from ._doc import document
 from ._files import readable
 from ._probabilities import softmax
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows, opened_targets, places_of
+from ._targets import expect_rows, opened_targets, opened_weights, places_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -194,4 +194,8 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
 
         {scored}
         """
-        return float(accuracy_score(opened_targets(y), self.predict(X, lengths), sample_weight=sample_weight))
+        return float(
+            accuracy_score(
+                opened_targets(y), self.predict(X, lengths), sample_weight=opened_weights(sample_weight)
+            )
+        )

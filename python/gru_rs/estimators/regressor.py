@@ -19,7 +19,7 @@ from gru_rs._words import POOLINGS
 from ._doc import document
 from ._files import readable
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows, opened_targets
+from ._targets import expect_rows, opened_targets, opened_weights
 
 if TYPE_CHECKING:
     from ._batches import Array, Sequences
@@ -151,4 +151,6 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
 
         {scored}
         """
-        return float(r2_score(opened_targets(y), self.predict(X, lengths), sample_weight=sample_weight))
+        return float(
+            r2_score(opened_targets(y), self.predict(X, lengths), sample_weight=opened_weights(sample_weight))
+        )
