@@ -132,8 +132,9 @@ def row_array(place: str, given: Any) -> tuple[Array, Frame | None]:
             raise ValueError(msg)
         if not steps and found.width is None:
             return np.empty(0), None
-        size = max(steps, default=found.width)
-        return found.flat[found.starts[:, np.newaxis] + np.arange(size), 0], None
+        size = found.width if found.width is not None else max(steps)
+        places = (found.starts[:, np.newaxis] + np.arange(size)).astype(np.intp)
+        return found.flat[places, 0], None
     array = _of_nested(place, found) if isinstance(found, list) else found
     if array.dtype.kind not in "fiub":
         msg = f"{place}: expected numbers, got {type(given).__name__} of dtype {array.dtype}"
