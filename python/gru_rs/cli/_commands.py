@@ -37,7 +37,7 @@ from ._tables import Data, DataError, Layout, UsageError, read, read_series
 from ._values import Reads
 
 app = typer.Typer(
-    help="GRU and LSTM sequence models from CSV, JSON Lines and CoNLL files.",
+    help="GRU and LSTM sequence models from CSV, JSON Lines, CoNLL, Parquet and Arrow files.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -94,10 +94,10 @@ _METRIC = {
     "ctc": "1 − label error rate",
 }
 
-File = Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl, .conll or .conllu file.")]
+File = Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl, .conll, .conllu, .parquet or .arrow file.")]
 Model = Annotated[Path, typer.Argument(help="A model that train has written.")]
 TaskOption = Annotated[Task, typer.Option(help="What is to be learnt.")]
-Text = Annotated[str | None, typer.Option(help="The column of texts; in JSON also of lists.")]
+Text = Annotated[str | None, typer.Option(help="The column of texts; in JSON and Arrow also of lists.")]
 Label = Annotated[str | None, typer.Option(help="The column of labels or numbers; else label.")]
 SequenceOption = Annotated[
     str | None, typer.Option(help="The column that is the same for all steps of a sequence.")

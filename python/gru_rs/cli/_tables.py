@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import _conll
+from ._arrow import read_arrow
 from ._csv import read_csv
 from ._json_lines import read_json_lines
 from ._lines import lines
@@ -60,6 +61,9 @@ _FORMATS = {
     ".tsv": "csv",
     ".jsonl": "json",
     ".ndjson": "json",
+    ".parquet": "arrow",
+    ".feather": "arrow",
+    ".arrow": "arrow",
     ".conll": "conll",
     ".conllu": "conll",
     ".conllup": "conll",
@@ -69,12 +73,14 @@ _FORMATS = {
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "csv": (*_TABLE, *_SERIES, *_CSV),
     "json": (*_TABLE, *_SERIES),
+    "arrow": (*_TABLE, *_SERIES),
     "conll": ("columns",),
     "lines": (),
 }
 _SPOKEN = {
     "csv": "a table",
     "json": "a file of JSON",
+    "arrow": "a table in Arrow",
     "conll": "a file of CoNLL",
     "lines": "a file of lines",
 }
@@ -101,7 +107,7 @@ def _format(path: Path, layout: Layout, task: str) -> str:
         return "lines"
     found = _FORMATS.get(kind)
     if found is None or (task == "forecast" and found == "conll"):
-        endings = [".csv", ".tsv", ".jsonl"]
+        endings = [".csv", ".tsv", ".jsonl", ".parquet", ".feather", ".arrow"]
         endings += [] if task == "forecast" else [".conll", ".conllu"]
         endings += [".txt"] if task in ("lm", "tag") else []
         expected = _ARRAYS if kind == ".json" else f"a file that ends with {', '.join(endings)}"
@@ -213,6 +219,8 @@ def _unreadable(path: Path) -> Iterator[None]:
 
 
 def _table(path: Path, kind: str, layout: Layout, wanted: list[str]) -> Source:
+    if kind == "arrow":
+        return read_arrow(path, wanted)
     source = read_json_lines(path) if kind == "json" else read_csv(path, layout.delimiter, layout.quoting)
     source.expect(wanted)
     return source
