@@ -36,6 +36,7 @@ READ = [
     ("long.csv", f"text,label\n{'w ' * 100_000},x\n", TEXT, "classify", ["w " * 100_000], ["x"], [2]),
     ("page.csv", "text,label\na\fb\u2028c\x85d,x\n", TEXT, "classify", ["a\fb\u2028c\x85d"], ["x"], [2]),
     ("number.csv", "text,label\na, 1.5 \nb,-2e3\n", TEXT, "regress", ["a", "b"], [1.5, -2000.0], [2, 3]),
+    ("large.csv", "text,label\na,1e30\nb,-9007199254740994\nc,+1\n", TEXT, "regress", ["a", "b", "c"], [1e30, -9007199254740994.0, 1.0], [2, 3, 4]),
     ("extra.csv", "text,,,label\na,1,2,x\n", TEXT, "classify", ["a"], ["x"], [2]),
     ("spell.csv", "text,label\nabc,cba\n", TEXT, "seq2seq", ["abc"], ["cba"], [2]),
     # Long form

@@ -120,7 +120,7 @@ Option = Annotated[list[str], typer.Option("--set", help="A parameter of the est
 
 
 def _names(given: str | None) -> tuple[str, ...] | None:
-    return None if given is None else tuple(name.strip() for name in given.split(","))
+    return None if given is None else tuple(given.split(","))
 
 
 def _layout(

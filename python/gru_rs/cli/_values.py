@@ -39,12 +39,16 @@ def number(source: Source, place: int, row: Row, name: str) -> float:
 
 def _parsed(text: str) -> Any:
     """The number that a cell of CSV is, or the cell. Underscores are among digits in Python alone."""
-    for kind in (int, float):
-        try:
-            return text if "_" in text else kind(text)
-        except ValueError:
-            continue
-    return text
+    if "_" in text:
+        return text
+    try:
+        found = float(text)
+    except ValueError:
+        return text
+    # From there on a float no longer says which integer was written.
+    if _EXACT <= abs(found) < math.inf and text.strip().lstrip("+-").isdecimal():
+        return int(text)
+    return found
 
 
 def _unusable(value: Any) -> str | None:
