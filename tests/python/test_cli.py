@@ -121,10 +121,9 @@ def test_language(folder):
     assert found["texts"] == 24
     assert found["bits a character"] < 4
     assert "see gru-rs generate" in gru_rs("predict", folder / "lm", folder / "lines.txt", code=1)
-    assert "no --label for a language model" in gru_rs(
-        "evaluate", folder / "lm", folder / "lines.txt", "--label", "x", code=1
-    )
-    assert "no --text" in gru_rs("evaluate", folder / "lm", folder / "lines.txt", "--text", "x", code=1)
+    for option in ("--label", "--text"):
+        told = gru_rs("evaluate", folder / "lm", folder / "lines.txt", option, "x", code=2)
+        assert f"{option}: expected none for" in told
     assert "--task" in gru_rs("compare", folder / "words.csv", "--task", "lm", code=2)
     # What a Windows editor puts before a text is none of it.
     (folder / "marked.txt").write_text("the cat\n", encoding="utf-8-sig")
@@ -170,18 +169,18 @@ def test_mistakes_name_file_and_line(folder):
         return gru_rs("train", folder / name, "-o", folder / "never", *arguments, code=code).replace("\n", "")
 
     assert "few.csv, line 3: expected 2 fields" in wrong("few.csv", "review,stars\na,1\nb\n", *text)
-    assert "no.csv, line 2: expected a column 'stars', got ['review']" in wrong(
+    assert "no.csv, line 1: expected a column 'stars', got ['review']" in wrong(
         "no.csv", "review\na\n", *text
     )
     assert "bad.jsonl, line 2: expected JSON" in wrong(
         "bad.jsonl", '{"review": "a", "stars": 1}\n{"re', *text
     )
     assert "list.jsonl, line 1: expected an object" in wrong("list.jsonl", "[1]\n", *text)
-    assert "one.conll, line 2: expected a token and a label" in wrong(
+    assert "one.conll, line 2: expected 2 columns as in line 1, got 1" in wrong(
         "one.conll", "a B\nb\n", "--task", "tag"
     )
     assert "empty.csv: expected at least one" in wrong("empty.csv", "review,stars\n", *text)
-    assert "word.csv, line 2: expected a number in column 'stars'" in wrong(
+    assert "word.csv, line 2: expected a number in 'stars'" in wrong(
         "word.csv", "review,stars\na,many\n", *text, "--task", "regress"
     )
     assert "some.xls: expected a file that ends with" in wrong("some.xls", "", *text)

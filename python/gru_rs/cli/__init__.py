@@ -12,8 +12,19 @@ def main() -> None:
     _bridge.add_to(_commands.app)
     try:
         _commands.app()
-    except (_tables.DataError, ValueError, TypeError, OSError, MemoryError, ImportError) as error:
-        _commands.err.print(f"gru-rs: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+    except (
+        _tables.DataError,
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        OSError,
+        MemoryError,
+        ImportError,
+    ) as error:
+        told = str(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            told = f"{error.filename}: {error.strerror}"
+        _commands.err.print(f"gru-rs: {told}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2 if isinstance(error, _tables.UsageError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -33,10 +33,11 @@ from gru_rs.estimators import (
     compare as compare_models,
 )
 
-from ._tables import Columns, Data, DataError, read, read_series
+from ._tables import Data, DataError, Layout, UsageError, read, read_series
+from ._values import Reads
 
 app = typer.Typer(
-    help="GRU and LSTM sequence models from CSV, JSON Lines and CoNLL files.",
+    help="GRU and LSTM sequence models from CSV, JSON Lines, CoNLL, Parquet and Arrow files.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -65,6 +66,13 @@ class Compared(str, Enum):
     forecast = "forecast"
 
 
+class Quoting(str, Enum):
+    """What quotes in CSV and TSV are."""
+
+    none = "none"
+    minimal = "minimal"
+
+
 Cell = Enum("Cell", {word: word for word in WORDS["cell"]}, type=str)  # type: ignore[misc]
 _CELL = next(iter(Cell))
 
@@ -86,23 +94,68 @@ _METRIC = {
     "ctc": "1 − label error rate",
 }
 
-File = Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl or .conll file.")]
+File = Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl, .conll, .conllu, .parquet or .arrow file.")]
 Model = Annotated[Path, typer.Argument(help="A model that train has written.")]
 TaskOption = Annotated[Task, typer.Option(help="What is to be learnt.")]
-Text = Annotated[str | None, typer.Option(help="The column of texts; in JSON also of lists.")]
+Text = Annotated[str | None, typer.Option(help="The column of texts; in JSON and Arrow also of lists.")]
 Label = Annotated[str | None, typer.Option(help="The column of labels or numbers; else label.")]
 SequenceOption = Annotated[
     str | None, typer.Option(help="The column that is the same for all steps of a sequence.")
 ]
-Features = Annotated[str, typer.Option(help="Columns of numbers, with commas between them.")]
-Value = Annotated[str, typer.Option(help="The column of a series.")]
-Exog = Annotated[str, typer.Option(help="Columns known ahead, with commas between them.")]
+Features = Annotated[str | None, typer.Option(help="Columns of numbers, with commas between them.")]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="In CoNLL the columns of tokens and labels, by number or CoNLL-U name, as 1,4 or form,xpos."
+    ),
+]
+Delimiter = Annotated[str | None, typer.Option(help="What is between columns; else a comma, in .tsv a tab.")]
+QuotingOption = Annotated[
+    Quoting | None, typer.Option(help="none: quotes are part of the text; minimal: they are around fields.")
+]
+Value = Annotated[str | None, typer.Option(help="The column of a series; else value.")]
+Exog = Annotated[str | None, typer.Option(help="Columns known ahead, with commas between them.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON value instead of text.")]
 Option = Annotated[list[str], typer.Option("--set", help="A parameter of the estimator, as hidden_size=128.")]
 
 
-def _names(given: str) -> list[str]:
-    return [name.strip() for name in given.split(",") if name.strip()]
+def _names(given: str | None) -> tuple[str, ...] | None:
+    return None if given is None else tuple(given.split(","))
+
+
+def _layout(
+    text: str | None,
+    label: str | None,
+    sequence: str | None,
+    features: str | None,
+    columns: str | None,
+    delimiter: str | None,
+    quoting: Quoting | None,
+    value: str | None,
+    exog: str | None,
+) -> Layout:
+    """What the options say of a file."""
+    around = None if quoting is None else quoting.value
+    return Layout(text, label, sequence, _names(features), columns, delimiter, around, value, _names(exog))
+
+
+def _reads(tokens: Any) -> Reads:
+    """What --set tokens says that sequences are."""
+    if tokens is None:
+        return None
+    if not isinstance(tokens, bool):
+        msg = f"--set tokens: expected true or false, got {tokens!r}"
+        raise UsageError(msg)
+    return "tokens" if tokens else "numbers"
+
+
+def _model_reads(model: Any) -> Reads:
+    """What a trained model takes sequences for, whatever they look like by themselves."""
+    if not hasattr(model, "vocabulary_"):
+        return "numbers"
+    # Strings would all be unknown to a vocabulary of integers, and the other way round.
+    integers = {isinstance(token, int) for token in model.vocabulary_}
+    return "tokens" if len(integers) != 1 else "integers" if True in integers else "strings"
 
 
 def _options(given: list[str]) -> dict[str, Any]:
@@ -148,9 +201,12 @@ def train(
     text: Text = None,
     label: Label = None,
     sequence: SequenceOption = None,
-    features: Features = "",
-    value: Value = "value",
-    exog: Exog = "",
+    features: Features = None,
+    columns: ColumnsOption = None,
+    delimiter: Delimiter = None,
+    quoting: QuotingOption = None,
+    value: Value = None,
+    exog: Exog = None,
     cell: Annotated[Cell, typer.Option(help="Kind of layer.")] = _CELL,
     epochs: Annotated[int, typer.Option(help="Most epochs.")] = 50,
     early_stopping: Annotated[
@@ -163,14 +219,15 @@ def train(
     """Train a model and write it to one safetensors file."""
     model = _make(task.value, cell, seed, option, max_iter=epochs, early_stopping=early_stopping)
     model.verbose = not as_json and sys.stderr.isatty()
+    layout = _layout(text, label, sequence, features, columns, delimiter, quoting, value, exog)
     begin = time.perf_counter()
     if task is Task.forecast:
-        series, beside = read_series(file, value, _names(exog))
+        series, beside = read_series(file, layout)
         model.fit(series, beside)
         count = len(series)
     else:
-        columns = Columns(text, label, sequence, _names(features))
-        data = read(file, columns, task=task.value, labelled=task is not Task.lm)
+        reads = "tokens" if task is Task.lm else _reads(model.tokens)
+        data = read(file, layout, task=task.value, labelled=task is not Task.lm, reads=reads)
         model.fit(data.sequences, _targets(task.value, data))
         count = len(data.sequences)
     seconds = time.perf_counter() - begin
@@ -188,7 +245,9 @@ def train(
 
 
 def _targets(task: str, data: Data) -> Any:
-    return np.array(data.labels) if task in ("classify", "regress") else data.labels
+    return (
+        np.array(data.labels) if task in ("classify", "regress") else (data.labels if data.labelled else None)
+    )
 
 
 def _task_of(model: Any) -> str:
@@ -201,24 +260,37 @@ def predict(
     file: File,
     text: Text = None,
     sequence: SequenceOption = None,
-    features: Features = "",
-    value: Value = "value",
-    exog: Exog = "",
+    features: Features = None,
+    columns: ColumnsOption = None,
+    delimiter: Delimiter = None,
+    quoting: QuotingOption = None,
+    value: Value = None,
+    exog: Exog = None,
     as_json: Json = False,
 ) -> None:
-    """Print a prediction for each sequence, a line each; of a series its next values."""
+    """Print a prediction for each sequence, a line each; of a series its next values.
+
+    Of a series with --exog the last rows, as many as are forecast, are the future: their values are not used
+    and may be missing.
+    """
     loaded: Any = gru_rs.load(model)
     task = _task_of(loaded)
     if task == "lm":
         msg = f"{model}: expected a model that predicts, got a LanguageModel: see gru-rs generate"
         raise DataError(msg)
+    layout = _layout(text, None, sequence, features, columns, delimiter, quoting, value, exog)
     if task == "forecast":
-        series, beside = read_series(file, value, _names(exog))
-        known = len(series) - (loaded.horizon if beside is not None else 0)
+        # Where columns are known ahead, the last rows are the future.
+        ahead = 0 if layout.exog is None else loaded.horizon
+        series, beside = read_series(file, layout, ahead=ahead)
+        known = len(series) - ahead
+        if known < 1:
+            msg = f"{file}: expected rows of the past and {ahead} of the future, got {len(series)}"
+            raise DataError(msg)
         future = None if beside is None else beside[known:]
         found = loaded.predict(future, y=series[:known], past_exog=None if beside is None else beside[:known])
     else:
-        data = read(file, Columns(text, None, sequence, _names(features)), task=task, labelled=False)
+        data = read(file, layout, task=task, labelled=False, reads=_model_reads(loaded))
         found = loaded.predict(data.sequences)
     if as_json:
         print(json.dumps(list(found), default=_plain))
@@ -234,23 +306,29 @@ def evaluate(
     text: Text = None,
     label: Label = None,
     sequence: SequenceOption = None,
-    features: Features = "",
-    value: Value = "value",
-    exog: Exog = "",
+    features: Features = None,
+    columns: ColumnsOption = None,
+    delimiter: Delimiter = None,
+    quoting: QuotingOption = None,
+    value: Value = None,
+    exog: Exog = None,
     start: Annotated[int | None, typer.Option(help="Values known to the first forecast.")] = None,
     as_json: Json = False,
 ) -> None:
     """Score a model on a file with labels; a series by forecasts from one origin after the other."""
     loaded: Any = gru_rs.load(model)
     task = _task_of(loaded)
+    layout = _layout(text, label, sequence, features, columns, delimiter, quoting, value, exog)
     if task == "forecast":
-        series, beside = read_series(file, value, _names(exog))
+        series, beside = read_series(file, layout)
         tested = loaded.backtest(series, beside, start=len(series) // 2 if start is None else start)
         shown = {"RMSE": tested.rmse, "MAE": tested.mae, "naive RMSE": tested.naive_rmse}
         _show(shown | {"forecasts": len(tested.origins)}, as_json=as_json)
         return
-    columns = Columns(text, label, sequence, _names(features))
-    data = read(file, columns, task=task, labelled=task != "lm")
+    if start is not None:
+        msg = f"--start: expected none for the task {task}, got {start}"
+        raise UsageError(msg)
+    data = read(file, layout, task=task, labelled=task != "lm", reads=_model_reads(loaded))
     if task == "lm":
         shown = {
             "log p a token": loaded.score(data.sequences),
@@ -262,19 +340,18 @@ def evaluate(
         return
     targets = _targets(task, data)
     if task == "classify":
-        targets = _as_classes(file, loaded, data)
+        targets = _as_classes(loaded, data)
     score = loaded.score(data.sequences, targets)
     _show({_METRIC[task]: float(score), "sequences": len(data.sequences)}, as_json=as_json)
 
 
-def _as_classes(file: Path, model: Any, data: Data) -> Any:
+def _as_classes(model: Any, data: Data) -> Any:
     """Labels of a file, of which the model must know each."""
     known = set(model.classes_.tolist())
-    for line, one in zip(data.lines, data.labels or [], strict=True):
+    for place, one in zip(data.places, data.labels, strict=True):
         if one not in known:
             names = sorted(known, key=str)
-            msg = f"{file}, line {line}: expected one of the model's labels {names}, got {one!r}"
-            raise DataError(msg)
+            raise data.source.fault(place, f"expected one of the model's labels {names}, got {one!r}")
     return np.array(data.labels)
 
 
@@ -330,9 +407,12 @@ def compare(
     text: Text = None,
     label: Label = None,
     sequence: SequenceOption = None,
-    features: Features = "",
-    value: Value = "value",
-    exog: Exog = "",
+    features: Features = None,
+    columns: ColumnsOption = None,
+    delimiter: Delimiter = None,
+    quoting: QuotingOption = None,
+    value: Value = None,
+    exog: Exog = None,
     folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
     seed: Annotated[int, typer.Option(help="Of folds and networks.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Where a picture goes; needs matplotlib.")] = None,
@@ -341,12 +421,14 @@ def compare(
 ) -> None:
     """Cross-validate simple baselines, a GRU and an LSTM, and say which is worth it."""
     X: Any
+    options = _options(option)
+    layout = _layout(text, label, sequence, features, columns, delimiter, quoting, value, exog)
     if task is Compared.forecast:
-        X, y = read_series(file, value, _names(exog))
+        X, y = read_series(file, layout)
     else:
-        data = read(file, Columns(text, label, sequence, _names(features)), task=task.value, labelled=True)
+        data = read(file, layout, task=task.value, labelled=True, reads=_reads(options.get("tokens")))
         X, y = data.sequences, _targets(task.value, data)
-    result = compare_models(task.value, X, y, folds=folds, random_state=seed, options=_options(option))
+    result = compare_models(task.value, X, y, folds=folds, random_state=seed, options=options)
     if plot is not None:
         result.plot(plot)
     if as_json:

@@ -1,235 +1,282 @@
-"""Sequences and labels from CSV, JSON Lines and CoNLL files; what is wrong is named with file and line.
+"""Sequences and labels from files of tables; what cannot be used is named with file and line.
 
-It must not know models.
+A reader for each format gives rows; here they become sequences, a row each or in long form a step each. It
+must not know models.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from . import _conll
+from ._arrow import read_arrow
+from ._csv import read_csv
+from ._json_lines import read_json_lines
+from ._lines import lines
+from ._source import DataError, Source, UsageError
+from ._values import Labels, Reads, Sequences, Shape, number
 
-class DataError(Exception):
-    """A file that cannot be used, and where."""
+__all__ = ["Data", "DataError", "Layout", "UsageError", "read", "read_series"]
 
 
-@dataclass
-class Columns:
-    """Which columns or fields of a file are what."""
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a file are what, and how it is written; None: not said."""
 
     text: str | None = None
     label: str | None = None
     sequence: str | None = None
-    features: list[str] = field(default_factory=list)
+    features: tuple[str, ...] | None = None
+    columns: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
+    value: str | None = None
+    exog: tuple[str, ...] | None = None
 
 
 @dataclass
 class Data:
-    """Sequences with their labels, if there are any, and the line each begins at."""
+    """Sequences with their labels, if there are any, and the places where they begin."""
 
-    sequences: list[Any]
-    labels: list[Any] | None
-    lines: list[int]
+    source: Source
+    labelled: bool
+    sequences: list[Any] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
 
 
-def read(path: Path, columns: Columns, *, task: str, labelled: bool) -> Data:
-    """The sequences of a file; its ending says which kind it is."""
+# Which options go with which files --------------------------------------------------------------------------
+
+_SERIES = ("value", "exog")
+_TABLE = ("text", "label", "sequence", "features")
+_CSV = ("delimiter", "quoting")
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "arrow",
+    ".feather": "arrow",
+    ".arrow": "arrow",
+    ".conll": "conll",
+    ".conllu": "conll",
+    ".conllup": "conll",
+    ".iob": "conll",
+    ".tags": "conll",
+}
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "csv": (*_TABLE, *_SERIES, *_CSV),
+    "json": (*_TABLE, *_SERIES),
+    "arrow": (*_TABLE, *_SERIES),
+    "conll": ("columns",),
+    "lines": (),
+}
+_SPOKEN = {
+    "csv": "a table",
+    "json": "a file of JSON",
+    "arrow": "a table in Arrow",
+    "conll": "a file of CoNLL",
+    "lines": "a file of lines",
+}
+_SHAPES: dict[str, Shape] = {
+    "classify": "class",
+    "regress": "number",
+    "tag": "steps",
+    "seq2seq": "spelling",
+    "ctc": "spelling",
+}
+_ARRAYS = (
+    "JSON Lines, an object a line; of an array, jq -c '.[]' FILE.json > FILE.jsonl makes it, "
+    "and what has an object a line already can be called .jsonl"
+)
+
+
+def _format(path: Path, layout: Layout, task: str) -> str:
+    """Which reader is for a file: by its ending, and for the task that sentences or lines are for."""
     kind = path.suffix.lower()
-    if task == "lm" and columns.label is not None:
-        msg = f"{path}: expected no --label for a language model, got {columns.label!r}"
+    table = layout.text is not None or layout.sequence is not None
+    if task == "tag" and (kind == ".txt" or (kind == ".tsv" and not table)):
+        return "conll"
+    if task == "lm" and kind == ".txt":
+        return "lines"
+    found = _FORMATS.get(kind)
+    if found is None or (task == "forecast" and found == "conll"):
+        endings = [".csv", ".tsv", ".jsonl", ".parquet", ".feather", ".arrow"]
+        endings += [] if task == "forecast" else [".conll", ".conllu"]
+        endings += [".txt"] if task in ("lm", "tag") else []
+        expected = _ARRAYS if kind == ".json" else f"a file that ends with {', '.join(endings)}"
+        msg = f"{path}: expected {expected}, got {kind or 'no ending'}"
         raise DataError(msg)
-    try:
-        if kind in (".conll", ".iob", ".tags") or (task == "tag" and kind in (".txt", ".tsv")):
-            return _conll(path, labelled=labelled)
-        if task == "lm" and kind == ".txt":
-            if columns != Columns():
-                msg = f"{path}: expected no --text, --sequence or --features for a file of lines"
-                raise DataError(msg)
-            return _lines(path)
-        if kind in (".jsonl", ".ndjson"):
-            return _texts(path, _json_lines(path), columns, task=task, labelled=labelled)
-        if kind in (".csv", ".tsv"):
-            rows = _csv(path, "\t" if kind == ".tsv" else ",")
-            if columns.sequence is not None:
-                return _long(path, rows, columns, task=task, labelled=labelled)
-            return _texts(path, rows, columns, task=task, labelled=labelled)
-    except UnicodeDecodeError as error:
-        msg = (
-            f"{path}: expected text in UTF-8, got byte {error.object[error.start]:#x} at place {error.start}"
-        )
-        raise DataError(msg) from error
-    endings = ".txt, .csv, .tsv or .jsonl" if task == "lm" else ".csv, .tsv, .jsonl or .conll"
-    msg = f"{path}: expected a file that ends with {endings}, got {kind or 'no ending'}"
-    raise DataError(msg)
+    return found
+
+
+def _refuse(layout: Layout, names: Iterable[str], what: str) -> None:
+    """No option that would not be looked at."""
+    for name in names:
+        given = getattr(layout, name)
+        if given is not None:
+            came = ",".join(given) if isinstance(given, tuple) else given
+            msg = f"--{name}: expected none for {what}, got {came!r}"
+            raise UsageError(msg)
+
+
+def _expect_fitting(path: Path, kind: str, layout: Layout, task: str, *, labelled: bool) -> None:
+    """Options that go together, and with the file and the task."""
+    refused = (*_TABLE, "columns") if task == "forecast" else _SERIES
+    _refuse(layout, (*refused, *(() if labelled else ("label",))), f"the task {task}")
+    options = [option.name for option in fields(layout)]
+    _refuse(layout, [name for name in options if name not in _OPTIONS[kind]], f"{path}, {_SPOKEN[kind]}")
+    for name in ("features", "exog"):
+        given = getattr(layout, name) or ()
+        twice = next((one for at, one in enumerate(given) if one in given[:at]), None)
+        if twice is not None or "" in given:
+            came = "an empty name" if twice is None else f"{twice!r} twice"
+            msg = f"--{name}: expected different columns with commas between them, got {came}"
+            raise UsageError(msg)
+    if task == "forecast" or kind in ("conll", "lines"):
+        return
+    if layout.sequence is not None:
+        _refuse(layout, ("text",), "steps with --sequence")
+        if not layout.features:
+            msg = "--features: expected the columns of numbers beside --sequence, got none"
+            raise UsageError(msg)
+        return
+    _refuse(layout, ("features",), "sequences without --sequence")
+    if layout.text is None:
+        msg = "--text: expected the column of sequences, or --sequence with --features, got neither"
+        raise UsageError(msg)
+
+
+# Reading ----------------------------------------------------------------------------------------------------
+
+
+def read(path: Path, layout: Layout, *, task: str, labelled: bool, reads: Reads = None) -> Data:
+    """The sequences of a file; its ending says which kind it is. `reads`: what a model or an option says they
+    are.
+    """
+    kind = _format(path, layout, task)
+    _expect_fitting(path, kind, layout, task, labelled=labelled)
+    with _unreadable(path):
+        if kind == "conll":
+            source = _conll.read_conll(path, layout.columns, labelled=labelled)
+            layout = Layout(text=_conll.TOKEN, label=_conll.LABEL)
+        elif kind == "lines":
+            rows = ((line, {"text": text}) for line, text in lines(path) if text.strip())
+            source, layout = Source(path, rows), Layout(text="text")
+        else:
+            if labelled and layout.label is None:
+                layout = replace(layout, label="label")
+            named = (layout.text, layout.sequence, layout.label, *(layout.features or ()))
+            source = _table(path, kind, layout, [name for name in named if name is not None])
+        data = Data(source, labelled)
+        if layout.sequence is None:
+            _fill(data, layout, task, reads)
+        else:
+            _fill_from_steps(data, layout, task, reads)
+    if not data.sequences:
+        msg = f"{path}: expected at least one sequence, got none"
+        raise DataError(msg)
+    return data
 
 
 def read_series(
-    path: Path, value: str, exog: list[str]
+    path: Path, layout: Layout, *, ahead: int = 0
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
-    """A column of numbers, and others beside it."""
-    values, beside = [], []
-    rows = _json_lines(path) if path.suffix.lower() in (".jsonl", ".ndjson") else _csv(path, ",")
-    for line, row in rows:
-        values.append(_number(path, line, row, value))
-        beside.append([_number(path, line, row, name) for name in exog])
+    """A column of numbers, and others beside it. In the last rows, `ahead` of them, the number may be missing
+    where the others are known: it is NaN.
+    """
+    kind = _format(path, layout, "forecast")
+    _expect_fitting(path, kind, layout, "forecast", labelled=False)
+    value, exog = "value" if layout.value is None else layout.value, list(layout.exog or ())
+    with _unreadable(path):
+        source = _table(path, kind, layout, [value, *exog])
+        rows = list(source.rows)
+        values, beside = [], []
+        for at, (place, row) in enumerate(rows):
+            unknown = at >= len(rows) - ahead and source.is_missing(row, value)
+            values.append(float("nan") if unknown else number(source, place, row, value))
+            beside.append([number(source, place, row, name) for name in exog])
     if not values:
         msg = f"{path}: expected at least one row, got none"
         raise DataError(msg)
     return np.array(values), np.array(beside) if exog else None
 
 
-Rows = Iterator[tuple[int, dict[str, Any]]]
-
-
-def _csv(path: Path, delimiter: str) -> Rows:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, delimiter=delimiter, strict=True)
-        try:
-            for row in reader:
-                if None in row or None in row.values():
-                    count = len(reader.fieldnames or ())
-                    msg = f"{path}, line {reader.line_num}: expected {count} fields as in the heading"
-                    raise DataError(msg)
-                yield reader.line_num, row
-        except csv.Error as error:
-            msg = f"{path}, line {reader.line_num}: expected CSV, got: {error}"
-            raise DataError(msg) from error
-
-
-def _json_lines(path: Path) -> Rows:
-    with path.open(encoding="utf-8-sig") as file:
-        for line, text in enumerate(file, 1):
-            if not text.strip():
-                continue
-            try:
-                row = json.loads(text)
-            except ValueError as error:
-                msg = f"{path}, line {line}: expected JSON, got: {error}"
-                raise DataError(msg) from error
-            if not isinstance(row, dict):
-                msg = f"{path}, line {line}: expected an object, got {type(row).__name__}"
-                raise DataError(msg)
-            yield line, row
-
-
-def _field(path: Path, line: int, row: dict[str, Any], name: str) -> Any:
-    if name not in row:
-        msg = f"{path}, line {line}: expected a column {name!r}, got {sorted(row)}"
-        raise DataError(msg)
-    return row[name]
-
-
-def _number(path: Path, line: int, row: dict[str, Any], name: str) -> float:
-    value = _field(path, line, row, name)
+@contextmanager
+def _unreadable(path: Path) -> Iterator[None]:
+    """What the system says of a file that it does not give."""
     try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not np.isfinite(number):
-        msg = f"{path}, line {line}: expected a number in column {name!r}, got {value!r}"
-        raise DataError(msg)
-    return number
+        yield
+    except OSError as error:
+        msg = f"{path}: expected a file that can be read, got: {error.strerror or error}"
+        raise DataError(msg) from error
 
 
-def _label(path: Path, line: int, row: dict[str, Any], name: str, task: str) -> Any:
-    if task == "regress":
-        return _number(path, line, row, name)
-    return _field(path, line, row, name)
+def _table(path: Path, kind: str, layout: Layout, wanted: list[str]) -> Source:
+    if kind == "arrow":
+        return read_arrow(path, wanted)
+    source = read_json_lines(path) if kind == "json" else read_csv(path, layout.delimiter, layout.quoting)
+    source.expect(wanted)
+    return source
 
 
-def _texts(path: Path, rows: Rows, columns: Columns, *, task: str, labelled: bool) -> Data:
-    """A sequence a row: a text, or in JSON also a list of tokens or of numbers."""
-    if columns.text is None:
-        msg = f"{path}: expected --text to name the column of sequences, or --sequence with --features"
-        raise DataError(msg)
-    data = Data([], [] if labelled else None, [])
-    for line, row in rows:
-        given = _field(path, line, row, columns.text)
-        if isinstance(given, list) and given and not isinstance(given[0], (str, int)):
-            try:
-                given = np.asarray(given, float)
-            except (TypeError, ValueError):
-                msg = (
-                    f"{path}, line {line}: expected a list of numbers in {columns.text!r}, got {given!r:.60}"
-                )
-                raise DataError(msg) from None
-        elif not isinstance(given, (str, list)):
-            msg = f"{path}, line {line}: expected text or a list in {columns.text!r}, got {given!r:.60}"
-            raise DataError(msg)
-        data.sequences.append(given)
-        data.lines.append(line)
-        if data.labels is not None:
-            data.labels.append(_label(path, line, row, columns.label or "label", task))
-    return _not_empty(path, data)
+def _fill(data: Data, layout: Layout, task: str, reads: Reads) -> None:
+    """A sequence a row: a text, or where values have types also a list of tokens or of numbers."""
+    source = data.source
+    sequences = Sequences(source, layout.text or "")
+    labels = Labels(source, layout.label or "", _SHAPES[task]) if data.labelled else None
+    for place, row in source.rows:
+        sequences.take(place, row)
+        data.places.append(place)
+        if labels is not None:
+            label = labels.take(place, row)
+            data.labels.append(label)
+            found = sequences.found[-1]
+            if task == "tag" and isinstance(found, list) and len(found) != len(label):
+                expected = f"{len(found)} labels in {labels.name!r}, one for each step"
+                raise source.fault(place, f"expected {expected}, got {len(label)}")
+    data.sequences = sequences.done(reads)
 
 
-def _lines(path: Path) -> Data:
-    """A text a line."""
-    with path.open(encoding="utf-8-sig") as file:
-        lines = [(line, text.rstrip("\n")) for line, text in enumerate(file, 1) if text.strip()]
-    return _not_empty(path, Data([text for _, text in lines], None, [line for line, _ in lines]))
+@dataclass
+class _Sequence:
+    """The steps of one, and where it begins."""
+
+    place: int
+    steps: list[list[float]] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
 
 
-def _long(path: Path, rows: Rows, columns: Columns, *, task: str, labelled: bool) -> Data:
-    """A step a row: rows that follow each other with the same `sequence` are one sequence."""
-    if not columns.features or columns.sequence is None:
-        msg = f"{path}: expected --features to name the columns of numbers beside --sequence"
-        raise DataError(msg)
-    data = Data([], [] if labelled else None, [])
-    steps: list[list[float]] = []
-    last = None
-    for line, row in rows:
-        key = _field(path, line, row, columns.sequence)
-        if key != last or not steps:
-            steps, last = [], key
-            data.sequences.append(steps)
-            data.lines.append(line)
-            if data.labels is not None:
-                data.labels.append(_label(path, line, row, columns.label or "label", task))
-        steps.append([_number(path, line, row, name) for name in columns.features])
-    data.sequences = [np.array(steps) for steps in data.sequences]
-    return _not_empty(path, data)
-
-
-def _conll(path: Path, *, labelled: bool) -> Data:
-    """A token a line, its label in the last column, an empty line between sentences."""
-    data = Data([], [] if labelled else None, [])
-    tokens: list[str] = []
-    labels: list[str] = []
-
-    def close(line: int) -> None:
-        if tokens:
-            data.sequences.append(tokens.copy())
-            data.lines.append(line - len(tokens))
-            if data.labels is not None:
-                data.labels.append(labels.copy())
-        tokens.clear()
-        labels.clear()
-
-    line = 0
-    with path.open(encoding="utf-8-sig") as file:
-        for line, text in enumerate(file, 1):
-            if not text.strip():
-                close(line)
-                continue
-            cells = text.rstrip("\n").split("\t") if "\t" in text else text.split()
-            if labelled and len(cells) < 2:
-                msg = f"{path}, line {line}: expected a token and a label, got {text.strip()!r}"
-                raise DataError(msg)
-            tokens.append(cells[0])
-            labels.append(cells[-1].strip())
-    close(line + 1)
-    return _not_empty(path, data)
-
-
-def _not_empty(path: Path, data: Data) -> Data:
-    if not data.sequences:
-        msg = f"{path}: expected at least one sequence, got none"
-        raise DataError(msg)
-    return data
+def _fill_from_steps(data: Data, layout: Layout, task: str, reads: Reads) -> None:
+    """A step a row: rows with the same `sequence` are one, wherever they stand, in the order they come in."""
+    source, name = data.source, layout.sequence or ""
+    if reads not in (None, "numbers"):
+        msg = f"--sequence: expected --text, as the model reads tokens, got steps of numbers in {source.path}"
+        raise UsageError(msg)
+    keys = Labels(source, name, "class", "the sequence of a step")
+    shape: Shape = "class" if task == "tag" else _SHAPES.get(task, "class")
+    labels = Labels(source, layout.label or "", shape) if data.labelled else None
+    found: dict[Any, _Sequence] = {}
+    for place, row in source.rows:
+        key = keys.take(place, row)
+        sequence = found.setdefault(key, _Sequence(place))
+        sequence.steps.append([number(source, place, row, one) for one in layout.features or ()])
+        if labels is None:
+            continue
+        label = labels.take(place, row)
+        if task != "tag" and sequence.labels and label != sequence.labels[0]:
+            first = f"{sequence.labels[0]!r} as in {source.at(sequence.place)}"
+            expected = f"one label for all steps of sequence {key!r}, {first}"
+            raise source.fault(place, f"expected {expected}, got {label!r}")
+        sequence.labels.append(label)
+    for sequence in found.values():
+        data.places.append(sequence.place)
+        data.sequences.append(np.array(sequence.steps))
+        if data.labelled:
+            data.labels.append(sequence.labels if task == "tag" else sequence.labels[0])
