@@ -126,7 +126,9 @@ fn what_stands_around_the_model() {
     saved.scale_into(&level, &mut scaled).unwrap();
     assert_eq!(scaled[0], ((level[0] - number(0, 0)) / number(1, 0)) as f32);
     assert!(saved.scale_into(&level, &mut [0.0; 3]).is_err());
-    assert!(saved.scale_into(&[1e200, 0.0], &mut scaled).unwrap_err().to_string().contains("numbers that float32 can hold"));
+    assert!(
+        saved.scale_into(&[1e200, 0.0], &mut scaled).unwrap_err().to_string().contains("numbers that float32 can hold")
+    );
     assert!(saved.scaled(&mut [0.0; 3]).is_err() && saved.probabilities(&mut [0.0; 3]).is_err());
     let mut scores = [1.0, 1.0, 0.0, 1000.0];
     saved.probabilities(&mut scores).unwrap();

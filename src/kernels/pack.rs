@@ -87,11 +87,17 @@ impl<F: Dispatch> PackedMatrix<F> {
         }
     }
 
-    /// Memory for products of up to `rows` rows. Whether it takes all panels at once.
-    pub fn make_room(&self, rows: usize, scratch: &mut BytesScratch<F>) -> Result<bool> {
-        let Self::Int8(w) = self else { return Ok(false) };
-        scratch.make_room(rows, w)?;
-        Ok(true)
+    /// Whether it needs room, and takes all panels at once.
+    pub fn in_bytes(&self) -> bool {
+        matches!(self, Self::Int8(_))
+    }
+
+    /// Memory for products of up to `rows` rows.
+    pub fn make_room(&self, rows: usize, scratch: &mut BytesScratch<F>) -> Result<()> {
+        match self {
+            Self::Int8(w) => scratch.make_room(rows, w),
+            Self::Float(_) | Self::Float16(_) => Ok(()),
+        }
     }
 
     /// The product. There must be room.
@@ -109,12 +115,12 @@ impl<F: Dispatch> PackedMatrix<F> {
 
     /// Whether so many rows' products may be made before what they are added to is there, with the same bits.
     pub fn sums_ahead(&self, rows: usize) -> bool {
-        matches!(self, Self::Int8(_)) && rows <= ROWS
+        self.in_bytes() && rows <= ROWS
     }
 
     /// Memory for [`Self::sum_ahead`].
     pub fn make_room_ahead(&self, rows: usize, scratch: &mut BytesScratch<F>) -> Result<()> {
-        self.make_room(rows.min(ROWS), scratch).map(drop)
+        self.make_room(rows.min(ROWS), scratch)
     }
 
     /// The products alone, if [`Self::sums_ahead`].

@@ -96,13 +96,15 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         true
     }
 
-    /// What weights of bytes need; whether they are.
+    /// What weights of bytes need; whether they are. All matrices of a network are of one width.
     fn make_room(&mut self) -> Result<bool> {
-        let rows = self.work.inputs.len() / self.work.input_row;
-        let mut in_bytes = false;
-        self.packs[0].w_hh.make_room_ahead(rows, &mut self.work.ahead)?;
-        for matrix in self.packs.iter().flat_map(|pack| [&pack.w_ih, &pack.w_hh]) {
-            in_bytes |= matrix.make_room(rows, &mut self.work.bytes)?;
+        let in_bytes = self.packs[0].w_hh.in_bytes();
+        if in_bytes {
+            let rows = self.work.inputs.len() / self.work.input_row;
+            self.packs[0].w_hh.make_room_ahead(rows, &mut self.work.ahead)?;
+            for matrix in self.packs.iter().flat_map(|pack| [&pack.w_ih, &pack.w_hh]) {
+                matrix.make_room(rows, &mut self.work.bytes)?;
+            }
         }
         Ok(in_bytes)
     }
