@@ -21,6 +21,7 @@ from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_flag, as_size
 
 from ._batches import Array, Numeric, Token, Tokens, encode, factors, spelling, vocabulary_of
+from ._targets import plain_vocabulary
 
 # Words, and each mark by itself: in short texts an exclamation mark says much.
 _WORDS = r"(?u)\w+|[^\w\s]"
@@ -282,7 +283,7 @@ class TokenReader:
         sequences = _token_sequences(tokenizer, given, lengths)
         tokenizer = tokenizer.fitted_to(sequences)
         features = tokenizer.features(sequences)
-        reader = cls(tokenizer, vocabulary_of(features, *frequencies))
+        reader = cls(tokenizer, plain_vocabulary("X", vocabulary_of(features, *frequencies)))
         return reader, encode(features, reader.vocabulary, most, tokenizer.per_step)
 
     @classmethod

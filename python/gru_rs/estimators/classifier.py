@@ -22,12 +22,13 @@ from ._doc import document
 from ._files import readable
 from ._probabilities import softmax
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows, places_of
+from ._targets import as_labels, expect_rows, places_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._batches import Array
+    from ._learnt import Learnt
 
 
 @readable
@@ -75,11 +76,14 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
     def _read_targets(
         self, y: Any, lengths: Array, known: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], Array]:
-        labels = column_or_1d(y, warn=True)
+        labels = as_labels("y", column_or_1d(_labels_of("y", y), warn=True))
         check_classification_targets(labels)
         expect_rows("y", labels, lengths)
         classes = unique_labels(labels) if known is None else known["classes_"]
         return {"classes_": classes}, places_of("classes", labels, classes)
+
+    def _expect_targets(self, learnt: Learnt) -> None:
+        learnt.labels("classes_")
 
     def _outputs(self, learnt: Mapping[str, Any]) -> int:
         return len(learnt["classes_"])
@@ -137,7 +141,7 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         """
         first, known = not hasattr(self, "model_"), None
         if classes is not None:
-            known = {"classes_": unique_labels(classes)}
+            known = {"classes_": unique_labels(_labels_of("classes", classes))}
             if not first and not np.array_equal(known["classes_"], self.classes_):
                 msg = (
                     f"classes: expected {self.classes_.tolist()} as before, got {known['classes_'].tolist()}"
@@ -188,3 +192,10 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         {scored}
         """
         return float(accuracy_score(y, self.predict(X, lengths), sample_weight=sample_weight))
+
+
+def _labels_of(name: str, given: Any) -> Any:
+    """Labels that a file can keep; what is no row of labels is left to scikit-learn, which says so."""
+    if isinstance(given, (list, tuple)) or getattr(given, "ndim", 0) > 0:
+        return as_labels(name, given)
+    return given

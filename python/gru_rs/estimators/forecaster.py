@@ -17,12 +17,14 @@ from gru_rs._losses import PLAIN_LOSSES, Loss, QuantileError, loss_of_numbers
 from ._batches import Numeric
 from ._doc import document
 from ._files import readable
+from ._learnt import Sizes, expect_deviation
 from ._supervised import SupervisedEstimator
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._batches import Array
+    from ._learnt import Learnt
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,16 @@ class Forecaster(SupervisedEstimator):
 
     def _outputs(self) -> int:
         return self.horizon * self._levels()
+
+    def _expect_learnt(self, learnt: Learnt) -> Sizes:
+        columns = learnt.count("n_exog_")
+        features = 2 + columns * self.horizon
+        learnt.moments("scale_", features, there=self.scale)
+        expect_deviation(learnt, "target_scale_")
+        kept = self._first_origin() + self.horizon
+        learnt.numbers("history_", (kept,))
+        learnt.numbers("history_exog_", (kept, columns))
+        return Sizes(features, None, self._outputs())
 
     def _loss(self, targets: Array) -> Loss:  # noqa: ARG002
         if self.quantiles is not None:

@@ -14,10 +14,11 @@ from ._doc import document
 from ._files import readable
 from ._probabilities import softmax
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows, places_of
+from ._targets import as_labels, expect_one_kind, expect_rows, places_of
 
 if TYPE_CHECKING:
     from ._batches import Array, Numeric, Token, Tokens
+    from ._learnt import Learnt
 
 
 class _Labels:
@@ -77,19 +78,23 @@ class SequenceTagger(StreamedEstimator):
         self, y: Any, lengths: Array, known: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], _Labels]:
         expect_rows("y", y, lengths)
-        rows = [np.asarray(labels) for labels in y]
+        rows = [as_labels("y", labels, f" in row {row}") for row, labels in enumerate(y)]
         for row, (labels, length) in enumerate(zip(rows, lengths, strict=True)):
             cut = length == self.max_length and len(labels) > length
             if labels.shape != (length,) and not cut:
                 msg = f"y: expected {length} labels in row {row}, one for each step, got shape {labels.shape}"
                 raise ValueError(msg)
         kept = [labels[:length] for labels, length in zip(rows, lengths, strict=True)]
+        expect_one_kind("y", kept)
         flat = np.concatenate([labels for labels in kept if len(labels)] or [np.empty(0, str)])
         classes = np.unique(flat) if known is None else known["classes_"]
         if len(classes) == 0:
             msg = "y: expected at least one label, got none"
             raise ValueError(msg)
         return {"classes_": classes}, _Labels(places_of("labels", flat, classes), lengths)
+
+    def _expect_targets(self, learnt: Learnt) -> None:
+        learnt.labels("classes_")
 
     def _read_fitted(self, X: Any, lengths: Any) -> Numeric | Tokens:
         # Training may be cut, but each step gets its label.
