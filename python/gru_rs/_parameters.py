@@ -305,7 +305,7 @@ class Network(ABC):
         return other
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to one safetensors file: complete, or not at all (extra ``safetensors``).
+        """Write everything to one safetensors file: complete, or not at all.
 
         The weights are there as they are kept, under the names of `state_dict`; beside them the constructor's
         arguments and the place of dropout's generator. `gru_rs.load` reads it.
@@ -313,16 +313,15 @@ class Network(ABC):
         Parameters
         ----------
         path : path-like
-            Usually ``….safetensors``; a file there is replaced.
+            Usually ``….safetensors``. A file there is replaced, and gives its mode to the new one; of a
+            symbolic link the target is.
 
         Raises
         ------
         OSError
-            The file cannot be written.
+            The file cannot be written, or what is there is no regular file.
         TypeError
             A class of your own, which `gru_rs.load` would not know.
-        ImportError
-            safetensors is not installed.
 
         Examples
         --------

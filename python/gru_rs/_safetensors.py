@@ -17,7 +17,7 @@ from ._files import MAX_BYTES, opened, read_exactly
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ._arrays import Array
 
@@ -195,3 +195,33 @@ def _product(shape: tuple[int, ...]) -> int:
     for axis in shape:
         count *= axis
     return count
+
+
+# Writing ----------------------------------------------------------------------------------------------------
+
+
+def part(array: Array) -> tuple[str, list[int], bytes]:
+    """An array as a file has it: its type, its shape, its bytes."""
+    words = {np.dtype(kind).newbyteorder("="): word for word, kind in _DTYPES.items() if word != "BF16"}
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return words[array.dtype.newbyteorder("=")], list(array.shape), little.tobytes()
+
+
+def written(parts: Mapping[str, tuple[str, list[int], bytes]], metadata: dict[str, str]) -> bytes:
+    """A file: the same bytes for the same contents, which safetensors' own writer does not promise.
+
+    As there the wider types come first, and spaces fill up the header, so that all numbers are aligned.
+    """
+    header: dict[str, Any] = {"__metadata__": metadata}
+    data, end = [], 0
+    for name in sorted(parts, key=lambda name: (-np.dtype(_DTYPES[parts[name][0]]).itemsize, name)):
+        dtype, shape, numbers = parts[name]
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + len(numbers)]}
+        end += len(numbers)
+        data.append(numbers)
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    if len(text) > LONGEST_HEADER:
+        msg = f"header: expected at most {LONGEST_HEADER} bytes, as all readers take, got {len(text)}"
+        raise ValueError(msg)
+    return b"".join([len(text).to_bytes(_LENGTH, "little"), text, *data])

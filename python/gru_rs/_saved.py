@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from ._arrays import Array
     from ._parameters import Network
     from ._quantize import Quantization
 
@@ -47,8 +46,6 @@ def write(
     path: str | os.PathLike[str], saved: Network, quantization: Quantization | None, **header: Any
 ) -> None:
     """Write a network, and what else a header says; the file is complete or not there."""
-    import safetensors.numpy
-
     options = saved._options | {"dtype": saved.dtype.name, "seed": saved.seed}
     generators = {"model": saved._core.rng_state} | header.pop("generators", {})
     # The text says that there is a checksum, whose own name in the file may be what is damaged.
@@ -56,28 +53,12 @@ def write(
     header = begin | header | {"model": options, "generators": generators}
     if quantization is not None:
         header["quantization"] = asdict(quantization)
-    tensors = to_tensors(saved._names, saved._tensors())
     text = json.dumps(header, allow_nan=True)
     parts = {
-        name: (_IN_FILES[tensor.dtype.name], tensor.shape, _little_endian(tensor))
-        for name, tensor in tensors.items()
+        name: _safetensors.part(tensor) for name, tensor in to_tensors(saved._names, saved._tensors()).items()
     }
-    metadata = {_KEY: text, _CHECKSUM_KEY: checksum(text, parts)}
-    data = safetensors.numpy.save(tensors, metadata)
-    length = int.from_bytes(data[:8], "little")
-    if length > _safetensors.LONGEST_HEADER:
-        most = _safetensors.LONGEST_HEADER
-        msg = f"{path}: expected a header of at most {most} bytes, as other readers take it, got {length}"
-        raise ValueError(msg)
+    data = _safetensors.written(parts, {_KEY: text, _CHECKSUM_KEY: checksum(text, parts)})
     write_whole(path, data)
-
-
-_IN_FILES = {"float64": "F64", "float32": "F32", "float16": "F16", "int8": "I8"}
-"""The format's names of the types that weights have."""
-
-
-def _little_endian(tensor: Array) -> bytes:
-    return tensor.astype(tensor.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def checksum(text: str, parts: Mapping[str, tuple[str, Iterable[int], bytes]]) -> str:

@@ -388,6 +388,26 @@ def test_the_checksum_is_what_design_md_says(tmp_path):
     assert checksum("", {}) == "crc32:00000000"
 
 
+def test_saving_twice_gives_the_same_bytes(tmp_path):
+    code = "import gru_rs, sys; gru_rs.GRU(3, 5, seed=1).quantize('int8').save(sys.argv[1])"
+    for number in range(3):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / str(number))], check=True)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
+def test_other_readers_take_what_is_written(tmp_path):
+    from safetensors.numpy import load_file
+
+    for layer in (SMALL, SMALL.quantize("int8"), SMALL.quantize("f16"), gru_rs.GRU(3, 5, dtype="float64")):
+        layer.save(tmp_path / "model")
+        found = load_file(tmp_path / "model")
+        assert found["weight_ih_l0"].dtype == layer.weight_dtype
+        if layer.quantization is None:
+            assert {name: value.tolist() for name, value in found.items()} == {
+                name: value.tolist() for name, value in layer.params.items()
+            }
+
+
 def test_files_without_a_checksum_load_as_before():
     for name in ("turns", "words"):
         path = gru_rs_tests() / "files" / f"{name}.safetensors"

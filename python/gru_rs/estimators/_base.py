@@ -245,14 +245,17 @@ class NetworkEstimator(ABC, Fitted):
         Parameters
         ----------
         path : path-like
-            Usually ``….safetensors``; a file there is replaced.
+            Usually ``….safetensors``. A file there is replaced, and gives its mode to the new one; of a
+            symbolic link the target is.
 
         Raises
         ------
         OSError
-            The file cannot be written.
+            The file cannot be written, or what is there is no regular file.
         TypeError
             A parameter that a file cannot hold, such as a generator as ``random_state``.
+        ValueError
+            Parameters that were set after `fit` and would make another network.
         """
         _files.save(self, path)
 
@@ -304,7 +307,9 @@ class NetworkEstimator(ABC, Fitted):
         self.model_ = model  # type: ignore[assignment]
         self._rng = np.random.default_rng(0)
         self._rng.bit_generator.state = shuffling
-        if self._rng.bit_generator.state != shuffling or shuffling["state"]["inc"] % 2 == 0:
+        # NumPy cuts off what is too large, and takes any number for a truth.
+        taken = self._rng.bit_generator.state == shuffling and shuffling["has_uint32"] in (0, 1)
+        if not taken or shuffling["state"]["inc"] % 2 == 0:
             msg = f"generators.shuffling: expected a state of PCG64, got {shuffling}"
             raise ValueError(msg)
         self._optimizer = self._fresh_optimizer()
