@@ -84,7 +84,7 @@ format: $(DEVELOPED) ## format all code, and mend what the linters can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-.PHONY: test test-rust test-edge edge test-speed test-python test-slow test-instructions test-aarch64 test-avx512 test-asan test-miri doctest examples
+.PHONY: test test-rust test-edge edge test-speed test-python test-slow fuzz test-instructions test-aarch64 test-avx512 test-asan test-miri doctest examples
 test: test-rust test-speed test-python ## all tests, with few Hypothesis examples
 test-rust: ## the Rust tests and the examples in its documentation
 	cargo test
@@ -114,6 +114,10 @@ test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples, 100,000 call
 	HYPOTHESIS_PROFILE=slow $(BIN)/python -m pytest tests/python -m hypothesis --timeout 1800
 	GRU_RS_LONG=1 $(BIN)/python -m pytest -s tests/python/test_snapshots.py tests/python/test_shared_estimators.py \
 	    -k "threads or weights" --timeout 600
+FUZZ_SECONDS ?= 600
+fuzz: $(DEVELOPED) ## load files that were damaged and edited, for FUZZ_SECONDS (10 minutes), from a seed of the clock's
+	GRU_RS_LONG=1 GRU_RS_FUZZ=$$(awk 'BEGIN {print $(FUZZ_SECONDS) / 136}') \
+	    $(BIN)/python -m pytest -s tests/python/test_mutants.py --timeout 3600
 doctest: $(DEVELOPED) ## every example in the documentation of both languages
 	cargo test --doc --features files
 	$(BIN)/python -m pytest --doctest-modules python/gru_rs $(addprefix --ignore ,$(NEED_PEERS))

@@ -28,25 +28,51 @@ impl Parts {
         Self { header, tensors: tensors.tensors().into_iter().map(own).collect() }
     }
 
+    /// With the sum that Python writes.
+    fn summed(&self) -> Vec<u8> {
+        let text = self.with("/checksum", json!("crc32")).header.to_string();
+        let mut covered = text.clone().into_bytes();
+        for (name, (dtype, shape, data)) in &self.tensors {
+            covered.extend(format!("\n{name} {dtype:?} {shape:?}\n").bytes());
+            covered.extend(data);
+        }
+        self.written([("gru_rs", text), ("gru_rs_checksum", format!("crc32:{:08x}", crc32(&covered)))])
+    }
+
     fn bytes(&self) -> Vec<u8> {
+        self.written([("gru_rs", self.header.to_string())])
+    }
+
+    fn written<const N: usize>(&self, metadata: [(&str, String); N]) -> Vec<u8> {
         let views = self
             .tensors
             .iter()
             .map(|(name, (dtype, shape, data))| (name.as_str(), TensorView::new(*dtype, shape.clone(), data).unwrap()));
-        let metadata = [("gru_rs".to_string(), self.header.to_string())].into_iter().collect();
+        let metadata = metadata.into_iter().map(|(key, text)| (key.to_string(), text)).collect();
         safetensors::serialize(views, Some(metadata)).unwrap()
     }
 
     /// With a value of the header replaced.
     fn with(&self, pointer: &str, value: Value) -> Self {
         let mut other = self.clone();
+        if pointer == "/checksum" {
+            if let Value::Object(entries) = &mut other.header {
+                entries.insert("checksum".into(), value);
+            }
+            return other;
+        }
         *other.header.pointer_mut(pointer).unwrap() = value;
         other
     }
 
+    /// With an option of the network and the parameter of that name replaced.
+    fn sized(&self, name: &str, value: Value) -> Self {
+        self.with(&format!("/model/{name}"), value.clone()).with(&format!("/parameters/{name}"), value)
+    }
+
     /// With the model's weights in place of its own, as `gru_rs._quantize.to_tensors` writes them.
     fn holding<F: Dispatch>(&self, model: &Model<F>) -> Self {
-        let mut other = self.with("/model/dtype", json!(F::NAME));
+        let mut other = self.sized("dtype", json!(F::NAME));
         other.tensors.clear();
         for ((name, _, shape), part) in model.config().names().into_iter().zip(model.tensors().unwrap()) {
             match part {
@@ -151,14 +177,15 @@ fn other_classes() {
     assert!(saved.classes.is_empty());
 
     let each = parts.with("/model/pooling", json!("each"));
-    let tagger = each.with("/estimator", json!("SequenceTagger"));
+    let mut tagger = each.with("/estimator", json!("SequenceTagger"));
+    tagger.header["parameters"]["crf"] = json!(false);
     assert_eq!(Saved::<f32>::from_bytes(&tagger.bytes()).unwrap().estimator, Estimator::Tagger);
     let one = json!({"array": {"list": [7]}, "dtype": "<i8"});
     let transcriber = each.with("/estimator", json!("Transcriber")).with("/learnt/classes_", one);
     let saved = Saved::<f32>::from_bytes(&transcriber.bytes()).unwrap();
     assert_eq!((saved.label(0), saved.label(1)), (None, Some("7")));
 
-    let chain = tagger.with("/model/crf", json!(true)).refusal();
+    let chain = tagger.sized("crf", json!(true)).refusal();
     assert!(chain.starts_with("metadata.model.crf: expected false"), "{chain}");
     let other = parts.with("/estimator", json!("LanguageModel")).refusal();
     assert!(other.starts_with("metadata.estimator: expected one of SequenceClassifier, "), "{other}");
@@ -168,6 +195,7 @@ fn other_classes() {
 fn errors_name_what_is_wrong() {
     let parts = Parts::of(TURNS);
     let nan = json!({"tuple": [{"array": {"list": [null, 1.0]}}, {"array": {"list": [1.0, 1.0]}}]});
+    let negative = json!({"tuple": [{"array": {"list": [0.5, 1.0]}}, {"array": {"list": [1.0, -1.0]}}]});
     for (pointer, value, expected) in [
         ("/format_version", json!(2), "metadata.format_version: expected 1; a newer gru-rs may be needed, got 2"),
         ("/model/dtype", json!("float64"), "metadata.model.dtype: expected one of float32, got \"float64\""),
@@ -182,10 +210,20 @@ fn errors_name_what_is_wrong() {
             json!(1u64 << 40),
             "num_layers: expected at most the file's 6 tensors, got 1099511627776",
         ),
-        ("/model/vocabulary_size", json!(9), "embedding.weight: expected a tensor of shape [9, 2], got none"),
+        ("/model/vocabulary_size", json!(9), "metadata.model.input_size: expected 64 as the parameters say, got 2"),
+        ("/learnt/_reads_tokens", json!(true), "metadata.learnt._reads_tokens: expected false, as the network has"),
+        ("/learnt/_features", json!(3), "metadata.learnt._features: expected 2, as the network has, got 3"),
         ("/model/dropout", json!(null), "metadata.model.dropout: expected a finite number, got null"),
         ("/model", json!([]), "metadata.model.dtype: expected a value, got none"),
         ("/learnt/scale_", nan, "metadata.learnt.scale_[0][0]: expected a finite number, got null"),
+        ("/learnt/scale_", negative, "metadata.learnt.scale_[1]: expected deviations from 0"),
+        (
+            "/learnt/classes_",
+            json!(["right", "left"]),
+            "metadata.learnt.classes_[1]: expected labels of one kind in order",
+        ),
+        ("/learnt/classes_", json!(["left", 3]), "metadata.learnt.classes_[1]: expected labels of one kind in order"),
+        ("/learnt/classes_", json!([3, 3]), "metadata.learnt.classes_[1]: expected labels of one kind in order"),
         ("/learnt/scale_", json!({"tuple": [1]}), "metadata.learnt.scale_: expected a pair, got an object"),
         (
             "/learnt/classes_",
@@ -198,13 +236,28 @@ fn errors_name_what_is_wrong() {
             "metadata.learnt.classes_[0]: expected a text or a number, got an object",
         ),
     ] {
-        let got = parts.with(pointer, value).refusal();
+        let both = pointer.strip_prefix("/model/").filter(|name| parts.header["parameters"].get(name).is_some());
+        let got = both.map_or_else(|| parts.with(pointer, value.clone()), |name| parts.sized(name, value.clone()));
+        let got = got.refusal();
         assert!(got.contains(expected), "{got}\n{expected}");
     }
+    for (parameter, value) in [("hidden_size", json!(4)), ("cell", json!("lstm")), ("pooling", json!("mean"))] {
+        let got = parts.with(&format!("/parameters/{parameter}"), value.clone()).refusal();
+        assert!(got.contains(&format!("{parameter}: expected {value} as the parameters say")), "{got}");
+    }
     let words = Parts::of(WORDS);
-    let twice = json!({"dict": [["day", 99]]});
-    let got = words.with("/learnt/vocabulary_", twice).refusal();
-    assert!(got.ends_with("[0][1]: expected a number from 1 to below 7, got 99"), "{got}");
+    let (one, twice) = (json!({"dict": [["day", 99]]}), json!({"dict": [["day", 1], ["good", 1]]}));
+    let few = json!({"dict": [["day", 1], ["good", 2]]});
+    let got = words.with("/learnt/_per_step", json!(2)).refusal();
+    assert_eq!(got, "metadata.learnt._per_step: expected 1, as without token_features, got 2");
+    for (vocabulary, expected) in [
+        (one, "[0][1]: expected a number from 1 to below 7, each of them once, got 99"),
+        (twice, "[1][1]: expected a number from 1 to below 7, each of them once, got 1"),
+        (few, "vocabulary_: expected 6 tokens that differ, as the network has, got an object"),
+    ] {
+        let got = words.with("/learnt/vocabulary_", vocabulary).refusal();
+        assert!(got.ends_with(expected), "{got}");
+    }
 
     let saved = Saved::<f32>::from_bytes(TURNS).unwrap();
     let quantized = parts.holding(&saved.model.quantized(Width::Int8).unwrap());
@@ -253,7 +306,20 @@ fn no_file_of_ours() {
     let error = Saved::<f32>::load(&path).unwrap_err();
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(error, Error::File { ref file, .. } if *file == path.display().to_string()), "{error}");
-    assert!(Saved::<f32>::load(std::env::temp_dir()).is_err());
+    let error = Saved::<f32>::load(std::env::temp_dir()).unwrap_err().to_string();
+    assert!(error.ends_with("expected a regular file, got another kind"), "{error}");
+    // A hole of five gigabytes; and what has no end, or waits for a writer.
+    std::fs::File::create(&path).unwrap().set_len(5 << 30).unwrap();
+    let error = Saved::<f32>::load(&path).unwrap_err().to_string();
+    std::fs::remove_file(&path).unwrap();
+    assert!(error.ends_with("expected at most 4294967296 bytes, got 5368709120"), "{error}");
+    #[cfg(unix)]
+    {
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let waiting = Saved::<f32>::load(&path);
+        std::fs::remove_file(&path).unwrap();
+        assert!(waiting.is_err() && Saved::<f32>::load("/dev/zero").is_err());
+    }
 }
 
 /// Tensors whose sizes together are more than there are numbers for.
@@ -269,6 +335,136 @@ fn sizes_that_overflow() {
     let file = [&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat();
     let error = Saved::<f32>::from_bytes(&file).unwrap_err().to_string();
     assert!(error.contains("got 0 bytes of tensors where there are 18446744073709551615"), "{error}");
+}
+
+/// CRC-32 bit by bit, as it is defined.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |rest: u32, _| if rest & 1 == 1 { 0xedb8_8320 ^ (rest >> 1) } else { rest >> 1 };
+    !bytes.iter().fold(!0, |rest, &byte| (0..8).fold(rest ^ u32::from(byte), step))
+}
+
+/// All that a file says, as bits where they are numbers.
+fn summary(saved: &Saved<f32>) -> String {
+    let config = saved.model.config();
+    let tokens = ["a", "good", "film", "bad", "day", "what"];
+    let vocabulary = saved.vocabulary.as_ref().map(|v| (tokens.map(|token| v.number(&token.into())), v.per_step()));
+    let weights: Vec<_> = saved.model.flat().iter().map(|x| x.to_bits()).collect();
+    format!("{:?} {config:?} {weights:?} {:?} {:?} {vocabulary:?}", saved.estimator, saved.classes, saved.scale)
+}
+
+#[test]
+fn each_byte_counts() {
+    for file in [TURNS, WORDS] {
+        let parts = Parts::of(file);
+        let (whole, read) = (parts.summed(), |file: &[u8]| Saved::<f32>::from_bytes(file));
+        let expected = summary(&read(&whole).unwrap());
+        for at in 0..whole.len() {
+            for change in [1, 0x20, 0xff] {
+                let mut other = whole.clone();
+                other[at] ^= change;
+                if let Ok(saved) = read(&other) {
+                    assert_eq!(summary(&saved), expected, "byte {at} ^ {change}");
+                }
+            }
+        }
+        let mut damaged = parts.clone();
+        let (_, _, data) = damaged.tensors.get_mut("head.bias").unwrap();
+        data[0] ^= 1;
+        let other = damaged.summed();
+        assert!(read(&other).is_ok());
+        let mut whole = whole;
+        let at = whole.len() - 1;
+        whole[at] ^= 1;
+        let error = read(&whole).unwrap_err().to_string();
+        assert!(error.starts_with("file: expected the checksum crc32:") && error.ends_with("it is damaged"), "{error}");
+    }
+}
+
+#[test]
+fn a_name_that_comes_twice() {
+    let twice = Parts::of(TURNS).header.to_string().replace("\"dropout\":", "\"dropout\":0.5,\"dropout\":");
+    let file = Parts::of(TURNS).written([("gru_rs", twice)]);
+    let error = Saved::<f32>::from_bytes(&file).unwrap_err().to_string();
+    assert!(error.contains("\"dropout\" twice"), "{error}");
+}
+
+/// Every value of a header, as a path to it.
+fn pointers(value: &Value, path: &str, found: &mut Vec<String>) {
+    found.push(path.into());
+    let mut inside = |name: String, value| pointers(value, &format!("{path}/{name}"), found);
+    match value {
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| inside(i.to_string(), item)),
+        Value::Object(entries) => {
+            entries.iter().for_each(|(name, item)| inside(name.replace('~', "~0").replace('/', "~1"), item));
+        }
+        _ => {}
+    }
+}
+
+fn run(saved: &Saved<f32>) {
+    let config = saved.model.config();
+    let mut scores = vec![0.0; config.outputs];
+    let per_step = saved.vocabulary.as_ref().map(|vocabulary| vocabulary.per_step());
+    let (row, tokens) = (vec![1.0; config.rnn.input], vec![1; per_step.unwrap_or(1)]);
+    let numbers = if per_step.is_some() { Numbers::Tokens(&tokens) } else { Numbers::Floats(&row) };
+    if let Ok(mut stream) = ModelStream::new(&saved.model, 1) {
+        stream.steps(numbers, 1, &mut scores).unwrap();
+        saved.probabilities(&mut scores).unwrap();
+        saved.predicted(&scores).unwrap();
+    }
+}
+
+/// Each value in turn is left out or becomes another, with a sum that is right: an error, or what can be run.
+#[test]
+fn headers_that_were_edited() {
+    let (mut opened, mut tried) = (0, 0);
+    for file in [TURNS, WORDS] {
+        let parts = Parts::of(file);
+        let mut all = vec![];
+        pointers(&parts.header, "", &mut all);
+        let values = [
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(-1),
+            json!(1),
+            json!(2),
+            json!(0.5),
+            json!(1u64 << 40),
+            json!(u64::MAX),
+            json!("x"),
+            json!([]),
+            json!({}),
+            json!({"list": [1, 2]}),
+            json!({"dict": [["x", 1]]}),
+            json!({"tuple": [{"array": {"list": []}, "dtype": "<f8"}, {"array": {"list": []}, "dtype": "<f8"}]}),
+        ];
+        for pointer in &all {
+            let mut files: Vec<_> = values.iter().map(|value| parts.with(pointer, value.clone())).collect();
+            if let Some((parent, name)) = pointer.rsplit_once('/') {
+                let mut other = parts.clone();
+                match other.header.pointer_mut(parent).unwrap() {
+                    Value::Object(entries) => drop(entries.remove(&name.replace("~1", "/").replace("~0", "~"))),
+                    Value::Array(items) => drop(items.remove(name.parse().unwrap())),
+                    _ => unreachable!(),
+                }
+                files.push(other);
+            }
+            for file in files {
+                tried += 1;
+                match Saved::<f32>::from_bytes(&file.summed()) {
+                    Ok(saved) => {
+                        opened += 1;
+                        run(&saved);
+                    }
+                    Err(Error::Value { .. }) => {}
+                    Err(other) => panic!("{pointer}: {other:?}"),
+                }
+            }
+        }
+    }
+    println!("{opened} of {tried} opened");
+    assert!(opened > 0 && opened < tried);
 }
 
 proptest! {

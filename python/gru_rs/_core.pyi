@@ -51,6 +51,7 @@ def softmax(scores: NDArray[Any], columns: int) -> tuple[NDArray[Any], NDArray[A
 
 _Names = list[tuple[str, int, int, list[int]]]
 _Tensors = list[tuple[str, list[NDArray[Any]]]]
+_Moments = tuple[str, list[NDArray[Any]], int, tuple[float, float]]
 
 @disjoint_base
 class Parameters:
@@ -105,6 +106,8 @@ class Cosine:
 class Plateau:
     def __new__(cls, first: float, factor: float, patience: int, least: float) -> Plateau: ...
     def end_of_epoch(self, loss: float) -> float: ...
+    def state(self) -> tuple[float, float, int]: ...
+    def resume(self, rate: float, best: float, waiting: int) -> None: ...
 
 @final
 class Loss:
@@ -210,7 +213,8 @@ class Stream:
 
 @final
 class Memory:
-    def __new__(cls) -> Memory: ...
+    def __new__(cls, state: _Moments | None = None) -> Memory: ...
+    def state(self) -> _Moments | None: ...
 
 @final
 class Rule:

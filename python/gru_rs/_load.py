@@ -6,19 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import _saved
+from ._checks import as_size
+from ._files import MAX_BYTES
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
 
-def load(path: str | os.PathLike[str], **functions: Callable[..., Any]) -> Any:
+def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, **functions: Callable[..., Any]) -> Any:
     """Read what ``save`` has written: an estimator, a model, a layer.
 
     Parameters
     ----------
     path : path-like
-        A file of format version 1.
+        A file of format version 1. It is read into memory, and whatever is written to it later changes
+        nothing.
+    max_bytes : int, default 2**32
+        A file that says it has more is refused before any of it is read.
     **functions : callable
         Of an estimator the parameters that were functions, which are not saved, by name:
         ``analyzer=str.split``.
@@ -35,9 +40,11 @@ def load(path: str | os.PathLike[str], **functions: Callable[..., Any]) -> Any:
     OSError
         The file cannot be read.
     ValueError
-        It is not a whole file of this kind, or of a later version; a function is missing, or was none.
+        It is not a whole file of this kind, or of a later version; it is damaged, as its checksum says, or
+        what is in it does not fit together; it is larger than `max_bytes`; a function is missing, or was
+        none.
     ImportError
-        The file needs safetensors, or an estimator's scikit-learn, which is not installed.
+        An estimator needs scikit-learn, which is not installed.
 
     Examples
     --------
@@ -50,7 +57,7 @@ def load(path: str | os.PathLike[str], **functions: Callable[..., Any]) -> Any:
     True
     """
     path = Path(path)
-    tensors, header = _saved.read(path)
+    tensors, header = _saved.read(path, as_size("max_bytes", max_bytes))
     if "network" not in header:
         from .estimators._files import restored
 

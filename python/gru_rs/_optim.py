@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -14,20 +16,30 @@ from ._gradients import Grads
 from ._parameters import Network
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import ArrayLike
+    from typing_extensions import Self
 
     from ._arrays import Array
 
 
-class _Optimizer:
-    """A rule, and what it remembers of each layer it has stepped."""
+class _Optimizer(ABC):
+    """A rule, and what it remembers of each layer it has stepped.
 
-    def __init__(self, lr: float, make: Callable[[float], Rule], shown: str) -> None:
-        self._make, self._shown = make, shown
+    Copies and pickles have it, too. A layer that was copied or pickled along goes on with it, and so does one
+    that comes by another way, such as a file of its own, if it is of the same class and has the same
+    arguments and weights, to the bit. A copy goes on with the layers of the original as well.
+    """
+
+    def __init__(self, lr: float, shown: str) -> None:
+        self._shown = shown
         self.lr = lr
         self._memory: WeakKeyDictionary[Network, Memory] = WeakKeyDictionary()
+        # Layers that came along with a copy or a pickle, held until somebody steps them.
+        self._waiting: list[Network] = []
+
+    @abstractmethod
+    def _make(self, lr: float) -> Rule:
+        """The rule at a learning rate."""
 
     @property
     def lr(self) -> float:
@@ -67,7 +79,59 @@ class _Optimizer:
             raise TypeError(msg)
         flat = as_array("grads", grads.flat if isinstance(grads, Grads) else grads, layer.dtype)
         expect_shape("grads", flat, (layer._names[-1][2],))
-        self._rule.step(layer._core, flat, self._memory.setdefault(layer, Memory()))
+        self._rule.step(layer._core, flat, self._memory_of(layer))
+
+    def _memory_of(self, layer: Network) -> Memory:
+        """What is remembered of a layer."""
+        if layer not in self._memory or self._waiting:
+            known = (
+                layer
+                if layer in self._memory
+                else next((one for one in self._waiting if _same(one, layer)), None)
+            )
+            self._waiting = [one for one in self._waiting if one is not known]
+            if known is not None and known is not layer:
+                self._memory[layer] = self._memory.pop(known)
+        return self._memory.setdefault(layer, Memory())
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {
+            name: value for name, value in vars(self).items() if name not in ("_rule", "_memory", "_waiting")
+        }
+        return state | {"memory": [(layer, memory.state()) for layer, memory in list(self._memory.items())]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        memory = state.pop("memory")
+        vars(self).update(state)
+        self.lr = self._lr
+        self._memory = WeakKeyDictionary((layer, Memory(found)) for layer, found in memory)
+        self._waiting = [layer for layer, _ in memory]
+
+    def __copy__(self) -> Self:
+        """One with moments of its own for the same layers."""
+        other = type(self).__new__(type(self))
+        other.__setstate__(self.__getstate__())
+        other._waiting = []
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """One that goes on with the same layers, and with copies of them."""
+        memo[id(self)] = other = type(self).__new__(type(self))
+        state = self.__getstate__()
+        memory = state.pop("memory")
+        other.__setstate__(
+            deepcopy(state, memo) | {"memory": [(deepcopy(layer, memo), own) for layer, own in memory]}
+        )
+        for layer, own in memory:
+            other._memory[layer] = Memory(own)
+        return other
+
+
+def _same(one: Network, other: Network) -> bool:
+    """Whether two layers differ in nothing that training goes on from."""
+    if type(one) is not type(other) or (one._options, one.dtype) != (other._options, other.dtype):
+        return False
+    return one.flat.tobytes() == other.flat.tobytes()
 
 
 class SGD(_Optimizer):
@@ -100,8 +164,11 @@ class SGD(_Optimizer):
             as_flag("nesterov", nesterov),
             as_real("weight_decay", weight_decay),
         )
-        shown = f"momentum={mu}, nesterov={ahead}, weight_decay={decay}"
-        super().__init__(lr, lambda rate: Rule.sgd(rate, mu, ahead, decay), shown)
+        self._numbers = mu, ahead, decay
+        super().__init__(lr, f"momentum={mu}, nesterov={ahead}, weight_decay={decay}")
+
+    def _make(self, lr: float) -> Rule:
+        return Rule.sgd(lr, *self._numbers)
 
 
 class Adam(_Optimizer):
@@ -137,8 +204,11 @@ class Adam(_Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         pair, small, decay = _betas(betas), as_real("eps", eps), as_real("weight_decay", weight_decay)
-        shown = f"betas={betas}, eps={small}, weight_decay={decay}"
-        super().__init__(lr, lambda rate: Rule.adam(rate, pair, small, decay, self._decoupled), shown)
+        self._numbers = pair, small, decay
+        super().__init__(lr, f"betas={betas}, eps={small}, weight_decay={decay}")
+
+    def _make(self, lr: float) -> Rule:
+        return Rule.adam(lr, *self._numbers, self._decoupled)
 
 
 class AdamW(Adam):

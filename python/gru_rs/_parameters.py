@@ -125,8 +125,7 @@ class Network(ABC):
 
     def _make(self, arguments: dict[str, Any]) -> None:
         """What a constructor does with its arguments, which are its `locals()`."""
-        given = {name: value for name, value in arguments.items() if name in _CHECKS}
-        self._options = {name: _CHECKS[name](name, value) for name, value in given.items()}
+        self._options = _checked(arguments)
         self._dtype = as_float_dtype(arguments["dtype"])
         self._seed = None if arguments["seed"] is None else as_seed(arguments["seed"])
         drawn = {"dtype": self._dtype.name, "seed": fresh_seed(self._seed)}
@@ -306,7 +305,7 @@ class Network(ABC):
         return other
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to one safetensors file: complete, or not at all (extra ``safetensors``).
+        """Write everything to one safetensors file: complete, or not at all.
 
         The weights are there as they are kept, under the names of `state_dict`; beside them the constructor's
         arguments and the place of dropout's generator. `gru_rs.load` reads it.
@@ -314,16 +313,15 @@ class Network(ABC):
         Parameters
         ----------
         path : path-like
-            Usually ``….safetensors``; a file there is replaced.
+            Usually ``….safetensors``. A file there is replaced, and gives its mode to the new one; of a
+            symbolic link the target is.
 
         Raises
         ------
         OSError
-            The file cannot be written.
+            The file cannot be written, or what is there is no regular file.
         TypeError
             A class of your own, which `gru_rs.load` would not know.
-        ImportError
-            safetensors is not installed.
 
         Examples
         --------
@@ -341,6 +339,15 @@ class Network(ABC):
     def _names_of(cls, arguments: dict[str, Any]) -> Names:
         """The names and shapes that these arguments would give, before anything is allocated."""
         return cls._named(cls._kind.names_of(cls._core_options(arguments) | {"seed": 0}))
+
+    @classmethod
+    def _as_options(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What a network that was made with these arguments, and defaults for the others, says of itself; but
+        for its seed.
+        """
+        parameters = inspect.signature(cls).parameters.values()
+        defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
+        return _checked(defaults | arguments) | {"dtype": as_float_dtype(arguments["dtype"]).name}
 
     @classmethod
     def _from_tensors(cls, arguments: dict[str, Any], tensors: Tensors) -> Self:
@@ -426,6 +433,11 @@ class Recurrent(Network):
     def _wrap(self, states: list[Array]) -> Any:
         """The states as the user sees them: one, or a tuple."""
         return states[0] if len(states) == 1 else tuple(states)
+
+
+def _checked(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that say what a network is, each as it is kept."""
+    return {name: _CHECKS[name](name, value) for name, value in arguments.items() if name in _CHECKS}
 
 
 def fresh_seed(seed: int | None) -> int:

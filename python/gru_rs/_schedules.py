@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from . import _core
 from ._checks import as_count, as_real
 
@@ -37,8 +39,16 @@ class CosineSchedule:
 
     def __init__(self, lr: float, total_steps: int, *, warmup_steps: int = 0, min_lr: float = 0.0) -> None:
         steps, warmup = as_count("total_steps", total_steps), as_count("warmup_steps", warmup_steps)
-        self._core = _core.Cosine(as_real("lr", lr), steps, warmup, as_real("min_lr", min_lr))
+        self._arguments = as_real("lr", lr), steps, warmup, as_real("min_lr", min_lr)
+        self._core = _core.Cosine(*self._arguments)
         self._repr = f"CosineSchedule({lr}, {total_steps}, warmup_steps={warmup_steps}, min_lr={min_lr})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_core"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._core = _core.Cosine(*self._arguments)
 
     def __call__(self, step: int) -> float:
         """The rate of a step.
@@ -96,8 +106,18 @@ class PlateauSchedule:
 
     def __init__(self, lr: float, *, factor: float = 0.1, patience: int = 10, min_lr: float = 0.0) -> None:
         rate, least = as_real("lr", lr), as_real("min_lr", min_lr)
-        self._core = _core.Plateau(rate, as_real("factor", factor), as_count("patience", patience), least)
+        self._arguments = rate, as_real("factor", factor), as_count("patience", patience), least
+        self._core = _core.Plateau(*self._arguments)
         self._repr = f"PlateauSchedule({lr}, factor={factor}, patience={patience}, min_lr={min_lr})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        own = {name: value for name, value in vars(self).items() if name != "_core"}
+        return own | {"state": self._core.state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({name: value for name, value in state.items() if name != "state"})
+        self._core = _core.Plateau(*self._arguments)
+        self._core.resume(*state["state"])
 
     def step(self, loss: float) -> float:
         """The rate from now on, after an epoch.

@@ -4,7 +4,9 @@
 
 use crate::error::{Error, Result};
 use crate::names::Options;
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+use std::fmt;
 
 /// A value and how an error calls it.
 pub struct Field<'a> {
@@ -14,7 +16,69 @@ pub struct Field<'a> {
 
 /// The text as values; Python's NaN and infinities, which no number of ours may be, as nulls.
 pub fn parsed(text: &str) -> Result<Value> {
-    serde_json::from_str(&without_nan(text)).map_err(|error| Error::value("metadata", "JSON of gru_rs", error))
+    let found = serde_json::from_str::<Unique>(&without_nan(text));
+    found.map(|Unique(value)| value).map_err(|error| Error::value("metadata", "JSON of gru_rs", error))
+}
+
+/// A value in whose objects each name comes once: a second one would be left out or win without a word.
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_any(Parts).map(Self)
+    }
+}
+
+struct Parts;
+
+impl<'de> Visitor<'de> for Parts {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> std::result::Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Value, A::Error> {
+        let mut found = vec![];
+        while let Some(Unique(item)) = items.next_element()? {
+            found.push(item);
+        }
+        Ok(Value::Array(found))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> std::result::Result<Value, A::Error> {
+        let mut found = Map::new();
+        while let Some((name, Unique(value))) = entries.next_entry::<String, _>()? {
+            if found.insert(name.clone(), value).is_some() {
+                return Err(A::Error::custom(format!("{name:?} twice")));
+            }
+        }
+        Ok(Value::Object(found))
+    }
 }
 
 fn without_nan(text: &str) -> String {

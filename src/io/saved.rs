@@ -2,6 +2,7 @@
 //! know JSON or bytes.
 
 use super::header::{Field, parsed};
+use super::learnt::{expect_deviations, expect_features, expect_inputs, expect_network, expect_rising};
 use super::tensors::Tensors;
 use super::vocabulary::Vocabulary;
 use crate::buffer::zeros;
@@ -18,6 +19,9 @@ use std::path::Path;
 
 /// Of the files that `_files.py` writes.
 const FORMAT_VERSION: usize = 1;
+
+/// Of a file that is read; more can come by [`Saved::from_bytes`].
+const MOST_BYTES: u64 = 1 << 32;
 
 /// The class that was saved.
 ///
@@ -87,9 +91,16 @@ impl<F: Dispatch> Saved<F> {
         let path = path.as_ref();
         let refuse = |reason: String| Error::File { file: path.display().to_string(), reason };
         let io = |error: std::io::Error| refuse(error.to_string());
+        // Before it is opened, as a FIFO would wait for somebody to write.
+        if !std::fs::metadata(path).map_err(io)?.is_file() {
+            return Err(refuse("expected a regular file, got another kind".into()));
+        }
         let mut file = File::open(path).map_err(io)?;
-        // Of what it says it has, and no more: a device would go on for ever.
+        // Of what it says it has, and no more.
         let len = file.metadata().map_err(io)?.len();
+        if len > MOST_BYTES {
+            return Err(refuse(format!("expected at most {MOST_BYTES} bytes, got {len}")));
+        }
         let mut bytes = zeros(usize::try_from(len).unwrap_or(usize::MAX), "a file")?;
         file.read_exact(&mut bytes).map_err(io)?;
         Self::from_bytes(&bytes).map_err(|error| match error {
@@ -110,8 +121,13 @@ impl<F: Dispatch> Saved<F> {
         let tensors = Tensors::read(file)?;
         let none = "a safetensors file without its metadata";
         let text = tensors.text("gru_rs").ok_or_else(|| Error::value("file", "a model saved by gru_rs", none))?;
+        let summed = tensors.expect_sum("gru_rs_checksum", text)?;
         let value = parsed(text)?;
         let header = Field::root(&value);
+        // The text says that there is one, whose own name in the file may be what is damaged.
+        if header.maybe("checksum").is_some() != summed {
+            return Err(Error::value("file", "a checksum as its header says", "another: it is damaged"));
+        }
         let version = header.get("format_version")?;
         if version.size()? != FORMAT_VERSION {
             return Err(version.refusal(format!("{FORMAT_VERSION}; a newer gru-rs may be needed")));
@@ -131,13 +147,16 @@ impl<F: Dispatch> Saved<F> {
         if (config.pooling == Pooling::Each) != matches!(estimator, Estimator::Tagger | Estimator::Transcriber) {
             return Err(options.get("pooling")?.refusal(format!("that of a {estimator:?}")));
         }
+        let (parameters, learnt) = (header.get("parameters")?, header.get("learnt")?);
+        expect_network(estimator, &parameters, &options)?;
+        expect_features(&parameters, &learnt)?;
         // Before names are made: a layer has tensors of its own.
         if config.rnn.layers > tensors.len() {
             let most = format!("at most the file's {} tensors", tensors.len());
             return Err(Error::value("num_layers", most, config.rnn.layers));
         }
         let found = tensors.tensors(&config.names())?;
-        Self::learnt(estimator, Model::from_tensors(config, found)?, &header.get("learnt")?)
+        Self::learnt(estimator, Model::from_tensors(config, found)?, &learnt)
     }
 
     /// What stands around the model.
@@ -151,21 +170,22 @@ impl<F: Dispatch> Saved<F> {
         let mut classes = vec![];
         if estimator != Estimator::Regressor {
             let field = learnt.get("classes_")?;
-            classes = field.items()?.map(|label| label.label()).collect::<Result<_>>()?;
+            let given: Vec<_> = field.items()?.collect();
+            classes = given.iter().map(Field::label).collect::<Result<_>>()?;
+            expect_rising(&given)?;
             if classes.len() != labels {
                 return Err(field.refusal(format!("{labels} labels, as the model has")));
             }
         }
+        expect_inputs(learnt, inputs, model.config().vocabulary.is_some())?;
         let vocabulary = model.config().vocabulary.map(|size| Vocabulary::read(learnt, size)).transpose()?;
         let scale = learnt.maybe("scale_").filter(|_| vocabulary.is_none()).map(|field| {
-            let [mean, deviation] = field.pair()?;
+            let (mean, deviation) = moments(&field, inputs)?;
             let factor = |s: f64| 1.0 / if s > 0.0 { s } else { 1.0 };
-            Ok((mean.numbers(inputs)?, deviation.numbers(inputs)?.into_iter().map(factor).collect()))
+            Ok((mean, deviation.into_iter().map(factor).collect()))
         });
-        let of_targets = learnt.maybe("target_scale_").filter(|_| estimator == Estimator::Regressor).map(|field| {
-            let [mean, deviation] = field.pair()?;
-            Ok((mean.numbers(outputs)?, deviation.numbers(outputs)?))
-        });
+        let of_targets = learnt.maybe("target_scale_").filter(|_| estimator == Estimator::Regressor);
+        let of_targets = of_targets.map(|field| moments(&field, outputs));
         let (scale, target_scale) = (scale.transpose()?, of_targets.transpose()?);
         Ok(Self { estimator, model, classes, scale, target_scale, vocabulary })
     }
@@ -246,4 +266,12 @@ impl<F: Dispatch> Saved<F> {
         }
         Ok(numbers)
     }
+}
+
+/// Means, and deviations, which are not negative.
+fn moments(field: &Field<'_>, count: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+    let [mean, deviation] = field.pair()?;
+    let (mean, found) = (mean.numbers(count)?, deviation.numbers(count)?);
+    expect_deviations(&deviation, &found)?;
+    Ok((mean, found))
 }

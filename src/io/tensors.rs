@@ -1,6 +1,7 @@
 //! The tensors of a file as parameters of a model, floats or quantized, each copied once. Nothing is allocated that
 //! the file does not have the bytes for. It must not know the header.
 
+use super::checksum::Crc32;
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -38,6 +39,26 @@ impl<'a> Tensors<'a> {
     /// A text of the metadata.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.metadata.metadata().as_ref()?.get(key).map(String::as_str)
+    }
+
+    /// Compares the file with the sum it was saved with, and says whether it was saved with one: of a text and of each tensor in
+    /// order of name, its name, type, shape and bytes. `_saved.py` has the same.
+    pub fn expect_sum(&self, key: &str, text: &str) -> Result<bool> {
+        let Some(given) = self.text(key) else { return Ok(false) };
+        let mut names = self.metadata.offset_keys();
+        names.sort_unstable();
+        let mut crc = Crc32::new();
+        crc.add(text.as_bytes());
+        for (name, info) in names.iter().filter_map(|name| Some((name, self.metadata.info(name)?))) {
+            crc.add(format!("\n{name} {:?} {:?}\n", info.dtype, info.shape).as_bytes());
+            crc.add(&self.data[info.data_offsets.0..info.data_offsets.1]);
+        }
+        let found = format!("crc32:{:08x}", crc.sum());
+        if found == given {
+            return Ok(true);
+        }
+        let expected = format!("the checksum {given:.40} that it was saved with");
+        Err(Error::value("file", expected, format!("{found}: it is damaged")))
     }
 
     /// How many there are.

@@ -1,6 +1,7 @@
 //! Tokens and their numbers, as an estimator learnt them. It must not know how texts become tokens.
 
 use super::header::Field;
+use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -71,13 +72,21 @@ impl Vocabulary {
     /// Of a model that has so many tokens, the unknown one among them.
     pub(super) fn read(learnt: &Field<'_>, size: usize) -> Result<Self> {
         let mut numbers = HashMap::new();
-        for item in learnt.get("vocabulary_")?.items()? {
+        let mut taken = zeros::<u8>(size, "a vocabulary")?;
+        let field = learnt.get("vocabulary_")?;
+        for item in field.items()? {
             let [token, number] = item.pair()?;
             let place = number.size()?;
             match u32::try_from(place) {
-                Ok(place @ 1..) if (place as usize) < size => numbers.insert(Token::read(&token)?, place),
-                _ => return Err(number.refusal(format!("a number from 1 to below {size}"))),
+                Ok(found @ 1..) if place < size && taken[place] == 0 => {
+                    taken[place] = 1;
+                    numbers.insert(Token::read(&token)?, found)
+                }
+                _ => return Err(number.refusal(format!("a number from 1 to below {size}, each of them once"))),
             };
+        }
+        if numbers.len() + 1 != size {
+            return Err(field.refusal(format!("{} tokens that differ, as the network has", size - 1)));
         }
         let per_step = learnt.maybe("_per_step").map_or(Ok(1), |field| field.size())?;
         if per_step == 0 {

@@ -112,6 +112,14 @@ impl Rule {
         if memory.moments.is_empty() {
             memory.moments = (0..self.moments()).map(|_| zeros(len, "optimizer")).collect::<Result<_>>()?;
         }
+        if memory.moments.len() != self.moments() || memory.moments.iter().any(|moment| moment.len() != len) {
+            let found: Vec<_> = memory.moments.iter().map(Vec::len).collect();
+            return Err(Error::value(
+                "memory",
+                format!("{} moments of {len} numbers", self.moments()),
+                format!("{found:?}"),
+            ));
+        }
         parameters.update(|weights| {
             self.write(parameters.isa(), weights, gradients, memory);
             Ok(())

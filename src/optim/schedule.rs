@@ -90,6 +90,18 @@ impl Plateau {
         }
         self.rate
     }
+
+    /// What it goes on from: the rate, the best loss, and the epochs since.
+    pub fn state(&self) -> (f64, f64, u64) {
+        (self.rate, self.best, self.waiting)
+    }
+
+    /// Goes on from what [`state`](Self::state) gave.
+    pub fn resume(&mut self, now: f64, best: f64, waiting: u64) -> Result<()> {
+        rate("lr", now)?;
+        (self.rate, self.best, self.waiting) = (now, best, waiting);
+        Ok(())
+    }
 }
 
 fn rate(argument: &'static str, rate: f64) -> Result<()> {

@@ -1,8 +1,10 @@
 //! Optimizers and what they remember of a layer.
 
-use super::arrays::{Number, borrow, borrow_mut};
-use super::either::Either;
+use super::arrays::{Number, borrow, borrow_mut, give_all};
+use super::either::{Either, both, each, of_dtype};
 use super::parameters::Parameters;
+use crate::buffer::copied;
+use crate::names::Dtype;
 use crate::optim::{self, clip, schedule};
 use numpy::PyArrayDyn;
 use pyo3::exceptions::PyRuntimeError;
@@ -16,13 +18,39 @@ pub(crate) struct Rule(optim::Rule);
 /// What a rule remembers of one network; its type is that of the first step.
 #[pyclass(frozen, module = "gru_rs._core")]
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<Option<Either<optim::Memory<f32>, optim::Memory<f64>>>>);
+pub(crate) struct Memory(Mutex<Option<Memories>>);
+
+type Memories = Either<optim::Memory<f32>, optim::Memory<f64>>;
+
+/// It as pickles hold it: the dtype's word, the moments, steps taken, β₁ᵗ and β₂ᵗ.
+type Remembered<'py> = (String, Vec<Bound<'py, PyAny>>, u64, (f64, f64));
 
 #[pymethods]
 impl Memory {
+    /// Of a network that has not been stepped, or what `state` gave.
     #[new]
-    fn new() -> Self {
-        Self::default()
+    #[pyo3(signature = (state=None))]
+    fn new(state: Option<Remembered<'_>>) -> PyResult<Self> {
+        fn of<F: Number>(state: &Remembered<'_>) -> PyResult<optim::Memory<F>> {
+            let (_, moments, steps, powers) = state;
+            let own = |moment| Ok(copied(borrow::<F>(moment)?.as_slice()?, "optimizer")?);
+            let moments = moments.iter().map(own).collect::<PyResult<_>>()?;
+            Ok(optim::Memory { moments, steps: *steps, powers: *powers })
+        }
+        let Some(state) = state else { return Ok(Self::default()) };
+        let memory = of_dtype!(Dtype::named("dtype", &state.0)?, of(&state)?);
+        Ok(Self(Mutex::new(Some(memory))))
+    }
+
+    /// For `Memory(state)`; None where no step was taken.
+    fn state<'py>(&self, py: Python<'py>) -> PyResult<Option<Remembered<'py>>> {
+        // Copied with the lock held and the interpreter let go, as a step has both the other way round.
+        let copy = |memory: &Memories| both!(memory, memory => memory.clone());
+        let found = py.detach(|| self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(copy));
+        fn give<F: Number>(py: Python<'_>, memory: optim::Memory<F>) -> Remembered<'_> {
+            (F::NAME.into(), give_all(py, memory.moments), memory.steps, memory.powers)
+        }
+        Ok(found.map(|memory| each!(memory, memory => give(py, memory))))
     }
 }
 
@@ -64,8 +92,6 @@ impl Rule {
         }
     }
 }
-
-type Memories = Either<optim::Memory<f32>, optim::Memory<f64>>;
 
 impl Rule {
     fn step_as<F: Number>(
@@ -129,5 +155,15 @@ impl Plateau {
     /// The rate after an epoch.
     fn end_of_epoch(&self, loss: f64) -> f64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).end_of_epoch(loss)
+    }
+
+    /// The rate, the best loss, and the epochs since.
+    fn state(&self) -> (f64, f64, u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).state()
+    }
+
+    /// Goes on from what `state` gave.
+    fn resume(&self, rate: f64, best: f64, waiting: u64) -> PyResult<()> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).resume(rate, best, waiting)?)
     }
 }

@@ -35,12 +35,13 @@ pub const BASE: [&str; 10] =
     ["buffer", "dropout", "error", "float", "function", "half", "parallel", "rng", "shape", "weights"];
 
 /// What is not of this crate, and the only room that may name it.
-pub const FOREIGN: [(&[&str], &str); 8] = [
+pub const FOREIGN: [(&[&str], &str); 9] = [
     (&["pyo3"], "py"),
     (&["numpy"], "py"),
     (&["std", "arch"], "simd"),
     (&["core", "arch"], "simd"),
     (&["rayon"], "base"),
+    (&["serde"], "io"),
     (&["serde_json"], "io"),
     (&["safetensors"], "io"),
     (&["libm"], "reference"),

@@ -393,24 +393,38 @@ def rewrite(path, change):
     (size,) = struct.unpack("<Q", data[:8])
     outer = json.loads(data[8 : 8 + size])
     inner = json.loads(outer["__metadata__"]["gru_rs"])
+    del inner["checksum"]  # of what it was
     change(inner)
-    outer["__metadata__"]["gru_rs"] = json.dumps(inner)
+    outer["__metadata__"] = {"gru_rs": json.dumps(inner)}
     text = json.dumps(outer).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size :])
+
+
+def sized(header, **sizes):
+    """Both say it, the parameters and the network."""
+    header["model"].update(sizes)
+    header["parameters"].update(sizes)
 
 
 HOSTILE = {
     "a later version": (lambda h: h.update(format_version=2), "format version 1, got 2"),
     "another class": (lambda h: h.update(estimator="os.system"), "estimator: expected one of"),
-    "no class": (lambda h: h.pop("estimator"), "no 'estimator'"),
-    "large": (lambda h: h["model"].update(hidden_size=10**5), "weights: expected"),
-    "huge": (lambda h: h["model"].update(hidden_size=10**9), "cannot be used"),
-    "deep": (lambda h: h["model"].update(num_layers=10**9), "num_layers: expected no more"),
+    "no class": (lambda h: h.pop("estimator"), "got no estimator"),
+    "large": (lambda h: sized(h, hidden_size=10**5), "weights: expected"),
+    "huge": (lambda h: sized(h, hidden_size=10**9), "cannot be used"),
+    "deep": (lambda h: sized(h, num_layers=10**9), "num_layers: expected no more"),
+    "of another size than its parameters": (
+        lambda h: h["model"].update(hidden_size=13),
+        "hidden_size: expected a network with 12, as the parameters and what was learnt say, got one with 13",
+    ),
     "overflowing": (lambda h: h["model"].update(hidden_size=2**62), "cannot be used"),
     "negative": (lambda h: h["model"].update(hidden_size=-1), "cannot be used"),
     "unknown option": (lambda h: h["parameters"].update(colour=1), "colour"),
     "wrong kind": (lambda h: h["model"].update(cell="rnn"), "cell: expected"),
-    "a method": (lambda h: h["learnt"].update(predict=1), "expected attributes"),
+    "a method": (
+        lambda h: h["learnt"].update(predict=1),
+        "expected no attribute that the class does not have",
+    ),
     "objects": (lambda h: h["learnt"].update(classes_={"array": [], "dtype": "V8"}), "dtype"),
     "not a table": (lambda h: h.update(model=3), "cannot be used"),
 }

@@ -1,6 +1,8 @@
 """Weights of PyTorch without PyTorch: state dicts of arrays and safetensors files. With it: tests/peers."""
 
+import json
 import pickle
+import struct
 
 import gru_rs
 import numpy as np
@@ -188,3 +190,44 @@ def test_quantized_files_that_are_not_whole(change, message):
     change(state)
     with pytest.raises(ValueError, match=message):
         gru_rs.from_torch(state)
+
+
+def test_bfloat16_in_a_file_becomes_float32_exactly(tmp_path):
+    gru = gru_rs.GRU(3, 4, seed=1)
+    state, data, header = gru.state_dict(), b"", {}
+    for name, value in state.items():
+        halves = (value.view(np.uint32) >> 16).astype("<u2")
+        state[name] = (halves.astype(np.uint32) << 16).view(np.float32)
+        header[name] = {
+            "dtype": "BF16",
+            "shape": list(value.shape),
+            "data_offsets": [len(data), len(data) + halves.nbytes],
+        }
+        data += halves.tobytes()
+    text = json.dumps(header).encode()
+    path = tmp_path / "gru.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    again = gru_rs.from_torch(path)
+    assert again.dtype == np.float32
+    for name, value in again.params.items():
+        np.testing.assert_array_equal(value, state[name])
+
+
+def test_of_a_large_file_only_what_is_wanted_is_read(tmp_path):
+    """Five gigabytes of another layer, which nobody has written: a file with a hole."""
+    gru = gru_rs.GRU(3, 4, seed=1)
+    gru_rs.to_safetensors(gru, tmp_path / "gru.safetensors")
+    whole = (tmp_path / "gru.safetensors").read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header, data = json.loads(whole[8 : 8 + length]), whole[8 + length :]
+    header["large"] = {
+        "dtype": "U8",
+        "shape": [5 * 2**30],
+        "data_offsets": [len(data), len(data) + 5 * 2**30],
+    }
+    text = json.dumps(header).encode()
+    path = tmp_path / "large.safetensors"
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + data)
+        file.truncate(8 + len(text) + len(data) + 5 * 2**30)
+    np.testing.assert_array_equal(gru_rs.from_torch(path).flat, gru.flat)

@@ -4,10 +4,14 @@ The twins work in float64 on a sequence of gradients drawn beforehand, so a floa
 own rounding and not by a training run that rounding has led elsewhere.
 """
 
+import copy
+import pickle
+
 import gru_rs
 import numpy as np
 import pytest
 from conftest import DTYPES, KINDS, new_layer, new_problem
+from gru_rs._core import Memory, Rule
 
 F, H = 3, 4  # F features
 STEPS = 50
@@ -263,3 +267,93 @@ def test_users_may_write_their_own(kind):
         grads = twin.layer.forward(p.x, p.state)[-1].backward(p.dy)
         gru_rs.SGD(0.01).step(twin.layer, grads)
         np.testing.assert_allclose(p.layer.flat, twin.layer.flat, rtol=0, atol=ABSOLUTE[np.float64])
+
+
+# Copies and pickles -------------------------------------------------------------------------------
+
+
+def there_and_back(*values):
+    return pickle.loads(pickle.dumps(values))
+
+
+WAYS = {
+    "pickle": there_and_back,
+    "deepcopy": lambda *values: copy.deepcopy(values),
+    "the optimizer first": lambda layer, optimizer: there_and_back(optimizer, layer)[::-1],
+    "deepcopy, the optimizer first": lambda layer, optimizer: copy.deepcopy((optimizer, layer))[::-1],
+    "apart": lambda layer, optimizer: (*there_and_back(layer), *there_and_back(optimizer)),
+    "copies apart": lambda layer, optimizer: (copy.deepcopy(layer), copy.deepcopy(optimizer)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("dtype", DTYPES)
+@every_setting
+def test_copies_go_on_bit_for_bit(optimizer, options, dtype, way):
+    layer = gru_rs.GRU(F, H, dtype=dtype, seed=1)
+    steps = gradients(layer.flat.size, steps=6, dtype=dtype)
+    one = new_optimizer(optimizer, options)
+    for g in steps[:3]:
+        one.step(layer, g)
+    one.lr = one.lr / 2
+    again, other = way(layer, one)
+    assert again is not layer
+    assert repr(other) == repr(one)
+    for g in steps[3:]:
+        one.step(layer, g)
+        other.step(again, g)
+    assert again.flat.tobytes() == layer.flat.tobytes()
+
+
+def test_copies_of_an_optimizer_alone_go_on_with_the_same_layer():
+    """Also when its weights have changed meanwhile; and what one of them remembers the other does not."""
+    for made in (copy.copy, copy.deepcopy):
+        layer, twin = gru_rs.GRU(F, H, seed=1), gru_rs.GRU(F, H, seed=1)
+        one, plain = gru_rs.Adam(0.01), gru_rs.Adam(0.01)
+        g = gradients(layer.flat.size, steps=3)
+        one.step(layer, g[0])
+        plain.step(twin, g[0])
+        other = made(one)
+        layer.set_flat(twin.flat * 2)
+        twin.set_flat(twin.flat * 2)
+        other.step(layer, g[1])
+        plain.step(twin, g[1])
+        assert layer.flat.tobytes() == twin.flat.tobytes()
+        one.step(layer, g[1])
+        plain.step(twin, g[1])
+        assert layer.flat.tobytes() != twin.flat.tobytes()
+
+
+def test_a_layer_that_a_pickle_did_not_know_begins_anew():
+    layer, other = gru_rs.GRU(F, H, seed=1), gru_rs.GRU(F, H, seed=2)
+    adam, fresh = gru_rs.Adam(0.01), gru_rs.Adam(0.01)
+    g = gradients(layer.flat.size, steps=2)
+    adam.step(layer, g[0])
+    (adam,) = there_and_back(adam)
+    twin = copy.deepcopy(other)
+    adam.step(other, g[1])
+    fresh.step(twin, g[1])
+    assert other.flat.tobytes() == twin.flat.tobytes()
+
+
+@pytest.mark.parametrize("way", [lambda s: there_and_back(s)[0], copy.copy, copy.deepcopy])
+def test_schedules_go_on(way):
+    cosine = way(gru_rs.CosineSchedule(0.1, 10, warmup_steps=2, min_lr=0.01))
+    assert repr(cosine) == "CosineSchedule(0.1, 10, warmup_steps=2, min_lr=0.01)"
+    assert cosine(7) == gru_rs.CosineSchedule(0.1, 10, warmup_steps=2, min_lr=0.01)(7)
+    losses = [1.0, 0.9, 0.95, 0.9, 0.91, 0.5, 0.6, 0.7, 0.8, 0.9]
+    for cut in range(len(losses)):
+        plateau, whole = (gru_rs.PlateauSchedule(0.1, factor=0.5, patience=1) for _ in range(2))
+        rates = [plateau.step(loss) for loss in losses[:cut]]
+        other = way(plateau)
+        rates += [other.step(loss) for loss in losses[cut:]]
+        assert rates == [whole.step(loss) for loss in losses]
+
+
+def test_moments_of_another_size_are_refused():
+    memory = Memory(("float32", [np.zeros(3, np.float32)], 1, (0.0, 0.0)))
+    layer, rule = gru_rs.GRU(F, H), Rule.sgd(0.1, 0.9, False, 0.0)
+    with pytest.raises(
+        ValueError, match=rf"memory: expected 1 moments of {layer.flat.size} numbers, got \[3\]"
+    ):
+        rule.step(layer._core, np.zeros(layer.flat.size, np.float32), memory)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy, deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
+from gru_rs._files import MAX_BYTES
 from gru_rs._model import Model, SequenceNetwork
 from gru_rs._optim import AdamW
 from gru_rs._quantize import Quantization, as_width, compared, expect_validate
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from gru_rs._losses import Loss
 
     from ._batches import Array
+    from ._learnt import Learnt, Sizes
 
 _MADE = {"_optimizer", "_progress", "_reader", "_rng"}
 """Attributes that a file holds in another form."""
@@ -106,8 +108,9 @@ class NetworkEstimator(ABC, Fitted):
         as_choice("learning_rate", self.learning_rate, ("constant", "cosine", "plateau"))
         for name in ("batch_size", "max_iter", "n_iter_no_change"):
             as_size(name, getattr(self, name))
-        for name in ("shuffle", "early_stopping", "warm_start", "verbose"):
-            as_flag(name, getattr(self, name))
+        for field in fields(self):
+            if isinstance(field.default, bool):
+                as_flag(field.name, getattr(self, field.name))
         as_real("tol", self.tol)
         _expect_share("warmup_fraction", self.warmup_fraction, least=0.0)
         _expect_share("validation_fraction", self.validation_fraction, least=np.nextafter(0, 1))
@@ -119,22 +122,15 @@ class NetworkEstimator(ABC, Fitted):
                 msg = f"callbacks: expected functions, got {callback!r}"
                 raise TypeError(msg)
 
-    def _build(self, inputs: int, vocabulary_size: int | None, outputs: int, seed: int) -> SequenceNetwork:
-        return Model(
-            inputs,
-            self.hidden_size,
-            outputs,
-            vocabulary_size=vocabulary_size,
-            variational=self.variational,
-            pooling=self._pooled(),  # type: ignore[arg-type]
-            crf=getattr(self, "crf", False),
-            seed=seed,
-            **self._stack_options(),
-        )
+    def _own_options(self) -> dict[str, Any]:
+        """What a network of this class alone is given."""
+        crf = getattr(self, "crf", False)
+        return {"variational": self.variational, "pooling": self._pooled(), "crf": crf}
 
-    def _stack_options(self) -> dict[str, Any]:
-        """What any network is given as it stands."""
+    def _network_options(self, inputs: int, vocabulary_size: int | None, outputs: int) -> dict[str, Any]:
+        """All that a network is given, but for its seed."""
         names = (
+            "hidden_size",
             "cell",
             "num_layers",
             "bidirectional",
@@ -144,7 +140,8 @@ class NetworkEstimator(ABC, Fitted):
             "output_dropout",
             "dtype",
         )
-        return {name: getattr(self, name) for name in names}
+        own = {name: getattr(self, name) for name in names} | self._own_options()
+        return own | {"input_size": inputs, "output_size": outputs, "vocabulary_size": vocabulary_size}
 
     def _begin(
         self, inputs: int, vocabulary_size: int | None, outputs: int, learnt: Mapping[str, Any]
@@ -152,7 +149,8 @@ class NetworkEstimator(ABC, Fitted):
         """A fresh network, and what was learnt of the data for it; nothing changes if it cannot be made."""
         draws = check_random_state(self.random_state)
         seed, shuffling = (int(draws.randint(2**31)) for _ in range(2))
-        model = self._build(inputs, vocabulary_size, outputs, seed)
+        make: Callable[..., SequenceNetwork] = self._network
+        model = make(**self._network_options(inputs, vocabulary_size, outputs), seed=seed)
         optimizer, state = self._fresh_optimizer(), self.__dict__
         for name in (*self._once_learnt, "quantization_"):
             state.pop(name, None)
@@ -188,10 +186,7 @@ class NetworkEstimator(ABC, Fitted):
         try:
             trainer.run(examples, plan, self._progress, self)
         finally:
-            self.loss_curve_ = self._progress.loss_curve
-            self.validation_scores_ = self._progress.validation_scores or None
-            self.best_validation_score_ = self._progress.best_score
-            self.n_iter_ = len(self.loss_curve_)
+            self.__dict__.update(self._progress.shown())
 
     # Quantized weights
 
@@ -250,24 +245,29 @@ class NetworkEstimator(ABC, Fitted):
         Parameters
         ----------
         path : path-like
-            Usually ``….safetensors``; a file there is replaced.
+            Usually ``….safetensors``. A file there is replaced, and gives its mode to the new one; of a
+            symbolic link the target is.
 
         Raises
         ------
         OSError
-            The file cannot be written.
+            The file cannot be written, or what is there is no regular file.
         TypeError
             A parameter that a file cannot hold, such as a generator as ``random_state``.
+        ValueError
+            Parameters that were set after `fit` and would make another network.
         """
         _files.save(self, path)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], **functions: Callable[..., Any]) -> Self:
+    def load(
+        cls, path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, **functions: Callable[..., Any]
+    ) -> Self:
         """Read an estimator of this class; see `gru_rs.load`.
 
         Parameters
         ----------
-        path, functions
+        path, max_bytes, functions
             As for `gru_rs.load`.
 
         Returns
@@ -279,7 +279,7 @@ class NetworkEstimator(ABC, Fitted):
         OSError, ValueError
             As for `gru_rs.load`; a file of another class.
         """
-        estimator = _files.load(path, **functions)
+        estimator = _files.load(path, max_bytes, functions)
         if not isinstance(estimator, cls):
             msg = f"{path}: expected a {cls.__name__}, got a {type(estimator).__name__}"
             raise ValueError(msg)
@@ -288,22 +288,30 @@ class NetworkEstimator(ABC, Fitted):
     def _saved(self) -> dict[str, Any]:
         """What a file holds of what was learnt, besides the network."""
         apart = {"model_", "quantization_", *_MADE, *self.get_params(deep=False)}
-        return {name: value for name, value in vars(self).items() if name not in apart}
+        return {
+            name: value for name, value in vars(self).items() if name not in apart
+        } | self._progress.shown()
+
+    @abstractmethod
+    def _expect_learnt(self, learnt: Learnt) -> Sizes:
+        """What a file holds of what was learnt, value by value, fits together; the network that goes with
+        it.
+        """
 
     def _recall(self) -> None:
         """Makes what reads from the attributes of a file, or of a pickle that has none."""
 
     def _resume(self, learnt: dict[str, Any], model: SequenceNetwork, shuffling: dict[str, Any]) -> None:
         """Takes what was learnt and a model that was saved, and where its training stood."""
-        for name, value in learnt.items():
-            made = name in {"model_", "quantization_", *_MADE}
-            if made or not name.isidentifier() or callable(getattr(type(self), name, None)):
-                msg = f"learnt: expected attributes of {type(self).__name__}, got {name!r}"
-                raise ValueError(msg)
-            setattr(self, name, value)
+        self.__dict__.update(learnt)
         self.model_ = model  # type: ignore[assignment]
         self._rng = np.random.default_rng(0)
         self._rng.bit_generator.state = shuffling
+        # NumPy cuts off what is too large, and takes any number for a truth.
+        taken = self._rng.bit_generator.state == shuffling and shuffling["has_uint32"] in (0, 1)
+        if not taken or shuffling["state"]["inc"] % 2 == 0:
+            msg = f"generators.shuffling: expected a state of PCG64, got {shuffling}"
+            raise ValueError(msg)
         self._optimizer = self._fresh_optimizer()
         self._progress = Progress(
             list(self.loss_curve_), list(self.validation_scores_ or []), self.best_validation_score_

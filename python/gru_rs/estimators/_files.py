@@ -4,13 +4,18 @@ with the parameters, the vocabulary and what else was learnt. Nothing in a file 
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _saved
+from .._checks import as_size
+from ._learnt import Learnt, expect_progress
 
 if TYPE_CHECKING:
     import os
@@ -31,23 +36,26 @@ def readable(kind: C) -> C:
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator; the file is complete or not there."""
     check_is_fitted(estimator, "model_")
-    parameters = estimator.get_params(deep=False)
-    model = estimator.model_
+    parameters = {name: _parameter(name, value) for name, value in estimator.get_params(deep=False).items()}
+    model, learnt = estimator.model_, {name: _to_json(value) for name, value in estimator._saved().items()}
+    # What could not be loaded is not saved: such as parameters that were set behind the back of the network.
+    options = model._options | {"dtype": model.dtype.name, "seed": model.seed}
+    _expect_together(estimator, {name: _from_json(value) for name, value in learnt.items()}, options)
     _saved.write(
         path,
         model,
         None if model.quantization is None else estimator.quantization_,
         estimator=type(estimator).__name__,
-        parameters={name: _parameter(name, value) for name, value in parameters.items()},
+        parameters=parameters,
         generators={"shuffling": estimator._rng.bit_generator.state},
-        learnt={name: _to_json(value) for name, value in estimator._saved().items()},
+        learnt=learnt,
     )
 
 
-def load(path: str | os.PathLike[str], **functions: Callable[..., Any]) -> Any:
+def load(path: str | os.PathLike[str], max_bytes: int, functions: dict[str, Callable[..., Any]]) -> Any:
     """Read an estimator that `save` has written; see `gru_rs.load`."""
     path = Path(path)
-    return restored(path, *_saved.read(path), functions)
+    return restored(path, *_saved.read(path, as_size("max_bytes", max_bytes)), functions)
 
 
 def restored(
@@ -66,25 +74,58 @@ def restored(
 def _restore(
     tensors: dict[str, Any], header: dict[str, Any], functions: dict[str, Callable[..., Any]]
 ) -> Any:
+    wanted = ("format_version", "estimator", "parameters", "generators", "learnt", "model")
+    _saved.expect_names("metadata", header, wanted, ("quantization",))
+    _saved.expect_names("generators", header["generators"], ("model", "shuffling"))
     if header["estimator"] not in _KINDS:
         msg = f"estimator: expected one of {sorted(_KINDS)}, got {header['estimator']!r}"
         raise ValueError(msg)
-    saved = header["parameters"]
+    kind = _KINDS[header["estimator"]]
+    estimator = kind(**_parameters(kind, header["parameters"], functions))
+    estimator._check()
+    learnt = {name: _from_json(value) for name, value in header["learnt"].items()}
+    _expect_together(estimator, learnt, header["model"])
+    model, quantization = _saved.network_of(estimator._network, tensors, header)
+    estimator._resume(learnt, model, header["generators"]["shuffling"])
+    if quantization is not None:
+        estimator.quantization_ = quantization
+    return estimator
+
+
+def _parameters(kind: Any, saved: dict[str, Any], functions: dict[str, Callable[..., Any]]) -> dict[str, Any]:
+    """The constructor's arguments: those that were saved, and the functions that were not."""
+    names = set(kind._get_param_names())
+    _saved.expect_names("parameters", saved, names - _saved.ADDED_LATER, _saved.ADDED_LATER & names)
     missing = {name for name, value in saved.items() if isinstance(value, dict) and "function" in value}
     if missing != set(functions):
         other = min(missing ^ set(functions))
         of = f"the function {saved[other]['function']}" if other in missing else "none, as it was no function"
         msg = f"{other}: expected {of}, got {functions.get(other)!r}"
         raise ValueError(msg)
+    for name, function in functions.items():
+        if not callable(function):
+            msg = f"{name}: expected the function {saved[name]['function']}, got {function!r}"
+            raise ValueError(msg)
     parameters = {name: _from_json(value) for name, value in saved.items() if name not in functions}
-    estimator = _KINDS[header["estimator"]](**parameters, **functions)
-    estimator._check()
-    model, quantization = _saved.network_of(estimator._network, tensors, header)
-    learnt = {name: _from_json(value) for name, value in header["learnt"].items()}
-    estimator._resume(learnt, model, header["generators"]["shuffling"])
-    if quantization is not None:
-        estimator.quantization_ = quantization
-    return estimator
+    if parameters.get("callbacks", ()) != ():
+        msg = f"callbacks: expected none, as they are not saved, got {parameters['callbacks']!r}"
+        raise ValueError(msg)
+    check_random_state(parameters.get("random_state"))
+    return parameters | functions
+
+
+def _expect_together(estimator: Any, learnt: dict[str, Any], options: dict[str, Any]) -> None:
+    """The parameters, what was learnt, and the network's options belong together."""
+    asked = Learnt(learnt)
+    wanted = estimator._network_options(*estimator._expect_learnt(asked))
+    expect_progress(asked)
+    asked.expect_all_asked()
+    wanted |= {"dtype": np.dtype(estimator.dtype).name}
+    for name, value in estimator._network._as_options(wanted).items():
+        if type(options[name]) is not type(value) or options[name] != value:
+            expected = f"a network with {value!r}, as the parameters and what was learnt say"
+            msg = f"{name}: expected {expected}, got one with {options[name]!r}"
+            raise ValueError(msg)
 
 
 def _parameter(name: str, value: Any) -> Any:
@@ -122,15 +163,59 @@ def _to_json(value: Any) -> Any:
 
 def _from_json(value: Any) -> Any:
     if not isinstance(value, dict):
+        if isinstance(value, list):
+            msg = f"metadata: expected lists by the name of their type, got {str(value)[:200]}"
+            raise TypeError(msg)
         return value
-    if "array" in value:
-        dtype = np.dtype(value["dtype"])
-        if dtype.kind not in "biufUO":
-            msg = f"array: expected numbers, text or objects, got dtype {dtype}"
+    kind = next(iter(value), None)
+    if set(value) == {"array", "dtype"}:
+        return _array(value["array"], value["dtype"])
+    items = value[kind] if len(value) == 1 and kind in ("list", "tuple", "dict") else None
+    if not isinstance(items, list):
+        msg = f"metadata: expected an array, a list, a tuple or a dict, got {str(value)[:200]}"
+        raise TypeError(msg)
+    if kind == "dict":
+        found = {_from_json(key): _from_json(item) for key, item in items}
+        if len(found) != len(items):
+            msg = f"metadata: expected each key once, got {len(items)} of which {len(found)} differ"
             raise ValueError(msg)
-        return np.array(_from_json(value["array"]), dtype)
-    if "list" in value:
-        return [_from_json(item) for item in value["list"]]
-    if "tuple" in value:
-        return tuple(_from_json(item) for item in value["tuple"])
-    return {_from_json(key): _from_json(item) for key, item in value["dict"]}
+        return found
+    parts = [_from_json(item) for item in items]
+    return parts if kind == "list" else tuple(parts)
+
+
+_DTYPE = re.compile(r"[<>|=]?([biufU])(\d{1,9})|\|O")
+"""Of arrays of numbers, texts and objects, which are again values of JSON."""
+
+_MOST_TEXT = 2**26
+"""Bytes of an array of texts, each of which takes as many as the longest may have."""
+
+
+def _items(value: Any) -> Any:
+    """What an array holds: lists in lists, down to values that are none."""
+    if isinstance(value, dict) and isinstance(value.get("list"), list) and len(value) == 1:
+        return [_items(item) for item in value["list"]]
+    if isinstance(value, (dict, list)):
+        msg = f"array: expected lists of numbers or texts, got {str(value)[:200]}"
+        raise TypeError(msg)
+    return value
+
+
+def _array(value: Any, word: Any) -> Any:
+    """An array that is said again as it was: nothing was rounded, cut or made another."""
+    matched = _DTYPE.fullmatch(word) if isinstance(word, str) else None
+    if matched is None:
+        msg = f"array: expected numbers, text or objects, got dtype {word!r}"
+        raise ValueError(msg)
+    items = _items(value)
+    if not isinstance(items, list):
+        msg = f"array: expected a list, got {type(items).__name__}"
+        raise TypeError(msg)
+    if matched[1] == "U" and 4 * int(matched[2]) * max(len(items), 1) > _MOST_TEXT:
+        msg = f"array: expected at most {_MOST_TEXT} bytes of text, got {len(items)} of dtype {word}"
+        raise ValueError(msg)
+    array = np.array(items, np.dtype(word))
+    if array.dtype.str != word or json.dumps(_to_json(array)["array"]) != json.dumps(value):
+        msg = f"array: expected values of dtype {word}, got {str(items)[:200]}"
+        raise ValueError(msg)
+    return array

@@ -24,6 +24,7 @@ from gru_rs._checks import as_flag, as_size
 from ._batches import Array, Numeric, Scale, Sequences, Token, encode, spelling, vocabulary_of
 from ._columns import Frame, Ragged, is_number, refuse_missing
 from ._containers import opened
+from ._labels import plain_vocabulary
 from ._numbers import expect_finite, expect_range, moments_of, numbers_of
 from ._tokens import Tokenizer
 
@@ -147,7 +148,7 @@ class TokenReader:
             raise ValueError(msg)
         tokenizer = tokenizer.fitted_to(sequences)
         features = tokenizer.features(sequences)
-        reader = cls(tokenizer, vocabulary_of(features, *frequencies))
+        reader = cls(tokenizer, plain_vocabulary("X", vocabulary_of(features, *frequencies)))
         return reader, encode(features, reader.vocabulary, most, tokenizer.per_step)
 
     @classmethod

@@ -20,6 +20,7 @@ from gru_rs._checks import as_choice, as_flag, as_size
 
 from ._base import NetworkEstimator
 from ._batches import UNKNOWN, Sequences, Token, by_length
+from ._learnt import Sizes, expect_reader
 from ._reader import FITTED, SAVED, NumberReader, Reader, TokenReader, holds_tokens, opened_sequences
 from ._stream import EstimatorStream
 from ._targets import opened_weights
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from gru_rs._losses import Loss
 
     from ._batches import Array
+    from ._learnt import Learnt
 
 _PREDICTED_AT_ONCE = 256
 
@@ -149,6 +151,15 @@ class SequenceEstimator(SupervisedEstimator):
     @abstractmethod
     def _outputs(self, learnt: Mapping[str, Any]) -> int:
         """Scores of a model for targets of which this was learnt."""
+
+    @abstractmethod
+    def _expect_targets(self, learnt: Learnt) -> None:
+        """What was learnt of targets, value by value, fits together."""
+
+    def _expect_learnt(self, learnt: Learnt) -> Sizes:
+        inputs, vocabulary_size = expect_reader(self, learnt)
+        self._expect_targets(learnt)
+        return Sizes(inputs, vocabulary_size, self._outputs(learnt.values))
 
     def _check(self) -> None:
         super()._check()

@@ -1,12 +1,8 @@
-"""What targets have in common: a container of one for each sequence, labels among those that are known.
-It must not know models.
-"""
+"""What targets have in common: a container of one for each sequence. It must not know models."""
 
 from __future__ import annotations
 
 from typing import Any
-
-import numpy as np
 
 from ._batches import Array
 from ._columns import Frame, Ragged, is_number, refuse_missing
@@ -60,14 +56,3 @@ def expect_rows(name: str, values: Any, lengths: Array) -> None:
     if len(values) != len(lengths):
         msg = f"{name}: expected {len(lengths)} values, one for each sequence of X, got {len(values)}"
         raise ValueError(msg)
-
-
-def places_of(what: str, labels: Array, classes: Array) -> Array:
-    """The places of labels among sorted classes."""
-    places = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
-    unknown = classes[places] != labels
-    if unknown.any():
-        msg = f"y: expected {what} {classes.tolist()}, got {labels[unknown][0]!r}"
-        raise ValueError(msg)
-    found: Array = places.astype(np.uint32)
-    return found

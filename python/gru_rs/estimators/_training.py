@@ -143,6 +143,15 @@ class Progress:
         self.best_score = score if best else self.best_score
         return best
 
+    def shown(self) -> dict[str, Any]:
+        """The attributes by which an estimator shows it."""
+        return {
+            "loss_curve_": self.loss_curve,
+            "validation_scores_": self.validation_scores or None,
+            "best_validation_score_": self.best_score,
+            "n_iter_": len(self.loss_curve),
+        }
+
 
 class Rates:
     """The learning rate of each step."""

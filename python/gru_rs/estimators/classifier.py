@@ -18,16 +18,19 @@ from gru_rs._checks import as_choice
 from gru_rs._losses import CrossEntropy
 from gru_rs._words import POOLINGS
 
+from ._containers import opened
 from ._doc import document
 from ._files import readable
+from ._labels import as_labels, places_of
 from ._probabilities import softmax
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows, opened_targets, opened_weights, places_of
+from ._targets import expect_rows, opened_targets, opened_weights
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._batches import Array, Sequences
+    from ._learnt import Learnt
 
 
 @readable
@@ -75,11 +78,14 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
     def _read_targets(
         self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], Array]:
-        labels = column_or_1d(opened_targets(y), warn=True)
+        labels = as_labels("y", column_or_1d(as_labels("y", opened_targets(y)), warn=True))
         check_classification_targets(labels)
         expect_rows("y", labels, sequences.lengths)
         classes = unique_labels(labels) if known is None else known["classes_"]
         return {"classes_": classes}, places_of("classes", labels, classes)
+
+    def _expect_targets(self, learnt: Learnt) -> None:
+        learnt.labels("classes_")
 
     def _outputs(self, learnt: Mapping[str, Any]) -> int:
         return len(learnt["classes_"])
@@ -144,7 +150,7 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         """
         first, known = not hasattr(self, "model_"), None
         if classes is not None:
-            known = {"classes_": unique_labels(classes)}
+            known = {"classes_": unique_labels(as_labels("classes", opened("classes", classes)))}
             if not first and not np.array_equal(known["classes_"], self.classes_):
                 msg = (
                     f"classes: expected {self.classes_.tolist()} as before, got {known['classes_'].tolist()}"

@@ -19,6 +19,7 @@ from ._columns import Frame, Ragged
 from ._containers import opened
 from ._doc import document
 from ._files import readable
+from ._learnt import Sizes, expect_deviation, refuse
 from ._numbers import moments_of, row_array
 from ._supervised import SupervisedEstimator
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._batches import Array
+    from ._learnt import Learnt
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,10 @@ class Forecaster(SupervisedEstimator):
 
     Attributes
     ----------
+    n_exog_ : int
+        Columns that are known ahead.
+    exog_names_ : list of str, or None
+        What they are called, if they were a table: others must have the same in this order.
     {fitted}
 
     Examples
@@ -145,6 +151,22 @@ class Forecaster(SupervisedEstimator):
 
     def _outputs(self) -> int:
         return self.horizon * self._levels()
+
+    def _expect_learnt(self, learnt: Learnt) -> Sizes:
+        columns = learnt.count("n_exog_")
+        # Files did not always have it.
+        names = learnt.value("exog_names_") if learnt.has("exog_names_") else None
+        if names is not None and not (
+            isinstance(names, list) and len(names) == columns and all(type(name) is str for name in names)
+        ):
+            refuse("exog_names_", f"None, or the names of {columns} columns", names)
+        features = 2 + columns * self.horizon
+        learnt.moments("scale_", features, there=self.scale)
+        expect_deviation(learnt, "target_scale_")
+        kept = self._first_origin() + self.horizon
+        learnt.numbers("history_", (kept,))
+        learnt.numbers("history_exog_", (kept, columns))
+        return Sizes(features, None, self._outputs())
 
     def _loss(self, targets: Array) -> Loss:  # noqa: ARG002
         if self.quantiles is not None:

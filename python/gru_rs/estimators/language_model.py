@@ -18,6 +18,8 @@ from ._corpus import END, Corpus, hold_out
 from ._doc import document
 from ._files import readable
 from ._generation import Sampling, until, written
+from ._labels import plain_vocabulary
+from ._learnt import Sizes
 from ._probabilities import log_sums
 from ._reader import TokenReader, opened_sequences
 from ._tokens import Tokenizer, is_text
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._batches import Array
+    from ._learnt import Learnt
 
 _SCORES_AT_ONCE = 4_000_000
 """Of scored text: rows times steps times vocabulary."""
@@ -123,6 +126,12 @@ class LanguageModel(NetworkEstimator):
             for text in texts
         ]
 
+    def _expect_learnt(self, learnt: Learnt) -> Sizes:
+        of_text = learnt.flag("of_text_")
+        known = learnt.vocabulary("vocabulary_", END + 1, of_text=of_text, analyzer=self.analyzer)
+        outputs = len(known) + 2
+        return Sizes(self.embedding_size, outputs, outputs)
+
     def _recall(self) -> None:
         self._reader = TokenReader(Tokenizer(self.analyzer, self.lowercase), self.vocabulary_)
 
@@ -174,7 +183,7 @@ class LanguageModel(NetworkEstimator):
         if first:
             most = None if self.max_vocabulary is None else self.max_vocabulary - 1
             found = vocabulary_of(texts, self.min_frequency, most)
-            vocabulary = {token: number + 1 for token, number in found.items()}
+            vocabulary = plain_vocabulary("X", {token: number + 1 for token, number in found.items()})
             learnt = {
                 "of_text_": is_text(given),
                 "vocabulary_": vocabulary,

@@ -18,11 +18,13 @@ from gru_rs._words import POOLINGS
 
 from ._doc import document
 from ._files import readable
+from ._learnt import refuse
 from ._supervised import StreamedEstimator
 from ._targets import expect_rows, opened_targets, opened_weights
 
 if TYPE_CHECKING:
     from ._batches import Array, Sequences
+    from ._learnt import Learnt
 
 
 @readable
@@ -110,6 +112,12 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
             deviation = rows.std(axis=0)
             scale = rows.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
         return {"_flat": targets.ndim == 1, "n_outputs_": rows.shape[1], "target_scale_": scale}
+
+    def _expect_targets(self, learnt: Learnt) -> None:
+        outputs = learnt.size("n_outputs_")
+        if learnt.flag("_flat") != (outputs == 1):
+            refuse("_flat", f"{outputs == 1}, as n_outputs_ is {outputs}", learnt.value("_flat"))
+        learnt.moments("target_scale_", outputs, there=self.scale_target)
 
     def _outputs(self, learnt: Mapping[str, Any]) -> int:
         outputs: int = learnt["n_outputs_"]

@@ -16,6 +16,8 @@ from gru_rs._words import WORDS
 from ._batches import Token, vocabulary_of
 from ._doc import document
 from ._files import readable
+from ._labels import plain_vocabulary
+from ._learnt import LONGEST_TARGET
 from ._supervised import SequenceEstimator
 from ._targets import expect_rows, opened_targets
 from ._tokens import Tokenizer, is_text
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from gru_rs._model import SequenceNetwork
 
     from ._batches import Array, Sequences
+    from ._learnt import Learnt
 
 BEGIN, END, UNKNOWN_TARGET = 0, 1, 2
 """The numbers before those of a target's own tokens."""
@@ -134,19 +137,13 @@ class Seq2Seq(SequenceEstimator):
             msg = "variational: expected False for an encoder with a decoder, got True"
             raise ValueError(msg)
 
-    def _build(self, inputs: int, vocabulary_size: int | None, outputs: int, seed: int) -> EncoderDecoder:
-        return EncoderDecoder(
-            inputs,
-            self.hidden_size,
-            outputs,
-            vocabulary_size=vocabulary_size,
-            embedding_size=self.embedding_size,
-            attention=self.attention,  # type: ignore[arg-type]
-            begin=BEGIN,
-            end=END,
-            seed=seed,
-            **self._stack_options(),
-        )
+    def _own_options(self) -> dict[str, Any]:
+        return {
+            "embedding_size": self.embedding_size,
+            "attention": self.attention,
+            "begin": BEGIN,
+            "end": END,
+        }
 
     _of_targets = ("target_vocabulary_", "_of_text", "_longest")
 
@@ -157,6 +154,7 @@ class Seq2Seq(SequenceEstimator):
         targets = self._target_tokens(given, sequences.lengths)
         if known is None:
             found = vocabulary_of(targets, self.target_min_frequency, None)
+            found = plain_vocabulary("y", found)
             vocabulary = {token: number + UNKNOWN_TARGET for token, number in found.items()}
             known = {"target_vocabulary_": vocabulary, "_of_text": is_text(given), "_longest": 0}
         numbers = known["target_vocabulary_"]
@@ -165,6 +163,11 @@ class Seq2Seq(SequenceEstimator):
             np.array([numbers.get(token, UNKNOWN_TARGET) for token in target], np.uint32)
             for target in targets
         ]
+
+    def _expect_targets(self, learnt: Learnt) -> None:
+        first, of_text = UNKNOWN_TARGET + 1, learnt.flag("_of_text")
+        learnt.vocabulary("target_vocabulary_", first, of_text=of_text, analyzer=self.target_analyzer)
+        learnt.count("_longest", LONGEST_TARGET)
 
     def _target_tokens(self, given: Any, lengths: Array) -> list[Sequence[Token]]:
         expect_rows("y", given, lengths)

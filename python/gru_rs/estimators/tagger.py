@@ -13,12 +13,14 @@ from gru_rs._losses import CrossEntropy
 from ._containers import opened
 from ._doc import document
 from ._files import readable
+from ._labels import as_labels, expect_one_kind, places_of
 from ._probabilities import softmax
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows, opened_targets, places_of, rows_of
+from ._targets import expect_rows, opened_targets, rows_of
 
 if TYPE_CHECKING:
     from ._batches import Array, Sequences, Token
+    from ._learnt import Learnt
 
 
 class _Labels:
@@ -85,6 +87,9 @@ class SequenceTagger(StreamedEstimator):
             msg = "y: expected at least one label, got none"
             raise ValueError(msg)
         return {"classes_": classes}, _Labels(places_of("labels", flat, classes), lengths)
+
+    def _expect_targets(self, learnt: Learnt) -> None:
+        learnt.labels("classes_")
 
     def _read_fitted(self, X: Any, lengths: Any) -> Sequences:
         # Training may be cut, but each step gets its label.
@@ -156,13 +161,14 @@ def _labels_of_steps(y: Any, sequences: Sequences, most: int | None) -> list[Arr
     expect_rows("y", given, sequences.lengths)
     found = []
     for row, (one, length) in enumerate(zip(rows_of(given), sequences.lengths.tolist(), strict=True)):
-        labels = np.asarray(opened(f"y, row {row}", one))
+        labels = as_labels("y", opened(f"y, row {row}", one), f" in row {row}")
         padded = sequences.width is not None and labels.shape == (sequences.width,)
         cut = length == most and labels.ndim == 1 and len(labels) > length
         if labels.shape != (length,) and not (padded or cut):
             msg = f"y: expected {length} labels in row {row}, one for each step, got shape {labels.shape}"
             raise ValueError(msg)
         found.append(labels[:length])
+    expect_one_kind("y", found)
     return found
 
 

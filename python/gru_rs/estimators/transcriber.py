@@ -15,6 +15,8 @@ from gru_rs._losses import CTC
 
 from ._doc import document
 from ._files import readable
+from ._labels import as_labels, expect_kind_of
+from ._learnt import refuse
 from ._stream import SpellingStream
 from ._supervised import StreamedEstimator
 from ._targets import expect_rows, opened_targets, rows_of
@@ -22,6 +24,7 @@ from ._tokens import as_tokens
 
 if TYPE_CHECKING:
     from ._batches import Array, Sequences
+    from ._learnt import Learnt
 
 
 @readable
@@ -79,8 +82,10 @@ class Transcriber(StreamedEstimator):
     ) -> tuple[dict[str, Any], list[Array]]:
         given, lengths = opened_targets(y), sequences.lengths
         rows = _labels(given, lengths)
+        flat = as_labels("y", [label for row in rows for label in row])
         if known is None:
-            known = {"classes_": _classes(rows), "_of_text": all(isinstance(labels, str) for labels in given)}
+            known = {"classes_": _classes(flat), "_of_text": all(isinstance(labels, str) for labels in given)}
+        expect_kind_of("labels", flat, known["classes_"])
         numbers = {label: number for number, label in enumerate(known["classes_"].tolist(), 1)}
         found = []
         for row, (labels, steps) in enumerate(zip(rows, lengths, strict=True)):
@@ -95,6 +100,11 @@ class Transcriber(StreamedEstimator):
                 raise ValueError(msg)
             found.append(np.array([numbers[label] for label in labels], np.uint32))
         return dict(known), found
+
+    def _expect_targets(self, learnt: Learnt) -> None:
+        classes = learnt.labels("classes_")
+        if learnt.flag("_of_text") and (classes.dtype.kind != "U" or set(map(len, classes.tolist())) != {1}):
+            refuse("classes_", "single letters, as _of_text says", classes)
 
     def _outputs(self, learnt: Mapping[str, Any]) -> int:
         return len(learnt["classes_"]) + 1
@@ -203,16 +213,13 @@ def _labels(given: Any, lengths: Array) -> list[Sequence[Any]]:
     ]
 
 
-def _classes(rows: list[Sequence[Any]]) -> Array:
+def _classes(labels: Array) -> Array:
     """All labels, sorted."""
-    labels = {label for row in rows for label in row}
-    if not labels:
+    if labels.size == 0:
         msg = "y: expected at least one label, got none"
         raise ValueError(msg)
-    if len({isinstance(label, str) for label in labels}) > 1:
-        msg = "y: expected labels of one kind, got strings and numbers"
-        raise TypeError(msg)
-    return np.array(sorted(labels))
+    found: Array = np.unique(labels)
+    return found
 
 
 def error_rate(

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from .. import _safetensors
 from .._cells import GRUCell, LSTMCell
-from .._files import write_whole
+from .._files import opened, write_whole
 from .._layers import GRU, LSTM
 from .._quantize import SCALE, from_tensors, to_tensors
 from .._words import CELLS, cell_of_rows
@@ -230,7 +231,7 @@ def _read(source: Any) -> Mapping[Any, Any]:
         raise TypeError(msg)
     path = Path(source)
     read = _read_safetensors if path.suffix == ".safetensors" else _read_torch
-    with path.open("rb"):  # an OSError of its own
+    with opened(path):  # an OSError of its own
         loaded: Any = read(path)
     if not isinstance(loaded, Mapping):
         msg = f"source: expected a file with a state dict, got {path.name} with a {type(loaded).__name__}"
@@ -239,18 +240,20 @@ def _read(source: Any) -> Mapping[Any, Any]:
 
 
 def _read_safetensors(path: Path) -> Any:
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, "numpy") as file:
-            if header := (file.metadata() or {}).get("gru_rs"):
-                kind = "an estimator" if '"estimator"' in header else "a network"
-                msg = f"source: expected PyTorch's weights, got {path.name}, {kind}: gru_rs.load takes it"
-                raise ValueError(msg)
-            return {name: file.get_tensor(name) for name in file.keys() if _tail(name)}  # noqa: SIM118
-    except SafetensorError as error:
-        msg = f"source: expected a .safetensors file, got {path.name}, which is none: {error}"
+        # Of large files of other layers their header alone; and of our own, which are refused.
+        contents = _safetensors.read(
+            path, wanted=lambda name, metadata: "gru_rs" not in metadata and bool(_tail(name))
+        )
+        arrays = contents.arrays()
+    except ValueError as error:
+        msg = f"source: expected a .safetensors file, got {path.name}, which is none: expected {error}"
         raise ValueError(msg) from error
+    if header := contents.metadata.get("gru_rs"):
+        kind = "an estimator" if '"estimator"' in header else "a network"
+        msg = f"source: expected PyTorch's weights, got {path.name}, {kind}: gru_rs.load takes it"
+        raise ValueError(msg)
+    return arrays
 
 
 def _read_torch(path: Path) -> Any:
@@ -263,7 +266,8 @@ def _read_torch(path: Path) -> Any:
         )
         raise ImportError(msg, name="torch") from error
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # In memory, whatever PyTorch is set to: a map of a file that becomes shorter kills the process.
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=False)
     except Exception as error:  # of many classes: unpickling, zip, runtime
         msg = (
             f"source: expected a file of PyTorch that holds tensors alone, got {path.name}, which "

@@ -1,0 +1,94 @@
+//! Whether all that a file says of an estimator fits together: its parameters, its network, what was learnt. Python
+//! asks the same in `estimators/_learnt.py`. It must not know what is made of it.
+
+use super::header::Field;
+use super::saved::Estimator;
+use crate::error::Result;
+use serde_json::Value;
+
+/// Parameters of estimators that are options of their networks under the same name.
+const SHARED: [&str; 10] = [
+    "hidden_size",
+    "cell",
+    "num_layers",
+    "bidirectional",
+    "reset_after",
+    "dropout",
+    "input_dropout",
+    "output_dropout",
+    "variational",
+    "dtype",
+];
+
+/// Numbers of a word with `token_features="spelling"`.
+const SPELLING: usize = 5;
+
+/// The parameters that determine the network say what its options say.
+pub fn expect_network(estimator: Estimator, parameters: &Field<'_>, options: &Field<'_>) -> Result<()> {
+    let own: &[&str] = match estimator {
+        Estimator::Classifier | Estimator::Regressor => &["pooling"],
+        Estimator::Tagger => &["crf"],
+        Estimator::Transcriber => &[],
+    };
+    for name in SHARED.iter().chain(own) {
+        expect_same(&options.get(name)?, &parameters.get(name)?)?;
+    }
+    let vocabulary = options.maybe("vocabulary_size");
+    vocabulary.map_or(Ok(()), |_| expect_same(&options.get("input_size")?, &parameters.get("embedding_size")?))
+}
+
+/// Sequences are tokens, or numbers of so many features, as the network takes them.
+pub fn expect_inputs(learnt: &Field<'_>, inputs: usize, tokens: bool) -> Result<()> {
+    let reads = learnt.get("_reads_tokens")?;
+    if reads.flag()? != tokens {
+        return Err(reads.refusal(format!("{tokens}, as the network has")));
+    }
+    let features = learnt.maybe("_features").filter(|_| !tokens);
+    match features {
+        Some(field) if field.size()? != inputs => Err(field.refusal(format!("{inputs}, as the network has"))),
+        _ => Ok(()),
+    }
+}
+
+/// As many numbers a step as the features of tokens make.
+pub fn expect_features(parameters: &Field<'_>, learnt: &Field<'_>) -> Result<()> {
+    let Some(field) = learnt.maybe("_per_step") else { return Ok(()) };
+    let per_step = field.size()?;
+    match parameters.maybe("token_features").map(|features| features.value().as_str()) {
+        None if per_step != 1 => Err(field.refusal("1, as without token_features")),
+        Some(Some("spelling")) if per_step != 1 && per_step != SPELLING => {
+            Err(field.refusal(format!("1 or {SPELLING}, as of token_features=\"spelling\"")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Texts, numbers or truths, each larger than the one before.
+pub fn expect_rising(labels: &[Field<'_>]) -> Result<()> {
+    let below = |pair: &[Field<'_>]| match (pair[0].value(), pair[1].value()) {
+        (Value::String(one), Value::String(other)) => one < other,
+        (Value::Bool(one), Value::Bool(other)) => one < other,
+        (Value::Number(one), Value::Number(other)) => match (one.as_i128(), other.as_i128()) {
+            (Some(one), Some(other)) => one < other,
+            _ => one.as_f64() < other.as_f64(),
+        },
+        _ => false,
+    };
+    match labels.windows(2).find(|pair| !below(pair)) {
+        Some(pair) => Err(pair[1].refusal("labels of one kind in order, each of them once")),
+        None => Ok(()),
+    }
+}
+
+/// Deviations are not negative.
+pub fn expect_deviations(field: &Field<'_>, deviations: &[f64]) -> Result<()> {
+    if deviations.iter().all(|&s| s >= 0.0) { Ok(()) } else { Err(field.refusal("deviations from 0")) }
+}
+
+fn expect_same(option: &Field<'_>, parameter: &Field<'_>) -> Result<()> {
+    let same = match (option.value(), parameter.value()) {
+        (Value::Number(one), Value::Number(other)) => one.as_f64() == other.as_f64(),
+        (one, other) => one == other,
+    };
+    if same { Ok(()) } else { Err(option.refusal(format!("{} as the parameters say", parameter.value()))) }
+}
