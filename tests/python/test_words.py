@@ -95,7 +95,7 @@ def test_what_weights_are_kept_in_is_said_and_not_guessed():
         others = [("bfloat16" if one == word else one, arrays) for one, arrays in given]
         with pytest.raises(ValueError, match='tensors: expected one of int8, float16, got "bfloat16"'):
             _core.Rnn(LAYER, others)
-        with pytest.raises(ValueError, match="tensors: expected .* of (int8|float16|float32), got 0"):
+        with pytest.raises(ValueError, match=r"tensors: expected .* of (int8|float16|float32), got 0"):
             _core.Rnn(LAYER, [(one, []) for one, _ in given])
 
 
