@@ -24,6 +24,18 @@ pub fn copied<T: Copy>(source: &[T], what: &'static str) -> Result<Vec<T>> {
     Ok(data)
 }
 
+/// Whether so many bytes are there for `len` small things, of which a call makes lists by the way: those it could only
+/// die of. What is refused here is refused as an error. Less than a MiB is not asked for.
+pub fn expect_room(len: usize, bytes: usize, what: &'static str) -> Result<()> {
+    let bytes = len.saturating_mul(bytes);
+    if bytes >= SMALL {
+        let mut room: Vec<u8> = Vec::new();
+        room.try_reserve_exact(bytes).map_err(|_| Error::Memory { what, bytes })?;
+        std::hint::black_box(&room);
+    }
+    Ok(())
+}
+
 /// Numbers that begin at a cache line, so that no vector of a panel lies across two.
 #[derive(Debug, Default)]
 pub struct Aligned<F> {

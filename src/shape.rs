@@ -1,7 +1,7 @@
 //! Sizes: products that may overflow, and the lengths of the sequences of a batch. The only shape
 //! checks of the crate, done once at its public edge. It must not know what the numbers mean.
 
-use crate::buffer::{copied, zeros};
+use crate::buffer::{copied, expect_room, zeros};
 use crate::error::{Error, Result};
 use std::sync::Arc;
 
@@ -32,6 +32,9 @@ pub fn expect_len(argument: &'static str, got: usize, sizes: &[usize]) -> Result
     Err(Error::value(argument, format!("{expected} numbers ({sizes:?})"), got))
 }
 
+/// Bytes of the lists that a call makes of each row, beside its numbers.
+const ROW: usize = 256;
+
 fn numbered(rows: usize) -> Result<Vec<usize>> {
     let mut order = zeros(rows, "rows")?;
     order.iter_mut().enumerate().for_each(|(row, to)| *to = row);
@@ -60,6 +63,7 @@ struct Resets {
 impl Rows {
     /// `batch` rows of `seq` steps, or of the given lengths.
     pub fn new(batch: usize, seq: usize, lengths: Option<&[usize]>) -> Result<Self> {
+        expect_room(batch, ROW, "rows")?;
         let Some(lengths) = lengths else {
             let mut all = zeros(batch, "lengths")?;
             all.fill(seq);

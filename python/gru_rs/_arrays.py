@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ._checks import shown
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +30,7 @@ def as_float_dtype(dtype: Any, name: str = "dtype") -> np.dtype[Any]:
     except (TypeError, ValueError):
         found = None
     if found is None or dtype is None or found not in _FLOATS:
-        msg = f"{name}: expected float32 or float64, got {dtype!r}"
+        msg = f"{name}: expected float32 or float64, got {shown(dtype)}"
         raise TypeError(msg)
     native: np.dtype[Any] = found.newbyteorder("=")
     return native
@@ -107,6 +109,15 @@ def _write(shape: Shape) -> str:
     return f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
 
 
+def zeros(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Zeros of a shape that `name` is the cause of."""
+    try:
+        return np.zeros(shape, dtype)
+    except ValueError as error:
+        msg = f"{name}: expected a size that fits the machine, got shape {shape}: {error}"
+        raise ValueError(msg) from None
+
+
 def as_states(name: str, value: Any, letters: Sequence[str]) -> list[Any]:
     """The states of a cell: one by itself, of several a pair."""
     if len(letters) == 1:
@@ -126,7 +137,7 @@ def as_lengths(value: ArrayLike, batch: int, seq: int) -> list[int]:
     if array.ndim == 1 and array.size == 0 and isinstance(value, (list, tuple)):
         array = array.astype(np.intp)
     if array.dtype.kind not in "iu":
-        msg = f"lengths: expected integers, got {_describe(value)} of dtype {array.dtype}: {value!r}"
+        msg = f"lengths: expected integers, got {_describe(value)} of dtype {array.dtype}: {shown(value)}"
         raise TypeError(msg)
     expect_shape("lengths", array, (batch,))
     lengths: list[int] = array.tolist()
@@ -138,19 +149,24 @@ def as_lengths(value: ArrayLike, batch: int, seq: int) -> list[int]:
 
 
 def as_integers(name: str, value: ArrayLike, end: int) -> Array:
-    """Integers of [0, end), C-contiguous, as uint32."""
-    array = as_ndarray(name, value, "an array of integers")
-    if array.size == 0 and isinstance(value, (list, tuple)):
-        array = array.astype(np.uint32)
-    if array.dtype.kind not in "iu":
-        msg = f"{name}: expected integers, got {_describe(value)} of dtype {array.dtype}"
+    """Integers of [0, end), C-contiguous, as uint32.
+
+    They are a copy: as places in tables they must still be what they were when they were checked, whatever
+    other threads write into `value` during the call.
+    """
+    given = as_ndarray(name, value, "an array of integers")
+    if given.size == 0 and isinstance(value, (list, tuple)):
+        given = given.astype(np.uint32)
+    if given.dtype.kind not in "iu":
+        msg = f"{name}: expected integers, got {_describe(value)} of dtype {given.dtype}"
         raise TypeError(msg)
-    least = array.min() if array.size and array.dtype.kind == "i" else 0
-    if array.size and not (least >= 0 and array.max() < end):
-        found = least if least < 0 else array.max()
+    own: Array = np.array(given, order="C")
+    least = own.min() if own.size and own.dtype.kind == "i" else 0
+    if own.size and not (least >= 0 and own.max() < end):
+        found = least if least < 0 else own.max()
         msg = f"{name}: expected integers from 0 to {end - 1}, got {found}"
         raise ValueError(msg)
-    return np.require(array, np.uint32, ["C", "A"])
+    return own.astype(np.uint32, copy=False)
 
 
 def as_weights(value: ArrayLike | None, dtype: np.dtype[Any]) -> Array | None:
@@ -165,7 +181,7 @@ def as_weights(value: ArrayLike | None, dtype: np.dtype[Any]) -> Array | None:
 def as_spelling(targets: Any, end: int) -> tuple[Array, list[int]]:
     """The labels below `end` of all rows, one behind the other, and how many each row has."""
     if isinstance(targets, str) or not hasattr(targets, "__iter__"):
-        msg = f"targets: expected a sequence of labels for each row, got {targets!r}"
+        msg = f"targets: expected a sequence of labels for each row, got {shown(targets)}"
         raise TypeError(msg)
     rows = []
     for row, labels in enumerate(targets):
@@ -196,10 +212,18 @@ def as_flags(name: str, value: ArrayLike, shape: Shape) -> NDArray[np.bool_]:
     return np.not_equal(np.ascontiguousarray(array).view(np.uint8), 0)
 
 
+def expect_apart(name: str, arrays: Sequence[Array]) -> None:
+    """Arrays that are written share no memory: what goes into one would come out of another."""
+    # Of empty ones that are one NumPy says no.
+    if len(arrays) == 2 and (arrays[0] is arrays[1] or np.shares_memory(arrays[0], arrays[1])):
+        msg = f"{name}: expected two arrays of their own, got two that share memory"
+        raise ValueError(msg)
+
+
 def check_out(name: str, value: Any, shape: tuple[int, ...], dtype: str) -> None:
     """An array that can be written as it stands: nothing is converted on the way out."""
-    if not isinstance(value, np.ndarray):
-        msg = f"{name}: expected an array of {dtype}, got {_describe(value)}"
+    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
+        msg = f"{name}: expected an array of {dtype}, got {type(value).__name__}"
         raise TypeError(msg)
     if value.dtype != np.dtype(dtype):
         msg = f"{name}: expected {dtype} in native byte order, got {value.dtype} ({value.dtype.str})"

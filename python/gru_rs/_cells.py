@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ._arrays import as_array, as_states, check_out, expect_shape
+from ._arrays import as_array, as_states, check_out, expect_apart, expect_shape
 from ._gradients import Grads
 from ._parameters import Argument, Recurrent
 from ._saved import readable
@@ -79,9 +79,7 @@ class _Cell(Recurrent):
         outs = self._states("out", out)
         for array in outs:
             check_out("out", array, shape, self._dtype.name)
-        if len(outs) == 2 and np.shares_memory(*outs):
-            msg = "out: expected two arrays of their own, got two that share memory"
-            raise ValueError(msg)
+        expect_apart("out", outs)
         _, states = self._core.run(*arguments)
         for array, state in zip(outs, states, strict=True):
             array[...] = state.reshape(shape)

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_lengths, as_spelling, as_weights
-from ._checks import as_choice, as_real, as_seed, as_size
+from ._checks import as_choice, as_real, as_seed, as_size, shown
 from ._losses import CrossEntropy, Loss
 from ._model import SequenceNetwork
 from ._parameters import Argument
@@ -284,7 +284,7 @@ class EncoderDecoder(SequenceNetwork):
     ) -> tuple[Any, Any, CoreLoss]:
         loss = CrossEntropy() if loss is None else loss
         if not isinstance(loss, CrossEntropy):
-            msg = f"loss: expected CrossEntropy, got {loss!r}"
+            msg = f"loss: expected CrossEntropy, got {shown(loss)}"
             raise TypeError(msg)
         weights = as_weights(sample_weight, self._dtype)
         wanted = (*as_spelling(targets, self.output_size), weights)

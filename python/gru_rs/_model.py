@@ -18,9 +18,11 @@ from ._arrays import (
     as_states,
     as_weights,
     check_out,
+    expect_apart,
     expect_shape,
+    zeros,
 )
-from ._checks import as_choice, as_count, as_seed, as_size
+from ._checks import as_choice, as_count, as_seed, as_size, shown
 from ._losses import CTC, Loss, QuantileError
 from ._model_stream import ModelStream
 from ._parameters import Argument, Network
@@ -167,7 +169,7 @@ class Model(SequenceNetwork):
         (1, 4, 8)
         """
         shape = self._state_shape(as_size("batch_size", batch_size))
-        states = tuple(np.zeros(shape, self._dtype) for _ in CELLS[self.cell].states)
+        states = tuple(zeros("batch_size", shape, self._dtype) for _ in CELLS[self.cell].states)
         return states if len(states) > 1 else states[0]  # type: ignore[return-value]
 
     def scores(self, x: ArrayLike, *, lengths: ArrayLike | None = None, state: _State | None = None) -> Array:
@@ -380,6 +382,7 @@ class Model(SequenceNetwork):
             states = as_states("state", state, CELLS[self.cell].states)
             for one in states:
                 check_out("state", one, self._state_shape(batch), self._dtype.name)
+            expect_apart("state", states)
         return array, (batch, seq), None if lengths is None else as_lengths(lengths, batch, seq), states
 
     def _wanted(
@@ -387,7 +390,7 @@ class Model(SequenceNetwork):
     ) -> tuple[Array, list[int] | None, Array | None]:
         if not isinstance(loss, Loss):
             kinds = "CrossEntropy, CTC, SquaredError, AbsoluteError or QuantileError"
-            msg = f"loss: expected {kinds}, got {loss!r}"
+            msg = f"loss: expected {kinds}, got {shown(loss)}"
             raise TypeError(msg)
         weights = as_weights(sample_weight, self._dtype)
         if isinstance(loss, CTC):

@@ -8,7 +8,7 @@ import numpy as np
 
 from . import _core
 from ._arrays import as_array, as_flags, as_integers, check_out, expect_shape
-from ._checks import as_count, as_size
+from ._checks import as_count, as_size, shown
 from ._words import CELLS
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class ModelStream:
     def _taken(self, state: Any, rows: tuple[int, ...]) -> tuple[list[Array], list[int]]:
         shapes = self._shapes(rows)
         if not isinstance(state, dict) or state.keys() != shapes.keys():
-            got = sorted(state) if isinstance(state, dict) else repr(state)
+            got = sorted(map(str, state)) if isinstance(state, dict) else shown(state)
             msg = f"state: expected a dict of {sorted(shapes)}, got {got}"
             raise (ValueError if isinstance(state, dict) else TypeError)(msg)
         arrays = {

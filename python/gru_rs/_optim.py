@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ._arrays import as_array, as_float_dtype, check_out, expect_shape
-from ._checks import as_flag, as_real
+from ._checks import as_flag, as_real, shown
 from ._core import Memory, Rule, clip_by_norm
 from ._gradients import Grads
 from ._parameters import Network
@@ -237,7 +237,7 @@ class AdamW(Adam):
 
 def _betas(value: Any) -> tuple[float, float]:
     if not isinstance(value, (tuple, list)):
-        msg = f"betas: expected a pair (tuple) of numbers, got {value!r} ({type(value).__name__})"
+        msg = f"betas: expected a pair (tuple) of numbers, got {shown(value)} ({type(value).__name__})"
         raise TypeError(msg)
     if len(value) != 2:
         msg = f"betas: expected a pair of 2 numbers, got {len(value)}"

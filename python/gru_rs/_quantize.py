@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ._checks import as_choice
+from ._checks import as_choice, shown
 from ._words import WORDS
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def as_width(dtype: Any) -> str:
 def expect_validate(validate: Any, lengths: Any) -> None:
     """Lengths are those of something."""
     if validate is None and lengths is not None:
-        msg = f"lengths: expected with validate, whose they are, got {lengths!r} alone"
+        msg = f"lengths: expected with validate, whose they are, got {shown(lengths)} alone"
         raise ValueError(msg)
 
 

@@ -232,14 +232,16 @@ impl<F: Dispatch> Model<F> {
         keep_freed();
         loss.check(Some(self.config.outputs))?;
         inputs.check(self.config.vocabulary, self.config.rnn.input)?;
-        let mut record = self.forward(inputs, training)?;
-        let states = std::mem::take(&mut record.states);
-        let scores = self.head(&record.weights.store, &record.pooled)?;
-        let mut gradient = zeros(self.config.parameters(), "gradients")?;
-        let crf = &mut gradient[self.places.crf.clone()];
-        let (lost, d_scores) = self.lose(&record.weights.store, &scores, inputs, targets, weights, loss, crf)?;
-        self.backward(record, inputs, &d_scores, &mut gradient)?;
-        Ok(Lost { loss: lost, gradients: gradient, states })
+        self.with_seed(training.seed, |seed| {
+            let mut record = self.forward(inputs, seed, training)?;
+            let states = std::mem::take(&mut record.states);
+            let scores = self.head(&record.weights.store, &record.pooled)?;
+            let mut gradient = zeros(self.config.parameters(), "gradients")?;
+            let crf = &mut gradient[self.places.crf.clone()];
+            let (lost, d_scores) = self.lose(&record.weights.store, &scores, inputs, targets, weights, loss, crf)?;
+            self.backward(record, inputs, &d_scores, &mut gradient)?;
+            Ok(Lost { loss: lost, gradients: gradient, states })
+        })
     }
 
     fn crf(&self) -> Option<Crf> {
@@ -366,9 +368,8 @@ impl<F: Dispatch> Model<F> {
         loss.of(self.isa(), scores, self.config.outputs, targets, weights)
     }
 
-    fn forward(&self, inputs: &Inputs<'_, F>, training: &Training) -> Result<Record<F>> {
+    fn forward(&self, inputs: &Inputs<'_, F>, seed: u64, training: &Training) -> Result<Record<F>> {
         let weights = self.weights();
-        let seed = training.seed.unwrap_or_else(|| self.draw());
         let x = self.inputs(&weights.store, inputs, Some(seed))?;
         let training = Training { seed: Some(seed), ..*training };
         let (Output { y, states }, tape) =

@@ -32,7 +32,8 @@ impl Cosine {
     /// Of a step, counted from 0.
     pub fn rate(&self, step: u64) -> f64 {
         if step < self.warm_up {
-            return self.first * (step + 1) as f64 / self.warm_up as f64;
+            // At the end of the range of floats the product is infinite.
+            return (self.first * (step + 1) as f64 / self.warm_up as f64).min(self.first);
         }
         let past = (step.min(self.steps) - self.warm_up) as f64 / (self.steps - self.warm_up).max(1) as f64;
         let past = if step >= self.steps { 1.0 } else { past };

@@ -1,16 +1,29 @@
 //! NumPy arrays at the border: borrowed on the way in, moved on the way out.
+//!
+//! Other threads of Python may write a borrowed array while a call runs: the GIL is released, or there is none, and
+//! rust-numpy's book of borrows knows Rust's alone. So only numbers that are computed with are borrowed from a caller:
+//! whatever a call finds there, it ends in some numbers or an error. What is a place or a length (tokens, classes,
+//! flags, lengths) is a copy that `gru_rs._arrays` has made before it was checked, and that no other thread knows, or
+//! integers of Python's. To Rust a write meanwhile is a data race on floats all the same, as under every extension that
+//! lends NumPy's memory; the way out would be a copy of all floats.
 
 use crate::Dispatch;
 use numpy::{
-    Element, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods,
+    BorrowError, Element, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn,
+    PyUntypedArrayMethods,
 };
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 
 /// The two float types, to NumPy as well.
 pub(crate) trait Number: Dispatch + Element {}
 impl Number for f32 {}
 impl Number for f64 {}
+
+/// Another call has it.
+pub(crate) fn in_use() -> PyErr {
+    PyRuntimeError::new_err("an array is in use by another call, and one of the two writes it")
+}
 
 /// Borrows a C-contiguous array of exactly this type, which `gru_rs._arrays` has seen to.
 pub(crate) fn borrow<'py, F: Number>(array: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArrayDyn<'py, F>> {
@@ -22,15 +35,18 @@ pub(crate) fn borrow_as<'py, T: Element>(
     array: &Bound<'py, PyAny>, name: &str,
 ) -> PyResult<PyReadonlyArrayDyn<'py, T>> {
     let wrong = || PyTypeError::new_err(format!("expected a C-contiguous {name} array"));
-    let array = array.cast::<PyArrayDyn<T>>().map_err(|_| wrong())?.try_readonly().map_err(|_| wrong())?;
+    let array = array.cast::<PyArrayDyn<T>>().map_err(|_| wrong())?.try_readonly().map_err(|_| in_use())?;
     // as_slice alone would take an array in Fortran order, as it lies in memory.
     if array.is_c_contiguous() && array.as_slice().is_ok() { Ok(array) } else { Err(wrong()) }
 }
 
 /// Borrows an array to be written in place, which `gru_rs._arrays` has seen to.
 pub(crate) fn borrow_mut<'py, F: Number>(array: &Bound<'py, PyAny>) -> PyResult<PyReadwriteArrayDyn<'py, F>> {
-    let wrong = || PyTypeError::new_err(format!("expected a writeable {} array that nobody else uses", F::NAME));
-    array.cast::<PyArrayDyn<F>>().map_err(|_| wrong())?.try_readwrite().map_err(|_| wrong())
+    let wrong = || PyTypeError::new_err(format!("expected a writeable {} array", F::NAME));
+    array.cast::<PyArrayDyn<F>>().map_err(|_| wrong())?.try_readwrite().map_err(|error| match error {
+        BorrowError::AlreadyBorrowed => in_use(),
+        _ => wrong(),
+    })
 }
 
 /// Several of them.

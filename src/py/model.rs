@@ -202,11 +202,12 @@ impl Generator {
     }
 }
 
-/// The stack's last states, in place of those before.
+/// The stack's last states, in place of those before: all or none.
 fn write_states<F: Number>(given: &Given<'_>, states: &[Vec<F>]) -> PyResult<()> {
-    for (array, state) in given.3.iter().zip(states) {
-        borrow_mut::<F>(array)?.as_slice_mut()?.copy_from_slice(state);
-    }
+    let mut arrays: Vec<_> = given.3.iter().map(borrow_mut::<F>).collect::<PyResult<_>>()?;
+    let slices: Vec<_> = arrays.iter_mut().map(|array| array.as_slice_mut()).collect::<Result<_, _>>()?;
+    // Another thread may have given an array another shape, but no other memory.
+    slices.into_iter().zip(states).for_each(|(to, state)| to.iter_mut().zip(state).for_each(|(to, &from)| *to = from));
     Ok(())
 }
 

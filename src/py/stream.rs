@@ -1,15 +1,15 @@
 //! Streams: the one place where the border itself is the cost, so the usual call, an array of the right
 //! type and shape, goes straight through, and all others are sorted out by `gru_rs._arrays`.
 
-use super::arrays::{Number, borrow, borrow_all, slices};
+use super::arrays::{Number, borrow, borrow_all, in_use, slices};
 use super::either::{Either, both, each};
 use crate::buffer::zeros;
 use crate::{Config, rnn};
-use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
+use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use pyo3::{PyTraverseError, PyVisit};
+use pyo3::{PyTraverseError, PyTypeInfo, PyVisit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -106,13 +106,16 @@ impl Stream {
             let given = arrays(py, "as_steps")?.call1(("x_t", x, step, chunk, F::NAME))?;
             borrow(&given)
         };
-        let x = match x.cast::<PyArrayDyn<F>>() {
-            Ok(x) if x.is_c_contiguous() && self.steps(x.shape(), batch, self.input).is_some() => x.try_readonly()?,
+        let x = match plain(x).and_then(|x| x.cast::<PyArrayDyn<F>>().ok()) {
+            Some(x) if x.is_c_contiguous() && self.steps(x.shape(), batch, self.input).is_some() => {
+                x.try_readonly().map_err(|_| in_use())?
+            }
             _ => sorted_out()?,
         };
         // Misaligned: a copy that is not.
         let x = if x.as_slice().is_ok() { x } else { sorted_out()? };
-        let seq = self.steps(x.shape(), batch, self.input).expect("of that shape");
+        // None: another thread has given it another shape since.
+        let seq = self.steps(x.shape(), batch, self.input).ok_or_else(in_use)?;
         let x = x.as_slice()?;
         let Some(out) = out else {
             let Some(count) = seq else {
@@ -125,12 +128,16 @@ impl Stream {
             let shape: Vec<usize> = self.shape(py, batch, seq, self.hidden)?.extract()?;
             return Ok(PyArray1::from_vec(py, y).reshape(shape)?.into_any());
         };
-        let refused = |out: &Bound<'py, PyAny>| -> PyErr {
-            let check =
-                || arrays(py, "check_out")?.call1(("out", out, self.shape(py, batch, seq, self.hidden)?, F::NAME));
-            let shared = "out: expected an array of its own, got x_t or one in use";
-            check().err().unwrap_or_else(|| PyValueError::new_err(shared))
+        let check_out = |out: &Bound<'py, PyAny>| {
+            arrays(py, "check_out")?.call1(("out", out, self.shape(py, batch, seq, self.hidden)?, F::NAME))
         };
+        let refused = |out: &Bound<'py, PyAny>| -> PyErr {
+            let shared = "out: expected an array of its own, got x_t or one in use";
+            check_out(out).err().unwrap_or_else(|| PyValueError::new_err(shared))
+        };
+        if plain(&out).is_none() {
+            check_out(&out)?;
+        }
         let out = match out.cast_into::<PyArrayDyn<F>>() {
             Ok(out) if out.is_c_contiguous() && self.steps(out.shape(), batch, self.hidden) == Some(seq) => out,
             Ok(out) => return Err(refused(out.as_any())),
@@ -206,6 +213,11 @@ impl Stream {
         self.batch.store(stream.batch(), Ordering::Relaxed);
         self.give(py, states, None)
     }
+}
+
+/// An array of NumPy's own class: what others mean by theirs (a mask) is for `gru_rs._arrays` to say.
+fn plain<'a, 'py>(array: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyAny>> {
+    (array.get_type_ptr() == PyUntypedArray::type_object_raw(array.py())).then_some(array)
 }
 
 /// A function of `gru_rs._arrays`.

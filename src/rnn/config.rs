@@ -2,12 +2,16 @@
 //! know time.
 
 use super::cell::{Cell, Reset};
+use crate::buffer::expect_room;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::function::Functions;
 use crate::rng::Rng;
 use crate::shape;
 use std::ops::Range;
+
+/// Bytes of the names of a layer's direction, here and in Python.
+const NAMES: usize = 2048;
 
 /// What a layer is: the arguments of its constructor.
 ///
@@ -102,7 +106,8 @@ impl Config {
         // Twice: the packed copies are padded.
         let sizes =
             [2, self.layers, self.directions(), self.cell.gates(), self.hidden, wide.saturating_add(self.hidden)];
-        shape::product("input_size, hidden_size and num_layers", &sizes).map(drop)
+        shape::product("input_size, hidden_size and num_layers", &sizes)?;
+        expect_room(self.layers, self.directions() * NAMES, "names of parameters")
     }
 
     /// Each layer's directions, with where their parameters lie.

@@ -124,11 +124,14 @@ impl<F: Dispatch> Rnn<F> {
     ) -> Result<(Output<F>, Tape<F>)> {
         let rows = self.check(batch)?;
         weights.store.flat()?;
-        let seed = if self.config().dropout > 0.0 { training.seed.unwrap_or_else(|| self.draw()) } else { 0 };
-        let cut = Cut::new(rows, training_slices(batch.batch))?;
-        let mut tape = Tape::new(&self.stack, weights, batch, cut, seed, training.memory)?;
-        let output = tape.fill(batch)?;
-        Ok((output, tape))
+        // Without dropout nothing is drawn.
+        let given = if self.config().dropout > 0.0 { training.seed } else { Some(0) };
+        self.with_seed(given, |seed| {
+            let cut = Cut::new(rows, training_slices(batch.batch))?;
+            let mut tape = Tape::new(&self.stack, weights, batch, cut, seed, training.memory)?;
+            let output = tape.fill(batch)?;
+            Ok((output, tape))
+        })
     }
 
     /// One step at a time for `batch` independent sequences.

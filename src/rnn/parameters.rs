@@ -198,9 +198,23 @@ impl<F: Dispatch> Parameters<F> {
         *self.rng.lock().unwrap_or_else(PoisonError::into_inner) = Rng::new(state);
     }
 
-    /// The generator's next seed of masks.
-    pub(crate) fn draw(&self) -> u64 {
-        self.rng.lock().unwrap_or_else(PoisonError::into_inner).next_u64()
+    /// A call with a seed of masks: the caller's, or the generator's next. If it fails the generator stands where it
+    /// stood, unless another call has drawn meanwhile.
+    pub(crate) fn with_seed<T>(&self, seed: Option<u64>, call: impl FnOnce(u64) -> Result<T>) -> Result<T> {
+        if let Some(seed) = seed {
+            return call(seed);
+        }
+        let rng = || self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, seed, after) = {
+            let mut rng = rng();
+            (rng.clone(), rng.next_u64(), rng.clone())
+        };
+        let result = call(seed);
+        let mut now = rng();
+        if result.is_err() && *now == after {
+            *now = before;
+        }
+        result
     }
 }
 

@@ -555,6 +555,52 @@ def wider_rows():
         yield Row("wider-longdouble", wrong, TypeError, "x", "float64", "astype")
 
 
+def model(**options):
+    return gru_rs.Model(F, H, 2, seed=1, **options)
+
+
+def number_rows():
+    """Numbers that no float holds or no message shows, and arrays that are one or have a mask."""
+    huge, same = 10**5000, ones(1, B, H)
+    masked = np.ma.masked_array(ones(H), [True, False, False, False])
+    weights = {"w_i": ones(2, 9), "w_h": ones(3, 9), "b": [[1], [2, 3]]}
+    for name, wrong, error, expected, got in [
+        ("hidden_size", partial(gru_rs.GRU, F, huge), ValueError, "fits the machine", "huge int"),
+        ("hidden_size", partial(gru_rs.GRU, F, -huge), ValueError, "positive", "huge int"),
+        ("seed", partial(gru_rs.GRU, F, H, seed=huge), ValueError, "64 bits", "huge int"),
+        ("bias", partial(gru_rs.GRU, F, H, bias=huge), TypeError, "bool", "huge int"),
+        ("lr", partial(gru_rs.SGD, 10**400), ValueError, "float can hold", "1000"),
+        ("batch_size", partial(model().state, 2**62), ValueError, "fits the machine", str(2**62)),
+        (
+            "embedding_size",
+            partial(gru_rs.EncoderDecoder, F, H, 3, embedding_size=2**61),
+            ValueError,
+            "most",
+            "230584300921369395[0-9]",
+        ),
+        (
+            "state",
+            partial(model(cell="lstm").scores, ones(B, T, F), state=(same, same)),
+            ValueError,
+            "own",
+            "share",
+        ),
+        ("x_t", partial(gru().stream(), masked[:F]), TypeError, ARRAY, "mask"),
+        ("out", partial(gru().stream(), ones(F), out=masked), TypeError, ARRAY, "MaskedArray"),
+        ("params", partial(gru_rs.from_haiku, None), TypeError, "mapping", "NoneType"),
+        ("b", partial(gru_rs.from_haiku, weights), ValueError, ARRAY, "ragged"),
+        ("w_ih", partial(gru_rs.from_paddle, None, ones(H, 3 * H)), TypeError, ARRAY, "None"),
+        (
+            "origin_mode",
+            partial(gru_rs.from_paddle, ones(F, 3 * H), ones(H, 3 * H), origin_mode="yes"),
+            TypeError,
+            "bool",
+            "yes",
+        ),
+    ]:
+        yield Row(f"{name}-{got}", wrong, error, name, expected, got)
+
+
 def table():
     """All rows, each under its group."""
     groups = {f"{kind.__name__}": partial(constructor_rows, kind) for kind in KINDS}
@@ -572,7 +618,7 @@ def table():
         "lstm_cell": partial(cell_rows, lstm_cell, pair),
     }
     groups |= {kind.__name__: partial(optimizer_rows, kind) for kind in OPTIMIZERS}
-    groups |= {"wider": wider_rows}
+    groups |= {"wider": wider_rows, "numbers": number_rows}
     for group, rows in groups.items():
         for row in rows():
             yield pytest.param(row, id=f"{group}-{row.name}".replace(" ", ""))
@@ -709,3 +755,15 @@ def test_refused_forward_draws_no_seed():
     with pytest.raises(ValueError, match="x"):
         layer.forward(ones(T, B, F + 1))
     assert layer.forward(ones(T, B, F))[0].tobytes() == twin.forward(ones(T, B, F))[0].tobytes()
+
+
+@pytest.mark.parametrize("targets", [[0, 1, 1], [0, 2], [0.5, 1.0]], ids=["one-more", "no-class", "numbers"])
+def test_refused_loss_draws_no_seed(targets):
+    """Nor is the state of the stack written."""
+    one, twin = (model(cell="lstm", input_dropout=0.5) for _ in range(2))
+    state, loss = one.state(B), gru_rs.CrossEntropy()
+    with pytest.raises(EITHER, match="targets"):
+        one.loss_and_grad(ones(B, T, F), targets, loss=loss, state=state)
+    assert not any(part.any() for part in state)
+    answers = [network.loss_and_grad(ones(B, T, F), [0, 1], loss=loss)[0] for network in (one, twin)]
+    assert answers[0] == answers[1]

@@ -312,6 +312,16 @@ REFUSED = {
             refused(kind.__name__, lambda: kind(4096, 4096))
         refused("layers", lambda: gru_rs.GRU(3, 4, 2**40))                     # 500 TB
     """,
+    "lists": """
+        tagger = gru_rs.Model(3, 4, 5, pooling="each", seed=1)
+        pair = gru_rs.EncoderDecoder(3, 4, 5, seed=1)
+        none = np.empty((3_000_000, 0, 3), np.float32)                          # rows of no steps
+        limit(600 * MB)
+        refused("names", lambda: gru_rs.GRU(1, 1, 2_000_000))                  # weights: 96 MB
+        refused("labels", lambda: tagger.labels(none))
+        refused("spell", lambda: tagger.spell(none, beam_width=2))
+        refused("decode", lambda: pair.decode(none))
+    """,
     "stream": """
         layer = gru_rs.GRU(8, 512)
         limit(100 * MB)

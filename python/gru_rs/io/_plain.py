@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arrays import as_array, expect_shape
+from .._arrays import as_array, as_ndarray, expect_shape
+from .._checks import as_flag
 from ._layouts import HAIKU, PADDLE, by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import ArrayLike
 
     from .._arrays import Array
@@ -63,16 +63,18 @@ def from_paddle(
     >>> forward = gru_rs.from_paddle(fc, weight)
     >>> gru.load_state_dict(forward | gru_rs.from_paddle(fc, weight, suffix="_l0_reverse"))
     """
-    arrays = _floats({"w_ih": w_ih, "weight": weight, "b_ih": b_ih, "bias": bias})
+    biases = {name: bias for name, bias in (("b_ih", b_ih), ("bias", bias)) if bias is not None}
+    flip = not as_flag("origin_mode", origin_mode)
+    arrays = _floats({"w_ih": w_ih, "weight": weight} | biases)
     units = arrays["weight"].shape[0] if arrays["weight"].ndim == 2 else 0
     expect_shape("weight", arrays["weight"], (units, 3 * units))
     expect_shape("w_ih", arrays["w_ih"], ("input_size", 3 * units))
     memory = arrays["weight"].ravel()
     gates, candidate = memory[: 2 * units * units], memory[2 * units * units :]
     w_hh = np.hstack([gates.reshape(units, 2 * units), candidate.reshape(units, units)])
-    biases = [_row(name, arrays[name], 3 * units) for name in ("b_ih", "bias") if name in arrays]
-    total = sum(biases[1:], biases[0]) if biases else np.zeros(3 * units, w_hh.dtype)
-    return by_name(PADDLE[not origin_mode].take(arrays["w_ih"], w_hh, total), suffix)
+    rows = [_row(name, arrays[name], 3 * units) for name in biases]
+    total = sum(rows[1:], rows[0]) if rows else np.zeros(3 * units, w_hh.dtype)
+    return by_name(PADDLE[flip].take(arrays["w_ih"], w_hh, total), suffix)
 
 
 def from_haiku(params: Mapping[str, ArrayLike], *, suffix: str = "_l0") -> dict[str, Array]:
@@ -107,7 +109,10 @@ def from_haiku(params: Mapping[str, ArrayLike], *, suffix: str = "_l0") -> dict[
     >>> gru = gru_rs.GRU(3, 8, reset_after=False, dtype=np.float64)
     >>> gru.load_state_dict(gru_rs.from_haiku(given))
     """
-    names = sorted(params)
+    if not isinstance(params, Mapping):
+        msg = f"params: expected a mapping (dict) of names to arrays, got {type(params).__name__}"
+        raise TypeError(msg)
+    names = sorted(map(str, params))
     if names not in (["b", "w_h", "w_i"], ["b", "w"]):
         msg = f"params: expected w_i, w_h and b of a GRU or w and b of an LSTM, got {names}"
         raise ValueError(msg)
@@ -129,8 +134,8 @@ def from_haiku(params: Mapping[str, ArrayLike], *, suffix: str = "_l0") -> dict[
 
 
 def _floats(given: dict[str, Any]) -> dict[str, Array]:
-    """Those that were given, as arrays of one float dtype."""
-    raw = {name: np.asarray(value) for name, value in given.items() if value is not None}
+    """As arrays of one float dtype."""
+    raw = {name: as_ndarray(name, value, "an array of float32") for name, value in given.items()}
     wide = any(array.dtype == np.float64 for array in raw.values())
     dtype = np.dtype(np.float64 if wide else np.float32)
     return {name: as_array(name, array, dtype) for name, array in raw.items()}

@@ -2,7 +2,7 @@
 //! greedy. It must not know how the model is trained.
 
 use super::{EncoderDecoder, Source};
-use crate::buffer::zeros;
+use crate::buffer::{expect_room, zeros};
 use crate::error::{Error, Result};
 use crate::kernels::exponential::{Exp, Softmax, ln};
 use crate::model::config::Inputs;
@@ -12,6 +12,9 @@ use crate::rnn::call::{Batch, Output};
 use crate::rnn::weights::Weights;
 use crate::shape;
 use crate::simd::{Dispatch, Isa};
+
+/// Bytes of a hypothesis of no tokens, from the search to the caller's own lists.
+const HYPOTHESIS: usize = 1024;
 
 /// A target, how probable it is, and where the decoder looked.
 ///
@@ -102,6 +105,7 @@ impl<F: Dispatch> EncoderDecoder<F> {
         &self, inputs: &Inputs<'_, F>, beam: usize, most: usize, alpha: f64,
     ) -> Result<Vec<Vec<Hypothesis<F>>>> {
         self.check(inputs)?;
+        expect_room(inputs.batch, HYPOTHESIS, "hypotheses")?;
         shape::positive("beam_width", beam)?;
         if !(alpha >= 0.0 && alpha.is_finite()) {
             return Err(Error::value("length_penalty", "a finite number ≥ 0", alpha));

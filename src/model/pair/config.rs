@@ -77,6 +77,9 @@ impl EncoderDecoderConfig {
 
     pub(crate) fn check(&self) -> Result<()> {
         self.encoder.check()?;
+        let Config { layers, hidden, cell, .. } = self.encoder;
+        let read = shape::positive("embedding_size", self.embedding)?.saturating_add(hidden);
+        shape::product("embedding_size", &[2, layers, cell.gates(), hidden, read])?;
         self.decoder().check()?;
         shape::positive("output_size", self.outputs)?;
         if let Some(vocabulary) = self.vocabulary {

@@ -207,13 +207,14 @@ impl<F: Dispatch> EncoderDecoder<F> {
     ) -> Result<Lost<F>> {
         keep_freed();
         let (lesson, own) = (self.lesson(inputs, targets, loss)?, self.weights());
-        let seed = training.seed.unwrap_or_else(|| self.draw());
-        let training = Training { seed: Some(seed), ..*training };
-        let record = self.forward(&own, inputs, &lesson, Some(&training))?;
-        let (lost, d_scores) = self.lose(&own.store, &record, &lesson, weights, loss)?;
-        let mut gradients = zeros(self.config.parameters(), "gradients")?;
-        self.backward(own.store.flat()?, record, inputs, &lesson, seed, &d_scores, &mut gradients)?;
-        Ok(Lost { loss: lost, gradients, states: vec![] })
+        self.with_seed(training.seed, |seed| {
+            let training = Training { seed: Some(seed), ..*training };
+            let record = self.forward(&own, inputs, &lesson, Some(&training))?;
+            let (lost, d_scores) = self.lose(&own.store, &record, &lesson, weights, loss)?;
+            let mut gradients = zeros(self.config.parameters(), "gradients")?;
+            self.backward(own.store.flat()?, record, inputs, &lesson, seed, &d_scores, &mut gradients)?;
+            Ok(Lost { loss: lost, gradients, states: vec![] })
+        })
     }
 
     fn lesson(&self, inputs: &Inputs<'_, F>, targets: Spelling<'_>, loss: &Loss) -> Result<Lesson> {
