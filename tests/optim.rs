@@ -1,6 +1,6 @@
 //! Clipping and schedules against plain arithmetic. Their steps beside PyTorch's are in tests/python/test_model.py.
 
-use gru_rs::{Cosine, Plateau, clip_by_norm};
+use gru_rs::{Config, Cosine, Gru, Memory, Plateau, Rule, Sgd, clip_by_norm};
 
 #[test]
 fn half_a_cosine_is_the_librarys() {
@@ -41,4 +41,33 @@ fn mistakes_are_named() {
     assert!(message(Cosine::new(0.1, 3, 4, 0.0).unwrap_err()).starts_with("warmup_steps: expected"));
     assert!(message(Cosine::new(f64::NAN, 3, 0, 0.0).unwrap_err()).starts_with("lr: expected"));
     assert!(message(Plateau::new(0.1, 1.0, 3, 0.0).unwrap_err()).starts_with("factor: expected"));
+}
+
+#[test]
+fn a_plateau_goes_on_from_its_state() {
+    let losses = [1.0, 0.9, 0.95, 0.9, 0.91, 0.5, 0.6, 0.7];
+    for cut in 0..losses.len() {
+        let [mut one, mut other] = [(); 2].map(|()| Plateau::new(0.1, 0.5, 1, 0.0).unwrap());
+        losses[..cut].iter().for_each(|&loss| drop(one.end_of_epoch(loss)));
+        let (rate, best, waiting) = one.state();
+        other.resume(rate, best, waiting).unwrap();
+        assert_eq!(one, other);
+        losses[cut..].iter().for_each(|&loss| assert_eq!(one.end_of_epoch(loss), other.end_of_epoch(loss)));
+    }
+    let error = Plateau::new(0.1, 0.5, 1, 0.0).unwrap().resume(f64::NAN, 0.0, 0).unwrap_err();
+    assert!(error.to_string().starts_with("lr: expected"));
+}
+
+#[test]
+fn moments_are_those_of_the_network_and_the_rule() {
+    let gru = Gru::<f64>::new(Config::gru(2, 3)).unwrap();
+    let len = gru.flat().len();
+    let rule = Rule::Sgd(Sgd { learning_rate: 0.1, momentum: 0.9, nesterov: false, weight_decay: 0.0 });
+    for moments in [vec![vec![0.0; len - 1]], vec![vec![0.0; len]; 2]] {
+        let before = gru.flat();
+        let mut memory = Memory { moments, steps: 1, powers: (0.0, 0.0) };
+        let error = rule.step(&gru, &vec![1.0; len], &mut memory).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("memory: expected 1 moments of {len} numbers, got [")), "{error}");
+        assert_eq!(gru.flat()[..], before[..]);
+    }
 }

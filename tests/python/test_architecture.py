@@ -60,7 +60,7 @@ FOREIGN = {
     # The command line sets engines beside gru_rs when it is asked to.
     "keras": (["io/_keras*.py"], ["io/_keras*.py", "cli/*"]),
     "onnxruntime": ([], ["cli/*"]),
-    "pyarrow": ([], ["cli/_arrow.py"]),
+    "pyarrow": ([], ["cli/_arrow.py", "estimators/_arrow.py"]),
     "torch": (["torch.py", "torch/*"], ["*"]),
 }
 LONGEST_FILE = 400  # lines that are neither blank nor comment nor docstring

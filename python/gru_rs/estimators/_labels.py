@@ -41,7 +41,9 @@ def _object_array(given: Sequence[Any]) -> Array:
 
 def _of_objects(name: str, objects: Array, where: str) -> Array:
     """Labels that say for themselves what they are."""
-    labels = [_plain(label) for label in objects.reshape(-1).tolist()]
+    labels = objects.reshape(-1).tolist()
+    if not set(map(type, labels)) <= set(_WORDS):
+        labels = [_plain(label) for label in labels]
     kinds = _expect_known_kind(name, labels, where)
     array = np.array(labels, str) if kinds == {"texts"} else np.array(labels)
     # NumPy takes a zero at the end of a text for padding, and floats where an integer has more than 64 bits.
@@ -55,11 +57,11 @@ def _of_objects(name: str, objects: Array, where: str) -> Array:
 
 def _expect_known_kind(name: str, labels: list[Any], where: str) -> set[str]:
     """All labels are of one kind, which a file can keep; integers among floats count as floats."""
-    kinds = {_kind(label) for label in labels}
+    kinds = {_kind(kind) for kind in set(map(type, labels))}
     strange = kinds - set(KINDS.values())
     if strange or (len(kinds) > 1 and kinds != {"integers", "floats"}):
-        others = strange or kinds - {_kind(labels[0])}
-        odd = next(label for label in labels if _kind(label) in others)
+        others = strange or kinds - {_kind(type(labels[0]))}
+        odd = next(label for label in labels if _kind(type(label)) in others)
         beside = "" if strange else f" beside {labels[0]!r}"
         expected = f"labels of one kind, texts, integers, floats or bools{where}"
         msg = f"{name}: expected {expected}, got {odd!r} ({type(odd).__name__}){beside}"
@@ -72,19 +74,21 @@ def _plain(label: Any) -> Any:
     return label.item() if isinstance(label, (np.bool_, np.integer, np.floating, np.str_)) else label
 
 
-def _kind(label: Any) -> str:
-    """A word of `KINDS`, or the type of what is none of them: one that is a text to Python but of a class of
-    its own would come back as another.
+_WORDS: dict[type, str] = {bool: "bools", int: "integers", float: "floats", str: "texts"}
+
+
+def _kind(kind: type) -> str:
+    """A word of `KINDS`, or the name of what is none of them: a text of a class of its own would come back as
+    another.
     """
-    words = {bool: "bools", int: "integers", float: "floats", str: "texts"}
-    return words.get(type(label), type(label).__name__)
+    return _WORDS.get(kind, kind.__name__)
 
 
 def _expect_kept(name: str, array: Array, where: str) -> Array:
     kind = array.dtype.kind
     if kind not in KINDS or (kind in "iuf" and array.dtype.itemsize > _MOST_BYTES):
-        expected = "texts, integers, floats or bools, which a file can keep"
-        msg = f"{name}: expected labels that are {expected}{where}, got dtype {array.dtype}"
+        expected = f"labels{where} that a file can keep: texts, integers, floats or bools"
+        msg = f"{name}: expected {expected}, got dtype {array.dtype}"
         raise TypeError(msg)
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
