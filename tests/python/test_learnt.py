@@ -149,7 +149,7 @@ EDITS = [
     (
         TABLE,
         at("learnt/feature_names_in_", array(["a", "b"], "|O")),
-        "expected the names of 6 columns of a table",
+        "expected the names of 6 columns",
     ),
     (WORDS, at("learnt/_per_step", 2), "learnt._per_step: expected 1, as without token_features, got 2"),
     (WORDS, at("learnt/vocabulary_", vocabulary(a=1, b=1)), "expected each number from 1 to 2 once"),
