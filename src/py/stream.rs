@@ -9,7 +9,7 @@ use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArray
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use pyo3::{PyTraverseError, PyVisit};
+use pyo3::{PyTraverseError, PyTypeInfo, PyVisit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
@@ -217,7 +217,7 @@ impl Stream {
 
 /// An array of NumPy's own class: what others mean by theirs (a mask) is for `gru_rs._arrays` to say.
 fn plain<'a, 'py>(array: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyAny>> {
-    array.is_exact_instance_of::<PyUntypedArray>().then_some(array)
+    (array.get_type_ptr() == PyUntypedArray::type_object_raw(array.py())).then_some(array)
 }
 
 /// A function of `gru_rs._arrays`.
