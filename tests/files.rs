@@ -249,7 +249,7 @@ fn errors_name_what_is_wrong() {
     let (one, twice) = (json!({"dict": [["day", 99]]}), json!({"dict": [["day", 1], ["good", 1]]}));
     let few = json!({"dict": [["day", 1], ["good", 2]]});
     let got = words.with("/learnt/_per_step", json!(2)).refusal();
-    assert_eq!(got, "metadata.learnt._per_step: expected 1, as without token_features, got 2");
+    assert_eq!(got, "metadata.learnt._per_step: expected 1, as token_features says, got 2");
     for (vocabulary, expected) in [
         (one, "[0][1]: expected a number from 1 to below 7, each of them once, got 99"),
         (twice, "[1][1]: expected a number from 1 to below 7, each of them once, got 1"),

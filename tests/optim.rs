@@ -48,7 +48,9 @@ fn a_plateau_goes_on_from_its_state() {
     let losses = [1.0, 0.9, 0.95, 0.9, 0.91, 0.5, 0.6, 0.7];
     for cut in 0..losses.len() {
         let [mut one, mut other] = [(); 2].map(|()| Plateau::new(0.1, 0.5, 1, 0.0).unwrap());
-        losses[..cut].iter().for_each(|&loss| drop(one.end_of_epoch(loss)));
+        for &loss in &losses[..cut] {
+            one.end_of_epoch(loss);
+        }
         let (rate, best, waiting) = one.state();
         other.resume(rate, best, waiting).unwrap();
         assert_eq!(one, other);

@@ -2,7 +2,6 @@
 //! asks the same in `estimators/_learnt.py`. It must not know what is made of it.
 
 use super::header::Field;
-use super::saved::Estimator;
 use crate::error::Result;
 use serde_json::Value;
 
@@ -23,13 +22,8 @@ const SHARED: [&str; 10] = [
 /// Numbers of a word with `token_features="spelling"`.
 const SPELLING: usize = 5;
 
-/// The parameters that determine the network say what its options say.
-pub fn expect_network(estimator: Estimator, parameters: &Field<'_>, options: &Field<'_>) -> Result<()> {
-    let own: &[&str] = match estimator {
-        Estimator::Classifier | Estimator::Regressor => &["pooling"],
-        Estimator::Tagger => &["crf"],
-        Estimator::Transcriber => &[],
-    };
+/// The parameters that determine the network, a class's own among them, say what its options say.
+pub fn expect_network(own: &[&str], parameters: &Field<'_>, options: &Field<'_>) -> Result<()> {
     for name in SHARED.iter().chain(own) {
         expect_same(&options.get(name)?, &parameters.get(name)?)?;
     }
@@ -53,14 +47,16 @@ pub fn expect_inputs(learnt: &Field<'_>, inputs: usize, tokens: bool) -> Result<
 /// As many numbers a step as the features of tokens make.
 pub fn expect_features(parameters: &Field<'_>, learnt: &Field<'_>) -> Result<()> {
     let Some(field) = learnt.maybe("_per_step") else { return Ok(()) };
-    let per_step = field.size()?;
-    match parameters.maybe("token_features").map(|features| features.value().as_str()) {
-        None if per_step != 1 => Err(field.refusal("1, as without token_features")),
-        Some(Some("spelling")) if per_step != 1 && per_step != SPELLING => {
-            Err(field.refusal(format!("1 or {SPELLING}, as of token_features=\"spelling\"")))
-        }
-        _ => Ok(()),
+    let (per_step, features) = (field.size()?, parameters.get("token_features")?);
+    if features.value().is_object() {
+        return Ok(()); // a function's, which may be any
     }
+    let most = if features.value().is_null() { 1 } else { features.choice(&[("spelling", SPELLING)])? };
+    if per_step == 1 || per_step == most {
+        return Ok(());
+    }
+    let counts = if most == 1 { "1".into() } else { format!("1 or {most}") };
+    Err(field.refusal(format!("{counts}, as token_features says")))
 }
 
 /// Texts, numbers or truths, each larger than the one before.

@@ -81,7 +81,8 @@ pub struct Saved<F> {
 }
 
 impl<F: Dispatch> Saved<F> {
-    /// Reads a file. Nothing in it is executed, and nothing larger than it is allocated.
+    /// Reads a file. Nothing in it is executed, and nothing larger than it is allocated; the checksum that it was saved
+    /// with must be its own, and what was learnt must go with the parameters and the network.
     ///
     /// ```
     /// let error = gru_rs::Saved::<f32>::load("nowhere.safetensors").unwrap_err();
@@ -148,7 +149,12 @@ impl<F: Dispatch> Saved<F> {
             return Err(options.get("pooling")?.refusal(format!("that of a {estimator:?}")));
         }
         let (parameters, learnt) = (header.get("parameters")?, header.get("learnt")?);
-        expect_network(estimator, &parameters, &options)?;
+        let own: &[&str] = match estimator {
+            Estimator::Classifier | Estimator::Regressor => &["pooling"],
+            Estimator::Tagger => &["crf"],
+            Estimator::Transcriber => &[],
+        };
+        expect_network(own, &parameters, &options)?;
         expect_features(&parameters, &learnt)?;
         // Before names are made: a layer has tensors of its own.
         if config.rnn.layers > tensors.len() {

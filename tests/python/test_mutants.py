@@ -439,6 +439,22 @@ def test_mutants(tmp_path, name, width):
                 COUNTS["edited", "the same" if ask(found) == expected else "another answer"] += 1
 
 
+@pytest.mark.parametrize("name", ["GRUCell", "transcriber"])
+def test_each_byte_counts(tmp_path, name):
+    """What differs in one place, wherever that is, is an error or makes no difference."""
+    saved, ask = made(name, "int8")
+    path = tmp_path / "model.safetensors"
+    saved.save(path)
+    file, expected = bytearray(path.read_bytes()), ask(saved)
+    for at in range(len(file)):
+        for change in (1, 0x20) if name == "GRUCell" else (1 << at % 8,):
+            file[at] ^= change
+            path.write_bytes(file)
+            found = loaded(path)
+            assert found is None or ask(found) == expected, f"byte {at} ^ {change}"
+            file[at] ^= change
+
+
 def largest():
     """Bytes that the process had at most so far."""
     resource = pytest.importorskip("resource")
