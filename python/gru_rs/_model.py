@@ -255,6 +255,34 @@ class Model(SequenceNetwork):
         """
         return self._core.labels(self._asked_for(x, lengths)).astype(np.intp)
 
+    def marginals(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> Array:
+        """The probability of each label: with a chain its marginals, over all paths (Rabiner, 1989), without
+        one the softmax of the scores.
+
+        Parameters
+        ----------
+        x, lengths
+            As for `scores`.
+
+        Returns
+        -------
+        ndarray of float64, (B, n) or (sum of lengths, n)
+            The rows of `scores`; each sums to 1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `scores`.
+
+        Examples
+        --------
+        >>> import gru_rs
+        >>> model = gru_rs.Model(2, 8, 4, pooling="each", crf=True, seed=1)
+        >>> model.marginals(np.ones((1, 5, 2), np.float32)).sum(axis=1).round(9).tolist()
+        [1.0, 1.0, 1.0, 1.0, 1.0]
+        """
+        return self._core.marginals(self._asked_for(x, lengths)).reshape(-1, self.output_size)
+
     def spell(
         self,
         x: ArrayLike,

@@ -14,7 +14,7 @@ from ._containers import opened
 from ._doc import document
 from ._files import readable
 from ._labels import as_labels, expect_one_kind, places_of
-from ._probabilities import softmax
+from ._probabilities import log_softmax, softmax
 from ._supervised import StreamedEstimator
 from ._targets import Steps, cut_as_steps, expect_rows, opened_targets, rows_of
 
@@ -122,6 +122,50 @@ class SequenceTagger(StreamedEstimator):
         """
         sequences = self._read_fitted(X, lengths)
         return [self.classes_[path] for path in self._paths(sequences, sequences.rows)]
+
+    def predict_proba(self, X: Any, lengths: Any = None) -> list[Array]:
+        """The probability of each label at each step; with a chain over all paths, the best of which is what
+        `predict` gives.
+
+        {given}
+
+        Returns
+        -------
+        list of ndarray, (T_i, n_labels) each
+            In the order of ``classes_``, for each step, also beyond ``max_length``.
+
+        {refused}
+        """
+        sequences = self._read_fitted(X, lengths)
+        return self._predict_rows(sequences, sequences.rows, self._probabilities)
+
+    def _probabilities(self, x: Array, lengths: Array) -> Array:
+        if self.model_.crf:
+            return self.model_.marginals(x, lengths=lengths)
+        return self._of_scores(self.model_.scores(x, lengths=lengths))
+
+    def predict_log_proba(self, X: Any, lengths: Any = None) -> list[Array]:
+        """The natural logarithms of `predict_proba`.
+
+        {given}
+
+        Returns
+        -------
+        list of ndarray, (T_i, n_labels) each
+            −∞ where a probability is 0.
+
+        {refused}
+        """
+        sequences = self._read_fitted(X, lengths)
+
+        def logarithms(x: Array, lengths: Array) -> Array:
+            if not self.model_.crf:
+                return log_softmax(self.model_.scores(x, lengths=lengths))
+            with np.errstate(divide="ignore"):
+                found: Array = np.log(self.model_.marginals(x, lengths=lengths))
+            return found
+
+        return self._predict_rows(sequences, sequences.rows, logarithms)
 
     def score(self, X: Any, y: Any, lengths: Any = None) -> float:
         """F1 of whole entities if all labels are ``B-…``, ``I-…`` or ``O``, else the share of right labels.
