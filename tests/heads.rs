@@ -245,7 +245,8 @@ proptest! {
             let (lost, d_x) = crf.loss(&parameters, &x, &lengths, &targets, Some(&weights), &mut d).unwrap();
             let best = crf.decode(&parameters, &x, &lengths).unwrap();
             d.extend(d_x);
-            vec![vec![lost], d, best.into_iter().map(f64::from).collect()]
+            let marginals = crf.marginals(&parameters, &x, &lengths).unwrap();
+            vec![vec![lost], d, best.into_iter().map(f64::from).collect(), marginals]
         };
         let got = everywhere::<f64>(run);
         compare("loss", &got[0], &[loss(&both)], 1e-12);
@@ -256,6 +257,15 @@ proptest! {
             let best: Vec<usize> = got[2][begin..begin + length].iter().map(|&label| label as usize).collect();
             let highest = all_paths(length).map(|path| score(&parameters, x, &path)).fold(f64::MIN, f64::max);
             prop_assert!((score(&parameters, x, &best) - highest).abs() < 1e-12);
+            // The share of the paths through each label at each step.
+            let mut through = vec![0.0; length * labels];
+            for path in all_paths(length) {
+                let p = score(&parameters, x, &path).exp();
+                path.iter().enumerate().for_each(|(step, &label)| through[step * labels + label] += p);
+            }
+            let all: f64 = through[..labels].iter().sum();
+            through.iter_mut().for_each(|p| *p /= all);
+            compare("marginals", &got[3][begin * labels..(begin + length) * labels], &through, 1e-12);
             begin += length;
         }
     }
@@ -272,6 +282,8 @@ fn chains_at_the_limits() {
     let (loss, d_scores) = crf.loss(&parameters, &scores, &[3], &[2, 1, 2], None, &mut d).unwrap();
     assert!(loss > 0.0 && loss.is_finite());
     assert!(d_scores.iter().chain(&d).all(|x: &f64| x.is_finite()), "{d_scores:?} {d:?}");
+    let marginals = crf.marginals(&parameters, &scores, &[3]).unwrap();
+    assert!(marginals.chunks(3).all(|p| p.iter().all(|p| *p >= 0.0) && (p.iter().sum::<f64>() - 1.0).abs() < 1e-12));
     // 0 → 1 would cost 1e4, 1 → 1 → … costs 900: 900 + 0 + … against 0 + 1000 + …
     assert_eq!(crf.decode(&parameters, &scores, &[3]).unwrap(), [1, 1, 0]);
 }

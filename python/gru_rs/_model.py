@@ -14,6 +14,7 @@ from ._arrays import (
     as_array,
     as_integers,
     as_lengths,
+    as_ndarray,
     as_spelling,
     as_states,
     as_weights,
@@ -254,6 +255,34 @@ class Model(SequenceNetwork):
         """
         return self._core.labels(self._asked_for(x, lengths)).astype(np.intp)
 
+    def marginals(self, x: ArrayLike, *, lengths: ArrayLike | None = None) -> Array:
+        """The probability of each label: with a chain its marginals, over all paths (Rabiner, 1989), without
+        one the softmax of the scores.
+
+        Parameters
+        ----------
+        x, lengths
+            As for `scores`.
+
+        Returns
+        -------
+        ndarray of float64, (B, n) or (sum of lengths, n)
+            The rows of `scores`; each sums to 1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `scores`.
+
+        Examples
+        --------
+        >>> import gru_rs
+        >>> model = gru_rs.Model(2, 8, 4, pooling="each", crf=True, seed=1)
+        >>> model.marginals(np.ones((1, 5, 2), np.float32)).sum(axis=1).round(9).tolist()
+        [1.0, 1.0, 1.0, 1.0, 1.0]
+        """
+        return self._core.marginals(self._asked_for(x, lengths)).reshape(-1, self.output_size)
+
     def spell(
         self,
         x: ArrayLike,
@@ -313,8 +342,10 @@ class Model(SequenceNetwork):
         x, lengths, state
             As for `scores`.
         targets : array_like
-            Classes ``(B,)``, or ``(sum of lengths,)`` with pooling "each"; for CTC a sequence of labels for
-            each row; for the other losses numbers, ``(B, targets)``, or ``(B,)`` for one.
+            Classes ``(B,)``; for CTC a sequence of labels for each row; for the other losses numbers,
+            ``(B, targets)``, or ``(B,)`` for one. With pooling "each" those of steps: padded as `x` is,
+            ``(B, T)`` or ``(B, T, targets)``, of which what lies behind a row's length is not read, or those
+            of all rows one behind the other, ``(sum of lengths,)`` or ``(sum of lengths, targets)``.
         loss : CrossEntropy, CTC, SquaredError, AbsoluteError or QuantileError
             A chain has a loss of its own, and takes labels.
         sample_weight : array_like, (B,), optional
@@ -329,8 +360,8 @@ class Model(SequenceNetwork):
         ValueError, TypeError
             An argument of another shape or kind, a class beyond the scores.
         """
-        wanted = self._wanted(targets, loss, sample_weight)
-        return self._core.loss(self._asked_for(x, lengths, state), wanted, loss._core)
+        asked = self._asked_for(x, lengths, state)
+        return self._core.loss(asked, self._wanted(targets, loss, sample_weight, asked), loss._core)
 
     def loss_and_grad(
         self,
@@ -368,8 +399,9 @@ class Model(SequenceNetwork):
         """
         drawn = None if seed is None else as_seed(seed)
         low = as_choice("memory", memory, WORDS["memory"]) == "low"
-        wanted = self._wanted(targets, loss, sample_weight)
-        return self._core.loss_and_grad(self._asked_for(x, lengths, state), wanted, loss._core, drawn, low)
+        asked = self._asked_for(x, lengths, state)
+        wanted = self._wanted(targets, loss, sample_weight, asked)
+        return self._core.loss_and_grad(asked, wanted, loss._core, drawn, low)
 
     def _state_shape(self, batch: int) -> tuple[int, int, int]:
         return self.num_layers * (2 if self.bidirectional else 1), batch, self.hidden_size
@@ -386,7 +418,7 @@ class Model(SequenceNetwork):
         return array, (batch, seq), None if lengths is None else as_lengths(lengths, batch, seq), states
 
     def _wanted(
-        self, targets: ArrayLike, loss: Loss, sample_weight: ArrayLike | None
+        self, targets: ArrayLike, loss: Loss, sample_weight: ArrayLike | None, asked: _Given
     ) -> tuple[Array, list[int] | None, Array | None]:
         if not isinstance(loss, Loss):
             kinds = "CrossEntropy, CTC, SquaredError, AbsoluteError or QuantileError"
@@ -396,11 +428,24 @@ class Model(SequenceNetwork):
         if isinstance(loss, CTC):
             return *as_spelling(targets, self.output_size), weights
         if loss._of_classes:
-            array = as_integers("targets", targets, self.output_size)
+            array = as_integers("targets", self._unpadded(targets, asked, 2), self.output_size)
             expect_shape("targets", array, ("rows",))
         else:
-            array = as_array("targets", targets, self._dtype)
             levels = len(loss.levels) if isinstance(loss, QuantileError) else 1
             width = self.output_size // levels
+            axes = (2, 3) if width == 1 else (3,)
+            array = self._unpadded(as_array("targets", targets, self._dtype), asked, *axes)
             expect_shape("targets", array, ("rows", width), *([("rows",)] if width == 1 else []))
         return array, None, weights
+
+    def _unpadded(self, targets: Any, asked: _Given, *axes: int) -> Any:
+        """Targets of steps without what lies behind the rows, if they have these axes, padded as x is."""
+        if self.pooling != "each":
+            return targets
+        if isinstance(targets, (list, tuple)) and len(targets) > 0:
+            targets = as_ndarray("targets", targets, "an array")
+        _, (batch, seq), lengths, _ = asked
+        if getattr(targets, "ndim", 0) not in axes or tuple(targets.shape[:2]) != (batch, seq):
+            return targets
+        valid = np.full(batch, seq) if lengths is None else np.array(lengths, np.intp)
+        return as_ndarray("targets", targets, "an array")[np.arange(seq) < valid[:, np.newaxis]]

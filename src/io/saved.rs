@@ -36,7 +36,7 @@ const MOST_BYTES: u64 = 1 << 32;
 pub enum Estimator {
     /// `SequenceClassifier`: a score for each class.
     Classifier,
-    /// `SequenceRegressor`: numbers.
+    /// `SequenceRegressor`: numbers, of a sequence or of each step.
     Regressor,
     /// `SequenceTagger` without a chain: a score for each label at each step.
     Tagger,
@@ -145,7 +145,13 @@ impl<F: Dispatch> Saved<F> {
         if config.crf {
             return Err(options.get("crf")?.refusal("false: a chain's best path needs all steps"));
         }
-        if (config.pooling == Pooling::Each) != matches!(estimator, Estimator::Tagger | Estimator::Transcriber) {
+        let each = config.pooling == Pooling::Each;
+        let fits = match estimator {
+            Estimator::Tagger | Estimator::Transcriber => each,
+            Estimator::Classifier => !each,
+            Estimator::Regressor => true,
+        };
+        if !fits {
             return Err(options.get("pooling")?.refusal(format!("that of a {estimator:?}")));
         }
         let (parameters, learnt) = (header.get("parameters")?, header.get("learnt")?);

@@ -4,6 +4,7 @@ use super::config::{Inputs, ModelConfig, Numbers, Places};
 use crate::buffer::{keep_freed, zeros};
 use crate::dropout::Mask;
 use crate::error::{Error, Result};
+use crate::kernels::exponential::Softmax;
 use crate::nn::crf::Crf;
 use crate::nn::ctc::{Ctc, Guess};
 use crate::nn::embedding::{self, Tokens};
@@ -199,6 +200,34 @@ impl<F: Dispatch> Model<F> {
         }
         let first_best = |row: &[F]| (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
         Ok(scores.chunks_exact(self.config.outputs).map(|row| first_best(row) as u32).collect())
+    }
+
+    /// The probability of each label at each step, `(steps, labels)` in f64: of a chain its marginals, over all paths;
+    /// without one the softmax of the scores.
+    ///
+    /// ```
+    /// use gru_rs::{Inputs, Model, ModelConfig, Numbers, Pooling, Config};
+    /// let config = ModelConfig { pooling: Pooling::Each, crf: true, ..ModelConfig::new(Config::gru(2, 4), 3) };
+    /// let model = Model::<f32>::new(config)?;
+    /// let x = [0.5; 2 * 5];
+    /// let inputs = Inputs { numbers: Numbers::Floats(&x), batch: 1, seq: 5, lengths: None, states: &[] };
+    /// let p = model.marginals(&inputs)?;
+    /// assert!(p.chunks(3).all(|row| (row.iter().sum::<f64>() - 1.0).abs() < 1e-12));
+    /// # Ok::<(), gru_rs::Error>(())
+    /// ```
+    pub fn marginals(&self, inputs: &Inputs<'_, F>) -> Result<Vec<f64>> {
+        let weights = self.weights();
+        let scores = self.run_with(&weights, inputs)?.y;
+        if let Some(crf) = self.crf() {
+            let lengths: Vec<usize> = (0..inputs.batch).map(|row| inputs.length(row)).collect();
+            return crf.marginals(weights.store.numbers(&self.places.crf), &scores, &lengths);
+        }
+        let (columns, mut found) = (self.config.outputs, zeros(scores.len(), "probabilities")?);
+        found.iter_mut().zip(&scores).for_each(|(to, score): (&mut f64, &F)| *to = score.to_f64());
+        for row in found.chunks_exact_mut(columns) {
+            f64::dispatch(self.isa(), Softmax { rows: row, columns, log_sums: &mut [0.0] });
+        }
+        Ok(found)
     }
 
     /// What the steps of each row spell, with a head of each step trained by [`Loss::Ctc`]: by the best label of each step,

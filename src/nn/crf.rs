@@ -101,6 +101,21 @@ impl Crf {
         Ok((loss, d_scores))
     }
 
+    /// The probability of each label at each step, over all paths, `(steps, labels)`, sequence after sequence.
+    pub fn marginals<F: Dispatch>(&self, parameters: &[F], scores: &[F], lengths: &[usize]) -> Result<Vec<f64>> {
+        let labels = self.labels;
+        shape::expect_len("scores", scores.len(), &[lengths.iter().sum(), labels])?;
+        let field = self.field(parameters)?;
+        let (mut found, mut begin) = (zeros(scores.len(), "probabilities")?, 0);
+        for &length in lengths.iter().filter(|&&length| length > 0) {
+            let of = begin * labels..(begin + length) * labels;
+            let x: Vec<f64> = scores[of.clone()].iter().map(|x| x.to_f64()).collect();
+            Sequence::new(self.isa, &field, &x)?.marginals(&mut found[of])?;
+            begin += length;
+        }
+        Ok(found)
+    }
+
     /// Each sequence's labels of the highest s(y), by Viterbi's algorithm; of equal ones the lowest labels, from the end.
     pub fn decode<F: Dispatch>(&self, parameters: &[F], scores: &[F], lengths: &[usize]) -> Result<Vec<u32>> {
         let labels = self.labels;
@@ -191,16 +206,55 @@ impl<'a> Sequence<'a> {
         self.log_partition
     }
 
-    /// Adds `weight` times (expected − actual) counts: to `d_x` for each step and label, to `counts` for start,
-    /// end and trans. The last label's probabilities are known; those of a step and of the moves from it follow
-    /// from the next step's, as p(i, j) = p(j) f_i e^trans_ij / Σ_k f_k e^trans_kj, f the forward sums.
-    fn expect<F: Dispatch>(&mut self, weight: f64, targets: &[u32], d_x: &mut [F], counts: &mut [f64]) -> Result<()> {
-        let (field, labels, isa) = (self.field, self.field.labels, self.isa);
-        let last = (targets.len() - 1) * labels;
-        let ways = self.forward[last..].iter().zip(&field.end);
+    /// The probabilities of the last step's labels.
+    fn last(&self) -> Vec<f64> {
+        let ways = self.forward[self.forward.len() - self.field.labels..].iter().zip(&self.field.end);
         let mut p: Vec<f64> = ways.map(|(forward, end)| forward + end - self.log_partition).collect();
-        f64::dispatch(isa, Exp(&mut p));
-        let mut into: Vec<f64> = zeros(labels, "scratch")?;
+        f64::dispatch(self.isa, Exp(&mut p));
+        p
+    }
+
+    /// From the probabilities of a step's labels to those of the step before; each move's to `way`, row by row:
+    /// p(i, j) = p(j) f_i e^trans_ij / Σ_k f_k e^trans_kj, f the forward sums. `into` is scratch.
+    #[inline]
+    fn step_back(&mut self, step: usize, p: &mut [f64], into: &mut [f64], mut way: impl FnMut(usize, f64)) {
+        let (field, labels) = (self.field, self.field.labels);
+        exp_all(self.isa, &self.forward[(step - 1) * labels..step * labels], &mut self.exp);
+        into.fill(0.0);
+        for (from, row) in self.exp.iter().zip(field.exp.chunks_exact(labels)) {
+            into.iter_mut().zip(row).for_each(|(sum, exp)| *sum += from * exp);
+        }
+        // Where no way leads the sum is 0, and so is the probability.
+        into.iter_mut().zip(&*p).for_each(|(sum, p)| *sum = if *sum == 0.0 { 0.0 } else { p / *sum });
+        for (i, (from, p)) in self.exp.iter().zip(p).enumerate() {
+            *p = 0.0;
+            let row = &field.exp[i * labels..(i + 1) * labels];
+            for (j, (exp, into)) in row.iter().zip(&*into).enumerate() {
+                let move_p = from * exp * into;
+                *p += move_p;
+                way(i * labels + j, move_p);
+            }
+        }
+    }
+
+    /// The probability of each label at each step, over all paths.
+    fn marginals(&mut self, out: &mut [f64]) -> Result<()> {
+        let labels = self.field.labels;
+        let (mut p, mut into) = (self.last(), zeros(labels, "scratch")?);
+        for step in (0..out.len() / labels).rev() {
+            out[step * labels..(step + 1) * labels].copy_from_slice(&p);
+            if step > 0 {
+                self.step_back(step, &mut p, &mut into, |_, _| ());
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds `weight` times (expected − actual) counts: to `d_x` for each step and label, to `counts` for start,
+    /// end and trans.
+    fn expect<F: Dispatch>(&mut self, weight: f64, targets: &[u32], d_x: &mut [F], counts: &mut [f64]) -> Result<()> {
+        let labels = self.field.labels;
+        let (mut p, mut into) = (self.last(), zeros(labels, "scratch")?);
         let (start, rest) = counts.split_at_mut(labels);
         let (end, trans) = rest.split_at_mut(labels);
         for step in (0..targets.len()).rev() {
@@ -215,22 +269,7 @@ impl<'a> Sequence<'a> {
                 start.iter_mut().zip(off()).for_each(|(sum, off)| *sum += off);
                 break;
             }
-            exp_all(isa, &self.forward[(step - 1) * labels..step * labels], &mut self.exp);
-            into.fill(0.0);
-            for (from, row) in self.exp.iter().zip(field.exp.chunks_exact(labels)) {
-                into.iter_mut().zip(row).for_each(|(sum, exp)| *sum += from * exp);
-            }
-            // Where no way leads the sum is 0, and so is the probability.
-            into.iter_mut().zip(&p).for_each(|(sum, p)| *sum = if *sum == 0.0 { 0.0 } else { p / *sum });
-            let rows = field.exp.chunks_exact(labels).zip(trans.chunks_exact_mut(labels));
-            for ((from, p), (row, trans)) in self.exp.iter().zip(&mut p).zip(rows) {
-                *p = 0.0;
-                for ((count, exp), into) in trans.iter_mut().zip(row).zip(&into) {
-                    let way = from * exp * into;
-                    *p += way;
-                    *count += weight * way;
-                }
-            }
+            self.step_back(step, &mut p, &mut into, |way, p| trans[way] += weight * p);
             trans[targets[step - 1] as usize * labels + target] -= weight;
         }
         Ok(())

@@ -118,6 +118,15 @@ impl Model {
         })
     }
 
+    /// The probability of each label at each step, 1-D in float64.
+    fn marginals<'py>(&self, py: Python<'py>, given: Given<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        each!(&self.0, model => {
+            let steps = Steps::new(&given, model.config().vocabulary.is_some())?;
+            let inputs = steps.inputs(&given, &[])?;
+            Ok(PyArray1::from_vec(py, py.detach(|| model.marginals(&inputs))?))
+        })
+    }
+
     /// What each row spells.
     fn spell(&self, py: Python<'_>, given: Given<'_>, blank: u32, beam: Option<usize>) -> PyResult<Vec<Guesses>> {
         each!(&self.0, model => {

@@ -100,3 +100,12 @@ def test_mistakes_are_named():
         gru_rs.compare("classify", ["a"], [0], folds=1)
     with pytest.raises(TypeError, match="colour"):
         gru_rs.compare("classify", ["a", "b"], [0, 1], options={"colour": 1})
+
+
+def test_rows_of_no_steps_are_compared():
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(size=(length % 4, 2)) for length in range(20)]
+    options = {"max_iter": 1, "hidden_size": 4}
+    for task, y in (("regress", rng.normal(size=20)), ("classify", [0, 1] * 10)):
+        result = gru_rs.compare(task, rows, y, folds=2, options=options)
+        assert np.isfinite([entry.mean for entry in result.entries]).all()

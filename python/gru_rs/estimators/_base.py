@@ -53,6 +53,7 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
     validation_scores_: list[float] | None
     best_validation_score_: float | None
     n_iter_: int
+    stop_reason_: str | None
     _rng: np.random.Generator
     _optimizer: AdamW
     _progress: Progress
@@ -82,10 +83,10 @@ class NetworkEstimator(ABC, Fitted):
     shuffle: bool = True
     early_stopping: bool = False
     validation_fraction: float = 0.1
-    n_iter_no_change: int = 10
+    n_iter_no_change: int | None = None
     tol: float = 1e-4
     warm_start: bool = False
-    callbacks: Sequence[Callable[..., object]] = ()
+    callbacks: Callable[..., object] | Sequence[Callable[..., object]] = ()
     verbose: bool = False
     dtype: Any = "float32"
     random_state: Any = None
@@ -107,7 +108,8 @@ class NetworkEstimator(ABC, Fitted):
         as_choice("cell", self.cell, WORDS["cell"])
         as_choice("learning_rate", self.learning_rate, ("constant", "cosine", "plateau"))
         for name in ("batch_size", "max_iter", "n_iter_no_change"):
-            as_size(name, getattr(self, name))
+            if name != "n_iter_no_change" or self.n_iter_no_change is not None:
+                as_size(name, getattr(self, name))
         for field in fields(self):
             if isinstance(field.default, bool):
                 as_flag(field.name, getattr(self, field.name))
@@ -117,10 +119,25 @@ class NetworkEstimator(ABC, Fitted):
         if self.clip_norm is not None and not as_real("clip_norm", self.clip_norm) > 0:
             msg = f"clip_norm: expected a positive number or None, got {self.clip_norm}"
             raise ValueError(msg)
-        for callback in self.callbacks:
+        for callback in self._callbacks():
             if not callable(callback):
                 msg = f"callbacks: expected functions, got {callback!r}"
                 raise TypeError(msg)
+
+    def _callbacks(self) -> list[Any]:
+        """A function by itself is as good as a list of it."""
+        if not callable(self.callbacks) and not isinstance(self.callbacks, (list, tuple)):
+            msg = f"callbacks: expected a function or a list of functions, got {self.callbacks!r}"
+            raise TypeError(msg)
+        return [self.callbacks] if callable(self.callbacks) else list(self.callbacks)
+
+    def _patience(self, *, stop: bool) -> int | None:
+        """Epochs without improvement that end training: what is set, else 10 of validation, else none."""
+        if not stop:
+            return None
+        if self.n_iter_no_change is None:
+            return 10 if self.early_stopping else None
+        return self.n_iter_no_change
 
     def _own_options(self) -> dict[str, Any]:
         """What a network of this class alone is given."""
@@ -177,10 +194,11 @@ class NetworkEstimator(ABC, Fitted):
             batch_size=self.batch_size,
             shuffle=self.shuffle,
             clip_norm=self.clip_norm,
-            tolerance=self.tol if stop else -np.inf,
-            patience=self.n_iter_no_change,
+            weight_decay=self.weight_decay,
+            tolerance=self.tol,
+            patience=self._patience(stop=stop),
             verbose=self.verbose,
-            callbacks=self.callbacks,
+            callbacks=self._callbacks(),
             validate=validate,
         )
         try:
@@ -314,7 +332,10 @@ class NetworkEstimator(ABC, Fitted):
             raise ValueError(msg)
         self._optimizer = self._fresh_optimizer()
         self._progress = Progress(
-            list(self.loss_curve_), list(self.validation_scores_ or []), self.best_validation_score_
+            list(self.loss_curve_),
+            list(self.validation_scores_ or []),
+            self.best_validation_score_,
+            learnt.get("stop_reason_"),
         )
         self._recall()
 

@@ -410,7 +410,7 @@ def _words(sequence: Any) -> list[str]:
 
 
 class _Summary(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Mean, deviation, least, largest, first and last of each feature, and the length."""
+    """Mean, deviation, least, largest, first and last of each feature, and the length; of nothing zeros."""
 
     def fit(self, X: Any, y: Any = None) -> _Summary:  # noqa: ARG002
         return self
@@ -418,7 +418,10 @@ class _Summary(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any) -> Array:
         rows = []
         for sequence in X:
-            array = np.asarray(sequence, float).reshape(len(sequence), -1)
+            array = np.asarray(sequence, float)
+            if not len(array):
+                rows.append(np.zeros(6 * array.shape[1] + 1))
+                continue
             parts = [
                 array.mean(0),
                 array.std(0),

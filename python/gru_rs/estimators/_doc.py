@@ -79,16 +79,17 @@ _PARTS = {
             Hold a share of the sequences out, and keep the weights that are best on them.
         validation_fraction : float, default 0.1
             That share.
-        n_iter_no_change : int, default 10
-            Epochs without improvement, of the validation score or else of the loss, that end training.
+        n_iter_no_change : int, optional
+            Epochs without improvement, of the validation score or else of the loss, that end training. None:
+            10 with `early_stopping`, without it training goes on to `max_iter`.
         tol : float, default 1e-4
             Less is no improvement.
         warm_start : bool, default False
             Let `fit` go on from the last weights.
-        callbacks : sequence of callables, default ()
+        callbacks : callable or sequence of callables, default ()
             Each is given a `TrainingInfo` after each batch and epoch; one that returns True ends training.
         verbose : bool, default False
-            A line for each epoch, and a bar if tqdm is installed.
+            A line for each epoch, and why training ended; a bar if tqdm is installed.
         dtype : {"float32", "float64"}, default "float32"
             Of the model.
         random_state : int, RandomState or None, default None
@@ -110,6 +111,8 @@ _PARTS = {
             The network.
         n_iter_ : int
             Epochs.
+        stop_reason_ : str or None
+            Why training ended; None during it, and of files that do not say it.
         loss_curve_ : list of float
             The loss of each epoch.
         validation_scores_ : list of float, or None

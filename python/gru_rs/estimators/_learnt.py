@@ -143,6 +143,10 @@ def expect_progress(learnt: Learnt) -> None:
         refuse("n_iter_", f"{len(losses)}, the epochs of loss_curve_", learnt.value("n_iter_"))
     if scores is not None and not 0 < len(scores) <= len(losses):
         refuse("validation_scores_", f"None, or 1 to {len(losses)} scores", scores)
+    # Files did not always say it.
+    reason = learnt.value("stop_reason_") if learnt.has("stop_reason_") else None
+    if reason is not None and type(reason) is not str:
+        refuse("stop_reason_", "None, or a text", reason)
     best = learnt.value("best_validation_score_")
     if best is not None and repr(best) not in map(repr, scores or []):  # as NaN is not itself
         refuse("best_validation_score_", "None, or one of validation_scores_", best)

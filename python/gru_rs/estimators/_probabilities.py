@@ -16,6 +16,12 @@ def softmax(scores: Array) -> Array:
     return found
 
 
+def log_softmax(scores: Array) -> Array:
+    """ln of the softmax along the last axis: x − ln Σ eˣ, which stays finite where the softmax is 0."""
+    found: Array = (scores - log_sums(scores)[..., np.newaxis]).astype(scores.dtype)
+    return found
+
+
 def log_sums(scores: Array) -> Array:
     """ln Σ eˣ along the last axis, as float64."""
     _, flat = _core.softmax(np.ascontiguousarray(scores), scores.shape[-1])

@@ -276,6 +276,11 @@ class SequenceEstimator(SupervisedEstimator):
         -----
         UserWarning
             Integers in an array, read as numbers, that may have been meant as tokens.
+
+        Notes
+        -----
+        A loss, a gradient, a weight or a score that is no longer finite is a FloatingPointError, with the
+        weights as before the step; with `early_stopping` a warning, with the best weights so far.
         """
         first = not (self.warm_start and hasattr(self, "model_"))
         return self._fit(X, y, sample_weight, lengths, first=first, epochs=self.max_iter, stop=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._batches import Array
+import numpy as np
+
+from ._batches import Array, Sequences
 from ._columns import Frame, Ragged, is_number, refuse_missing
 from ._containers import opened
 
@@ -46,6 +48,29 @@ def rows_of(given: Any) -> list[Any]:
         ends = given.starts + given.lengths
         return [values[a:b] for a, b in zip(given.starts.tolist(), ends.tolist(), strict=True)]
     return list(given)
+
+
+class Steps:
+    """Targets of steps, one sequence behind the other."""
+
+    def __init__(self, flat: Array, lengths: Array) -> None:
+        self.flat, self.ends = flat, np.cumsum(lengths)
+        self.starts = self.ends - lengths
+
+    def of(self, rows: Array) -> Array:
+        """Those of some sequences."""
+        parts = [self.flat[self.starts[row] : self.ends[row]] for row in rows]
+        return np.concatenate(parts) if parts else self.flat[:0]
+
+
+def cut_as_steps(what: str, targets: Array, sequences: Sequences, row: int, most: int | None) -> Array:
+    """One for each step of a row; more where training was cut, or where the row was padded as they are."""
+    length, given = int(sequences.lengths[row]), len(targets)
+    if given != length and given != sequences.width and not (length == most and given > length):
+        expected = f"{length} {what} in row {row}, one for each step"
+        msg = f"y: expected {expected}, got shape {targets.shape}"
+        raise ValueError(msg)
+    return targets[:length]
 
 
 def expect_rows(name: str, values: Any, lengths: Array) -> None:

@@ -6,6 +6,7 @@ It must not know what sequences or labels are.
 
 from __future__ import annotations
 
+import time
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,6 +42,12 @@ class TrainingInfo:
         Of the batch, or the mean of the epoch.
     validation_score : float or None
         With early stopping, at the end of an epoch.
+    seconds : float
+        Since training began.
+    learning_rate : float
+        Of the last step.
+    gradient_norm : float
+        Of all parameters together in the last step, before it was clipped.
     estimator : estimator
         The one in training, with its newest weights in ``model_``.
     """
@@ -50,6 +57,9 @@ class TrainingInfo:
     batch: int
     loss: float
     validation_score: float | None
+    seconds: float
+    learning_rate: float
+    gradient_norm: float
     estimator: Any
 
 
@@ -112,8 +122,10 @@ class Plan:
     batch_size: int
     shuffle: bool
     clip_norm: float | None
+    weight_decay: float
     tolerance: float
-    patience: int
+    patience: int | None
+    """Epochs without improvement that end training; None for no end."""
     verbose: bool
     callbacks: Sequence[Callable[[TrainingInfo], object]]
     validate: Callable[[], float] | None
@@ -126,6 +138,8 @@ class Progress:
     loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
     best_score: float | None = None
+    stop_reason: str | None = None
+    """Why training ended; None while it has not."""
 
     def improves(self, loss: float, score: float | None, tolerance: float) -> bool:
         """Whether an epoch is better than all before it: by its score, or else by its loss."""
@@ -150,6 +164,7 @@ class Progress:
             "validation_scores_": self.validation_scores or None,
             "best_validation_score_": self.best_score,
             "n_iter_": len(self.loss_curve),
+            "stop_reason_": self.stop_reason,
         }
 
 
@@ -179,6 +194,9 @@ class Rates:
 _LEAST = np.finfo(np.float64).tiny
 """In place of a sum of weights that is 0."""
 
+_BOLD = 1.0
+"""A learning rate above which a step of AdamW, about as long as the rate, may leave what floats can hold."""
+
 
 class Trainer:
     """One model's training; a second run goes on where the first ended."""
@@ -187,54 +205,100 @@ class Trainer:
         self, model: Model, optimizer: AdamW, rates: Rates, loss: Loss, rng: np.random.Generator
     ) -> None:
         self.model, self.optimizer, self.rates, self.loss, self.rng = model, optimizer, rates, loss, rng
+        self._norm = 0.0
+        self._begin = time.perf_counter()
 
     def run(self, examples: Examples, plan: Plan, progress: Progress, estimator: Any) -> None:
-        """Some epochs. Whatever ends them, the best weights that validation has seen are kept."""
+        """Some epochs. Whatever ends them, the best weights that validation has seen are kept, and
+        ``progress.stop_reason`` says what it was.
+        """
         best: Array | None = None
         waiting = 0
         progress.best_score = None  # a score before was of other held-out rows
+        progress.stop_reason = None
         try:
             for _ in range(plan.epochs):
                 epoch = len(progress.loss_curve)
                 loss, count, ended = self._epoch(epoch, examples, plan, estimator)
                 score = None if plan.validate is None else plan.validate()
+                _expect_finite("the validation score", 0.0 if score is None else score, epoch)
                 waiting = 0 if progress.improves(loss, score, plan.tolerance) else waiting + 1
                 if progress.add(loss, score):
                     best = self.model.flat.copy()
                 self.rates.end_of_epoch(loss if score is None else -score)
                 if plan.verbose:
                     shown = "" if score is None else f", validation score {score:.4f}"
-                    print(f"epoch {epoch + 1}: loss {loss:.6f}{shown}")
-                info = TrainingInfo("epoch", epoch, count, loss, score, estimator)
-                if ended or _ends(plan.callbacks, info) or waiting >= plan.patience:
-                    return
+                    print(f"epoch {epoch + 1}: loss {loss:.6f}{shown}, {self._seconds():.1f} s")
+                info = self._info("epoch", epoch, count, loss, score, estimator)
+                if ended or _ends(plan.callbacks, info):
+                    progress.stop_reason = "a callback returned True"
+                elif plan.patience is not None and waiting >= plan.patience:
+                    what = "loss" if score is None else "validation score"
+                    progress.stop_reason = f"the {what} has not improved in {waiting} epochs"
+                if progress.stop_reason is not None:
+                    break
+            else:
+                progress.stop_reason = f"max_iter: {plan.epochs} epochs"
         except KeyboardInterrupt:
+            progress.stop_reason = "Ctrl-C"
             kept = "as they are" if best is None else "of the best epoch so far"
             warnings.warn(f"training was ended by Ctrl-C; the weights are {kept}", stacklevel=2)
+        except FloatingPointError as error:
+            progress.stop_reason = f"diverged: {error}"
+            if best is None:
+                raise
+            warnings.warn(f"{error}; the weights are of the best epoch so far", stacklevel=2)
         finally:
             if best is not None:
                 self.model.set_flat(best)
+            if plan.verbose:
+                print(f"training ended: {progress.stop_reason or 'an error'}")
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._begin
+
+    def _info(
+        self, event: Any, epoch: int, batch: int, loss: float, score: float | None, estimator: Any
+    ) -> TrainingInfo:
+        return TrainingInfo(
+            event, epoch, batch, loss, score, self._seconds(), self.optimizer.lr, self._norm, estimator
+        )
 
     def _epoch(self, epoch: int, examples: Examples, plan: Plan, estimator: Any) -> tuple[float, int, bool]:
         """The mean loss of an epoch, its batches, and whether a callback ended it."""
         found = examples.batches(plan.batch_size, self.rng if plan.shuffle else None)
         total = counted = 0.0
         for number, batch in enumerate(progress_bar(found, f"epoch {epoch + 1}", plan.verbose)):
-            loss, count = self._step(examples, batch, plan.clip_norm)
+            loss, count = self._step(examples, batch, plan, epoch)
             total, counted = total + loss * count, counted + count
             if plan.callbacks and _ends(
-                plan.callbacks, TrainingInfo("batch", epoch, number, loss, None, estimator)
+                plan.callbacks, self._info("batch", epoch, number, loss, None, estimator)
             ):
                 return total / max(counted, _LEAST), number + 1, True
         return total / max(counted, _LEAST), len(found), False
 
-    def _step(self, examples: Examples, batch: Any, clip_norm: float | None) -> tuple[float, float]:
+    def _step(self, examples: Examples, batch: Any, plan: Plan, epoch: int) -> tuple[float, float]:
+        """A step; a FloatingPointError if it cannot be made, with the weights as before it."""
         loss, gradients, count = examples.learn(self.model, self.loss, batch)
-        if clip_norm is not None:
-            clip_grad_norm(gradients, clip_norm)
-        self.optimizer.lr = self.rates.next()
+        _expect_finite("the loss", loss, epoch)
+        self._norm = clip_grad_norm(gradients, np.inf if plan.clip_norm is None else plan.clip_norm)
+        _expect_finite("the norm of the gradients", self._norm, epoch)
+        self.optimizer.lr = rate = self.rates.next()
+        bold = rate > _BOLD or rate * plan.weight_decay > _BOLD
+        before = self.model.flat.copy() if bold else None
         self.optimizer.step(self.model, gradients)
+        if before is not None and not np.isfinite(self.model.flat).all():
+            self.model.set_flat(before)
+            _expect_finite("a weight", np.inf, epoch)
         return loss, count
+
+
+def _expect_finite(what: str, value: float, epoch: int) -> None:
+    """Training has not diverged."""
+    if not np.isfinite(value):
+        advice = "try a smaller learning_rate_init, or clip_norm"
+        msg = f"training diverged in epoch {epoch + 1}: expected {what} to be finite, got {value}; {advice}"
+        raise FloatingPointError(msg)
 
 
 def _ends(callbacks: Sequence[Callable[[TrainingInfo], object]], info: TrainingInfo) -> bool:

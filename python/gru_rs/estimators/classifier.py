@@ -22,7 +22,7 @@ from ._containers import opened
 from ._doc import document
 from ._files import readable
 from ._labels import as_labels, places_of
-from ._probabilities import softmax
+from ._probabilities import log_softmax, softmax
 from ._supervised import StreamedEstimator
 from ._targets import expect_rows, opened_targets, opened_weights
 
@@ -172,6 +172,21 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         """
         sequences = self._read_fitted(X, lengths)
         return self._of_scores(self._scores(sequences, sequences.rows))
+
+    def predict_log_proba(self, X: Any, lengths: Any = None) -> Array:
+        """The natural logarithms of `predict_proba`.
+
+        {given}
+
+        Returns
+        -------
+        ndarray, (n, n_classes)
+            In the order of ``classes_``.
+
+        {refused}
+        """
+        sequences = self._read_fitted(X, lengths)
+        return log_softmax(self._scores(sequences, sequences.rows))
 
     def _of_scores(self, scores: Array) -> Array:
         return softmax(scores)

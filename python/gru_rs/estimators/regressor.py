@@ -14,13 +14,14 @@ from sklearn.utils import check_array, column_or_1d
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_real
 from gru_rs._losses import LOSSES_OF_NUMBERS, Loss, loss_of_numbers
-from gru_rs._words import POOLINGS
+from gru_rs._words import WORDS
 
 from ._doc import document
 from ._files import readable
 from ._learnt import refuse
+from ._numbers import row_array
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows, opened_targets, opened_weights
+from ._targets import Steps, cut_as_steps, expect_rows, opened_targets, opened_weights, rows_of
 
 if TYPE_CHECKING:
     from ._batches import Array, Sequences
@@ -31,12 +32,15 @@ if TYPE_CHECKING:
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
 class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc]
-    """One or several numbers for each sequence, by a GRU or LSTM.
+    """One or several numbers for each sequence, or for each of its steps, by a GRU or LSTM.
 
     Parameters
     ----------
     {network}
-    {pooling}
+    pooling : {"last", "mean", "max", "each"}, default "last"
+        What of a sequence is judged: its final state, the mean or maximum of the outputs, or each step by
+        itself. With "each" targets are those of steps: for each sequence ``(T_i,)`` or ``(T_i, n_outputs)``,
+        or padded as the sequences are; predictions are a list of such arrays.
     {tokens}
     loss : {"squared", "absolute", "quantile"}, default "squared"
         What is made small; the predictions tend to the mean, the median or a quantile.
@@ -49,7 +53,7 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
     Attributes
     ----------
     n_outputs_ : int
-        Numbers for each sequence.
+        Numbers for each sequence, or step.
     target_scale_ : pair of ndarray (n_outputs,), or None
         Mean and standard deviation of the targets.
     {attributes}
@@ -79,24 +83,38 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
             raise ValueError(msg)
 
     def _pooled(self) -> str:
-        return as_choice("pooling", self.pooling, POOLINGS)
+        return as_choice("pooling", self.pooling, WORDS["pooling"])
 
     _of_targets = ("_flat", "n_outputs_", "target_scale_")
 
+    def _read_fitted(self, X: Any, lengths: Any) -> Sequences:
+        # Training may be cut, but each step gets its number.
+        return self._read_whole(X, lengths, None if self.pooling == "each" else self.max_length)
+
     def _read_targets(
         self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
-    ) -> tuple[dict[str, Any], Array]:
+    ) -> tuple[dict[str, Any], Any]:
+        if self.pooling != "each":
+            return self._scaled(*self._numbers(y, sequences), known)
+        learnt, rows = self._scaled(*_numbers_of_steps(y, sequences, self.max_length), known)
+        return learnt, Steps(rows, sequences.lengths)
+
+    def _numbers(self, y: Any, sequences: Sequences) -> tuple[Array, Array]:
+        """Those of each sequence, as they came and as rows."""
         targets = check_array(opened_targets(y), ensure_2d=False, dtype=np.float64, input_name="y")
         expect_rows("y", targets, sequences.lengths)
         if targets.ndim > 2:
             msg = f"y: expected (n,) or (n, n_outputs), got shape {targets.shape}"
             raise ValueError(msg)
-        if targets.ndim == 2 and targets.shape[1] == 1:
-            targets = column_or_1d(targets, warn=True)
-        rows = targets.reshape(len(targets), -1)
+        return _of_one_column(targets)
+
+    def _scaled(
+        self, targets: Array, rows: Array, known: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], Array]:
+        """In the units of training, which the first targets say."""
         learnt = self._measured(targets, rows) if known is None else dict(known)
         if rows.shape[1] != learnt["n_outputs_"]:
-            expected = f"{learnt['n_outputs_']} numbers a sequence as before"
+            expected = f"{learnt['n_outputs_']} numbers as before"
             msg = f"y: expected {expected}, got {rows.shape[1]}"
             raise ValueError(msg)
         if learnt["target_scale_"] is not None:
@@ -126,25 +144,46 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
     def _loss(self, targets: Array) -> Loss:  # noqa: ARG002
         return loss_of_numbers(self.loss, self.quantile)
 
-    def _validation_score(self, sequences: Any, targets: Array, rows: Array, weights: Array | None) -> float:
+    def _batch_targets(self, targets: Any, rows: Array) -> Array:
+        return targets.of(rows) if isinstance(targets, Steps) else super()._batch_targets(targets, rows)
+
+    def _units(self, sequences: Any, targets: Any) -> Array | None:
+        lengths: Array = sequences.lengths
+        return lengths if isinstance(targets, Steps) else None
+
+    def _found(self, sequences: Any, rows: Array) -> Array:
+        """The scores of sequences, or of all their steps, a row each."""
+        if self.pooling != "each":
+            return self._scores(sequences, rows)
+        return np.concatenate([*self._of_steps(sequences, rows), np.empty((0, self.model_.output_size))])
+
+    def _of_steps(self, sequences: Any, rows: Array) -> list[Array]:
+        return self._predict_rows(sequences, rows, lambda x, lengths: self.model_.scores(x, lengths=lengths))
+
+    def _validation_score(self, sequences: Any, targets: Any, rows: Array, weights: Array | None) -> float:
         weight = None if weights is None else weights[rows]
-        off = self._scores(sequences, rows).astype(np.float64) - targets[rows]
+        if weight is not None and self.pooling == "each":
+            weight = np.repeat(weight, sequences.lengths[rows])
+        off = self._found(sequences, rows).astype(np.float64) - self._batch_targets(targets, rows)
         lost = loss_of_numbers(self.loss, self.quantile).of_differences(off)
         return -float(np.average(lost.mean(axis=1), weights=weight))
 
-    def predict(self, X: Any, lengths: Any = None) -> Array:
+    def predict(self, X: Any, lengths: Any = None) -> Any:
         """The numbers.
 
         {given}
 
         Returns
         -------
-        ndarray, (n,) or (n, n_outputs)
-            As the targets were.
+        ndarray, (n,) or (n, n_outputs), or list of ndarray
+            As the targets were; of steps a list, ``(T_i,)`` or ``(T_i, n_outputs)`` for each sequence, also
+            beyond ``max_length``.
 
         {refused}
         """
         sequences = self._read_fitted(X, lengths)
+        if self.pooling == "each":
+            return [self._of_scores(scores) for scores in self._of_steps(sequences, sequences.rows)]
         return self._of_scores(self._scores(sequences, sequences.rows))
 
     def _of_scores(self, scores: Array) -> Array:
@@ -155,10 +194,45 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
         return found[..., 0] if self._flat else found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> float:
-        """The coefficient of determination, R².
+        """The coefficient of determination, R²; over the steps of all sequences with pooling "each".
 
         {scored}
         """
-        return float(
-            r2_score(opened_targets(y), self.predict(X, lengths), sample_weight=opened_weights(sample_weight))
-        )
+        weights = opened_weights(sample_weight)
+        if self.pooling != "each":
+            return float(r2_score(opened_targets(y), self.predict(X, lengths), sample_weight=weights))
+        sequences = self._read_fitted(X, lengths)
+        truth, _ = _numbers_of_steps(y, sequences, None)
+        found = self._of_scores(self._found(sequences, sequences.rows))
+        per_step = None if weights is None else np.repeat(weights, sequences.lengths)
+        return float(r2_score(truth, found, sample_weight=per_step))
+
+
+def _numbers_of_steps(y: Any, sequences: Sequences, most: int | None) -> tuple[Array, Array]:
+    """Those of the steps of all rows, one behind the other, as they came and as rows."""
+    given = opened_targets(y)
+    expect_rows("y", given, sequences.lengths)
+    parts: list[Array] = []
+    for row, one in enumerate(rows_of(given)):
+        numbers, _ = row_array(f"y, row {row}", one)
+        cut = cut_as_steps("numbers", numbers, sequences, row, most)
+        if parts and len(cut) and cut.shape[1:] != parts[0].shape[1:]:
+            expected = f"a number for each step, shape (T, *{parts[0].shape[1:]})"
+            msg = f"y: expected {expected}, got shape {numbers.shape} in row {row}"
+            raise ValueError(msg)
+        if not np.isfinite(cut).all():
+            msg = f"y: expected finite numbers, got NaN or infinity in row {row}"
+            raise ValueError(msg)
+        if len(cut):
+            parts.append(cut.astype(np.float64))
+    if not parts:
+        msg = "y: expected at least one number, got none"
+        raise ValueError(msg)
+    return _of_one_column(np.concatenate(parts))
+
+
+def _of_one_column(targets: Array) -> tuple[Array, Array]:
+    """A single column is as good as no axis, which is said."""
+    if targets.ndim == 2 and targets.shape[1] == 1:
+        targets = column_or_1d(targets, warn=True)
+    return targets, targets.reshape(len(targets), -1)

@@ -14,26 +14,13 @@ from ._containers import opened
 from ._doc import document
 from ._files import readable
 from ._labels import as_labels, expect_one_kind, places_of
-from ._probabilities import softmax
+from ._probabilities import log_softmax, softmax
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows, opened_targets, rows_of
+from ._targets import Steps, cut_as_steps, expect_rows, opened_targets, rows_of
 
 if TYPE_CHECKING:
     from ._batches import Array, Sequences, Token
     from ._learnt import Learnt
-
-
-class _Labels:
-    """The labels' numbers, one sequence behind the other."""
-
-    def __init__(self, flat: Array, lengths: Array) -> None:
-        self.flat, self.ends = flat, np.cumsum(lengths)
-        self.starts = self.ends - lengths
-
-    def of(self, rows: Array) -> Array:
-        """Those of some sequences."""
-        parts = [self.flat[self.starts[row] : self.ends[row]] for row in rows]
-        return np.concatenate(parts) if parts else self.flat[:0]
 
 
 @readable
@@ -78,7 +65,7 @@ class SequenceTagger(StreamedEstimator):
 
     def _read_targets(
         self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
-    ) -> tuple[dict[str, Any], _Labels]:
+    ) -> tuple[dict[str, Any], Steps]:
         lengths = sequences.lengths
         kept = _labels_of_steps(y, sequences, self.max_length)
         flat = np.concatenate([labels for labels in kept if len(labels)] or [np.empty(0, str)])
@@ -86,7 +73,7 @@ class SequenceTagger(StreamedEstimator):
         if len(classes) == 0:
             msg = "y: expected at least one label, got none"
             raise ValueError(msg)
-        return {"classes_": classes}, _Labels(places_of("labels", flat, classes), lengths)
+        return {"classes_": classes}, Steps(places_of("labels", flat, classes), lengths)
 
     def _expect_targets(self, learnt: Learnt) -> None:
         learnt.labels("classes_")
@@ -98,19 +85,17 @@ class SequenceTagger(StreamedEstimator):
     def _outputs(self, learnt: Mapping[str, Any]) -> int:
         return len(learnt["classes_"])
 
-    def _loss(self, targets: _Labels) -> CrossEntropy:  # noqa: ARG002
+    def _loss(self, targets: Steps) -> CrossEntropy:  # noqa: ARG002
         return CrossEntropy()
 
-    def _batch_targets(self, targets: _Labels, rows: Array) -> Array:
+    def _batch_targets(self, targets: Steps, rows: Array) -> Array:
         return targets.of(rows)
 
-    def _units(self, sequences: Any, targets: _Labels) -> Array:  # noqa: ARG002
+    def _units(self, sequences: Any, targets: Steps) -> Array:  # noqa: ARG002
         lengths: Array = sequences.lengths
         return lengths
 
-    def _validation_score(
-        self, sequences: Any, targets: _Labels, rows: Array, weights: Array | None
-    ) -> float:
+    def _validation_score(self, sequences: Any, targets: Steps, rows: Array, weights: Array | None) -> float:
         return labels_score(
             [self.classes_[targets.of(rows[i : i + 1])] for i in range(len(rows))],
             [self.classes_[path] for path in self._paths(sequences, rows)],
@@ -138,6 +123,50 @@ class SequenceTagger(StreamedEstimator):
         sequences = self._read_fitted(X, lengths)
         return [self.classes_[path] for path in self._paths(sequences, sequences.rows)]
 
+    def predict_proba(self, X: Any, lengths: Any = None) -> list[Array]:
+        """The probability of each label at each step; with a chain over all paths, the best of which is what
+        `predict` gives.
+
+        {given}
+
+        Returns
+        -------
+        list of ndarray, (T_i, n_labels) each
+            In the order of ``classes_``, for each step, also beyond ``max_length``.
+
+        {refused}
+        """
+        sequences = self._read_fitted(X, lengths)
+        return self._predict_rows(sequences, sequences.rows, self._probabilities)
+
+    def _probabilities(self, x: Array, lengths: Array) -> Array:
+        if self.model_.crf:
+            return self.model_.marginals(x, lengths=lengths)
+        return self._of_scores(self.model_.scores(x, lengths=lengths))
+
+    def predict_log_proba(self, X: Any, lengths: Any = None) -> list[Array]:
+        """The natural logarithms of `predict_proba`.
+
+        {given}
+
+        Returns
+        -------
+        list of ndarray, (T_i, n_labels) each
+            −∞ where a probability is 0.
+
+        {refused}
+        """
+        sequences = self._read_fitted(X, lengths)
+
+        def logarithms(x: Array, lengths: Array) -> Array:
+            if not self.model_.crf:
+                return log_softmax(self.model_.scores(x, lengths=lengths))
+            with np.errstate(divide="ignore"):
+                found: Array = np.log(self.model_.marginals(x, lengths=lengths))
+            return found
+
+        return self._predict_rows(sequences, sequences.rows, logarithms)
+
     def score(self, X: Any, y: Any, lengths: Any = None) -> float:
         """F1 of whole entities if all labels are ``B-…``, ``I-…`` or ``O``, else the share of right labels.
 
@@ -160,14 +189,12 @@ def _labels_of_steps(y: Any, sequences: Sequences, most: int | None) -> list[Arr
     given = opened_targets(y)
     expect_rows("y", given, sequences.lengths)
     found = []
-    for row, (one, length) in enumerate(zip(rows_of(given), sequences.lengths.tolist(), strict=True)):
+    for row, one in enumerate(rows_of(given)):
         labels = as_labels("y", opened(f"y, row {row}", one), f" in row {row}")
-        padded = sequences.width is not None and labels.shape == (sequences.width,)
-        cut = length == most and labels.ndim == 1 and len(labels) > length
-        if labels.shape != (length,) and not (padded or cut):
-            msg = f"y: expected {length} labels in row {row}, one for each step, got shape {labels.shape}"
+        if labels.ndim != 1:
+            msg = f"y: expected a label for each step in row {row}, got shape {labels.shape}"
             raise ValueError(msg)
-        found.append(labels[:length])
+        found.append(cut_as_steps("labels", labels, sequences, row, most))
     expect_one_kind("y", found)
     return found
 
