@@ -87,6 +87,9 @@ def as_ndarray(name: str, value: Any, expected: str) -> Array:
     except ValueError as error:
         msg = f"{name}: expected {expected}, got a ragged {_describe(value)}: {error}"
         raise ValueError(msg) from error
+    except RuntimeError as error:  # of a tensor that cannot be an array as it is
+        msg = f"{name}: expected {expected}, got {_describe(value)} that is none: {error}"
+        raise TypeError(msg) from error
 
 
 def _describe(value: Any) -> str:

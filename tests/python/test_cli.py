@@ -201,3 +201,28 @@ def test_mistakes_name_file_and_line(folder):
     told = gru_rs("evaluate", folder / "text", folder / "new.csv", *text, code=1).replace("\n", "")
     assert "new.csv, line 2: expected one of the model's labels ['1', '5'], got '7'" in told
     assert not (folder / "never").exists()
+
+
+def test_options_that_would_lose_something(folder):
+    """One of two that say the same would be ignored, and a file to learn from be gone."""
+    text = ["--text", "review", "--label", "stars"]
+    before = (folder / "reviews.csv").read_bytes()
+    for more, expected in [
+        (["--set", "max_iter=2"], "expected --epochs for max_iter"),
+        (["--set", "cell=gru"], "expected --cell for cell"),
+        (["--set", "hidden_size=4", "--set", "hidden_size=5"], "expected hidden_size once, got it twice"),
+    ]:
+        error = gru_rs("train", folder / "reviews.csv", "-o", folder / "never", *text, *more, code=2)
+        assert expected in " ".join(error.replace("│", " ").split())
+    error = gru_rs("train", folder / "reviews.csv", "-o", folder / "reviews.csv", *text, code=2)
+    assert "--output: expected another file than the one to learn from" in error
+    assert (folder / "reviews.csv").read_bytes() == before
+    error = gru_rs(
+        "train", folder / "reviews.csv", "-o", folder / "never", "--text", "stars", "--label", "stars", code=2
+    )
+    assert "--label: expected another column than those that it is learnt from" in error
+    error = gru_rs(
+        "train", folder / "wave.csv", "-o", folder / "never", "--task", "forecast", "--exog", "value", code=2
+    )
+    assert "--value: expected another column" in error
+    assert not (folder / "never").exists()

@@ -626,6 +626,13 @@ def test_tables_of_flags_and_nullable_numbers():
 # Refusals
 
 
+class NoArray:
+    """A tensor that has to be asked otherwise."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise RuntimeError("needs no grad")
+
+
 def nan_frame():
     return pd.DataFrame({"a": pd.array([1, None], "Int64")})
 
@@ -636,6 +643,52 @@ REFUSED = {
     "a mask": (MASKED, "X: expected an array, got a masked array"),
     "masks in a list": ([np.ones((2, 2)), MASKED], "X, row 1: expected an array, got a masked array"),
     "a masked step": ([[1.0, 2.0], [1.0, np.ma.masked]], "X: expected a value in row 1, step 1, got a null"),
+    "a mask within a row": (
+        [[np.ma.array([1.0], mask=[True])], [np.ones(1)]],
+        "X, row 0, step 0: expected an array, got a masked array",
+    ),
+    "masked rows in an object array": (
+        objects([MASKED, MASKED]),
+        "X, row 0: expected an array, got a masked",
+    ),
+    "durations among integers": (
+        [[np.timedelta64(3, "ns"), 1], [2, 3]],
+        "X, row 0, step 0: expected numbers, got np.timedelta64",
+    ),
+    "NaT": ([[np.timedelta64("NaT", "ns"), 1], [2, 3]], "X: expected a value in row 0, step 0, got a null"),
+    "NA of pandas": (pd.Series(["a", None], dtype="string"), "X: expected a value in row 1, got a null"),
+    "None in objects": (
+        np.array([[1.0, None], [2.0, 1.0]], object),
+        "X: expected finite numbers, got NaN.* in row 0, step 1",
+    ),
+    "None in objects of words": (
+        np.array([["a", "b"], ["a", None]], object),
+        "X: expected a value in row 1, step 1",
+    ),
+    "a column of None": (
+        pd.DataFrame({"a": [1, 2], "b": pd.Series([1, None], dtype=object)}),
+        "X: expected columns of numbers, got None .NoneType. in column 'b'",
+    ),
+    "a column of lists beside": (
+        pl.DataFrame({"a": [[1.0], [2.0]], "b": [1.0, 2.0]}),
+        "got a sequence in each row in column 'a'",
+    ),
+    "fields that are lists": (
+        pl.Series([[{"a": 1.0, "b": [2.0]}]] * 2),
+        "X: expected fields that are numbers",
+    ),
+    "numbers beyond float64": (
+        [[10**400, 0.5], [2.0]],
+        "X, row 0, step 0: expected a number that float64 can hold",
+    ),
+    "a tensor that is none": (
+        [NoArray(), NoArray()],
+        "X, row 0: expected .*, got NoArray that is none: needs",
+    ),
+    "booleans among integers": (
+        [[1, True], [0, 1]],
+        "X: expected tokens that are integers or booleans, got both",
+    ),
     "dates": (np.array([DATES, DATES]), r"X: expected numbers, got datetime64.*timedelta64\(1"),
     "durations": ([np.diff(DATES), np.diff(DATES)], "X, row 0: expected numbers, got timedelta64"),
     "dates in lists": ([[1.0], [datetime.datetime(2026, 1, 1)]], r"X.*row 1.*expected numbers, got datetime"),
@@ -682,7 +735,7 @@ REFUSED = {
     "records": (np.zeros((2, 3), [("a", float)]), "X: expected numbers.*structured_to_unstructured"),
     "complex": (np.ones((2, 2), complex), "X: Complex data not supported"),
     "long doubles": (np.ones((2, 2), np.longdouble), "X: expected numbers of at most 64 bits"),
-    "bytes": ([[b"a"], [b"b"]], "X, row 0, step 0: expected a list, an array or a column, got b'a'"),
+    "bytes": ([[b"a"], [b"b"]], "X, row 0, step 0: expected numbers, got b'a'"),
     "decimals": (
         [[decimal.Decimal("1.5")], [decimal.Decimal(2)]],
         r"X.*row 0.*expected numbers, got Decimal",
@@ -718,7 +771,7 @@ REFUSED = {
     ),
     "a table with words": (
         pd.DataFrame({"a": [1.0, 2], "b": ["x", "y"]}),
-        "X: expected columns of numbers, got str such as 'x' in column 'b'",
+        "X: expected columns of numbers, got 'x' .str. in column 'b'",
     ),
     "a table without columns": (pd.DataFrame(index=[0, 1]), "X: expected a table with at least one column"),
     "no steps": ([[], []], "X: expected at least one step"),
@@ -772,6 +825,104 @@ def test_beyond_the_models_dtype():
 def test_targets_refused_by_row(kind, y, message):
     with pytest.raises((TypeError, ValueError), match=message):
         kind(**OPTIONS).fit(ROWS, y)
+
+
+DURATIONS = [np.timedelta64(60, "s"), np.timedelta64(1, "m")] * 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "y", "message"),
+    [
+        (SequenceClassifier, DURATIONS, "y: expected labels"),
+        (SequenceRegressor, DURATIONS, r"y, row 0: expected numbers, got np.timedelta64"),
+        (SequenceRegressor, [np.datetime64("2000")] * 8, r"y, row 0: expected numbers, got np.datetime64"),
+        (
+            SequenceRegressor,
+            [datetime.date(2000, 1, 1)] * 8,
+            r"y, row 0: expected numbers, got datetime.date",
+        ),
+        (SequenceRegressor, ["10"] * 8, "y, row 0: expected numbers, got '10'"),
+        (SequenceRegressor, [[1.0], [1.0, 2.0]] * 4, "y: expected as many numbers in each row, got shapes"),
+        (
+            SequenceRegressor,
+            [np.ma.array([1.0], mask=[True])] * 8,
+            "y, row 0: expected an array, got a masked",
+        ),
+        (SequenceClassifier, pd.Series(["a", None] * 4, dtype="string"), "y: expected a value in row 1"),
+        (Seq2Seq, [[np.timedelta64(3, "s")]] * 8, "y: expected tokens that are strings or integers"),
+    ],
+)
+def test_targets_are_numbers_or_labels(kind, y, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        kind(**OPTIONS).fit(ROWS, y)
+
+
+def test_columns_known_ahead_are_numbers():
+    series = np.arange(20.0)
+    for exog, message in [
+        ([np.ma.array([1.0, 2.0], mask=[1, 0])] * 20, "exog, row 0: expected an array, got a masked array"),
+        ([[1.0, None]] * 20, "exog: expected a value in row 0, step 1"),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=message):
+            Forecaster(window=3, max_iter=1).fit(series, exog)
+
+
+def test_tokens_are_of_the_kind_of_training():
+    """Texts of digits are no integers: all would be unknown, and the answer that to nothing."""
+    of_integers = SequenceClassifier(**OPTIONS).fit([[5, 7], [3]] * 4, LABELS)
+    of_strings = SequenceClassifier(**OPTIONS).fit([["5", "7"], ["3"]] * 4, LABELS)
+    writer = Seq2Seq(**OPTIONS).fit([[5], [3]] * 4, [[5], [3]] * 4)
+    speaker = LanguageModel(**OPTIONS).fit([[1, 2]])
+    tagger = SequenceTagger(**OPTIONS).fit([["a"], ["b"]], [["x"], ["y"]])
+    speller = Transcriber(**OPTIONS).fit(ROWS, ["a", "b"] * 4)
+    integers, strings = "expected tokens that are integers as in", "expected tokens that are strings as in"
+    for call, expected in [
+        (lambda: of_integers.predict([["5"], [7]]), f"X: {integers} training, got '5' in row 0"),
+        (lambda: of_integers.predict(["5 7"]), f"X: {integers}"),
+        (lambda: of_integers.predict([[True]]), f"X: {integers} training, got True"),
+        (lambda: of_integers.stream()(["5"]), f"x_t: {integers}"),
+        (lambda: of_integers.partial_fit([["5"]], [0]), f"X: {integers}"),
+        (lambda: of_strings.predict([[5, 7]]), f"X: {strings} training, got 5"),
+        (lambda: writer.score([[5]], ["5"]), f"y: {integers}"),
+        (lambda: speaker.score(["1 2"]), f"X: {integers}"),
+        (lambda: speaker.partial_fit(["1 2"]), f"X: {integers}"),
+        (lambda: tagger.predict([[1]]), f"X: {strings}"),
+        (lambda: tagger.score([["a"]], [[1]]), "y: expected labels"),
+        (lambda: speller.score(ROWS, [[1]] * 8), "y: expected labels"),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=expected):
+            call()
+    assert len(of_integers.predict([[99], [], [5]])) == 3, "of their kind tokens may be unknown"
+    mixed = SequenceClassifier(**OPTIONS).fit([["a", 1], [2]] * 4, LABELS)
+    assert len(mixed.predict([["a"], [2], ["zebra", 7]])) == 3
+
+
+def test_objects_are_missing_behind_their_rows():
+    lengths = [2, 1] * 4
+    numbers = np.array([[1.0, 2.0], [3.0, None]] * 4, object)
+    found = SequenceClassifier(**OPTIONS).fit(numbers, LABELS, lengths=lengths)
+    expected = SequenceClassifier(**OPTIONS).fit([[1.0, 2.0], [3.0]] * 4, LABELS)
+    np.testing.assert_array_equal(found.model_.flat, expected.model_.flat)
+    words = np.array([["a", "b"], ["c", None]] * 4, object)
+    found = SequenceClassifier(**OPTIONS).fit(words, LABELS, lengths=lengths)
+    assert found.vocabulary_.keys() == {"a", "b", "c"}
+    column = pd.DataFrame({"a": pd.Series([1, 2] * 4, dtype=object)})
+    found = SequenceClassifier(**OPTIONS).fit(column, LABELS)
+    assert found.n_features_in_ == 1
+
+
+def test_streams_hold_to_names():
+    model = SequenceClassifier(**OPTIONS).fit(frames(ROWS), LABELS)
+    frame = frames(ROWS)[0]
+    expected = model.stream()(frame)
+    np.testing.assert_array_equal(model.stream()(pl.from_pandas(frame)), expected)
+    for swapped in (frame[["b", "a"]], pl.from_pandas(frame[["b", "a"]])):
+        with pytest.raises(ValueError, match=r"x_t: expected the columns \['a', 'b'\] in this order"):
+            model.stream()(swapped)
+    batch = np.stack([ROWS[0], ROWS[6]])
+    np.testing.assert_array_equal(model.stream(2)(batch.tolist()), model.stream(2)(batch))
+    with pytest.raises(TypeError, match="x_t, step 0: expected an array, got a masked array"):
+        model.stream()([np.ma.array(ROWS[0][0], mask=True)])
 
 
 def test_lengths_refused():

@@ -33,7 +33,7 @@ from gru_rs.estimators import (
     compare as compare_models,
 )
 
-from ._tables import Data, DataError, Layout, UsageError, read, read_series
+from ._tables import Data, DataError, Layout, UsageError, expect_another, read, read_series
 from ._values import Reads
 
 app = typer.Typer(
@@ -165,6 +165,8 @@ def _options(given: list[str]) -> dict[str, Any]:
         name, equals, value = option.partition("=")
         if not equals:
             raise typer.BadParameter(f"--set: expected name=value, got {option!r}")
+        if name in found:
+            raise typer.BadParameter(f"--set: expected {name} once, got it twice")
         try:
             found[name] = json.loads(value)
         except ValueError:
@@ -186,9 +188,22 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
 
 
+_OWN = {
+    "cell": "--cell",
+    "random_state": "--seed",
+    "max_iter": "--epochs",
+    "early_stopping": "--early-stopping",
+}
+"""Parameters that have an option of their own, one of which would be ignored."""
+
+
 def _make(task: str, cell: Cell, seed: int, options: list[str], **more: Any) -> Any:
+    found = _options(options)
+    for name, own in _OWN.items():
+        if name in found:
+            raise typer.BadParameter(f"--set: expected {own} for {name}, got {name}={found[name]}")
     try:
-        return _KINDS[task](**({"cell": cell.value, "random_state": seed} | more | _options(options)))
+        return _KINDS[task](**({"cell": cell.value, "random_state": seed} | more | found))
     except TypeError as error:
         raise typer.BadParameter(f"--set: {error}") from error
 
@@ -217,6 +232,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a model and write it to one safetensors file."""
+    expect_another(file, output)
     model = _make(task.value, cell, seed, option, max_iter=epochs, early_stopping=early_stopping)
     model.verbose = not as_json and sys.stderr.isatty()
     layout = _layout(text, label, sequence, features, columns, delimiter, quoting, value, exog)

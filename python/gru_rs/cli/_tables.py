@@ -22,7 +22,7 @@ from ._lines import lines
 from ._source import DataError, Source, UsageError
 from ._values import Labels, Reads, Sequences, Shape, number
 
-__all__ = ["Data", "DataError", "Layout", "UsageError", "read", "read_series"]
+__all__ = ["Data", "DataError", "Layout", "UsageError", "expect_another", "read", "read_series"]
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,7 @@ def _expect_fitting(path: Path, kind: str, layout: Layout, task: str, *, labelle
             came = "an empty name" if twice is None else f"{twice!r} twice"
             msg = f"--{name}: expected different columns with commas between them, got {came}"
             raise UsageError(msg)
+    _expect_apart(layout, task, labelled=labelled)
     if task == "forecast" or kind in ("conll", "lines"):
         return
     if layout.sequence is not None:
@@ -150,6 +151,27 @@ def _expect_fitting(path: Path, kind: str, layout: Layout, task: str, *, labelle
     _refuse(layout, ("features",), "sequences without --sequence")
     if layout.text is None:
         msg = "--text: expected the column of sequences, or --sequence with --features, got neither"
+        raise UsageError(msg)
+
+
+def _expect_apart(layout: Layout, task: str, *, labelled: bool) -> None:
+    """No column is what is learnt and what it is learnt from."""
+    if task == "forecast":
+        name, own, others = "value", layout.value or "value", layout.exog or ()
+    elif labelled:
+        name, own = "label", layout.label or "label"
+        others = (layout.text or "", layout.sequence or "", *(layout.features or ()))
+    else:
+        return
+    if own in others:
+        msg = f"--{name}: expected another column than those that it is learnt from, got {own!r}"
+        raise UsageError(msg)
+
+
+def expect_another(file: Path, output: Path) -> None:
+    """What is written is not what was read."""
+    if output.exists() and file.exists() and output.samefile(file):
+        msg = f"--output: expected another file than the one to learn from, got {output}"
         raise UsageError(msg)
 
 

@@ -117,14 +117,14 @@ def _innermost(kind: Any) -> Any:
 
 def _expect_whole(name: str, whole: Any) -> None:
     if whole.null_count:
-        refuse_missing(name, int(np.flatnonzero(whole.is_null().to_numpy())[0]))
+        refuse_missing(name, f"row {np.flatnonzero(whole.is_null().to_numpy())[0]}")
 
 
 def _token_lists(name: str, whole: Any) -> list[Any]:
     rows: list[Any] = whole.to_pylist()
     for row, tokens in enumerate(rows):
         if None in tokens:
-            refuse_missing(name, row, tokens.index(None))
+            refuse_missing(name, f"row {row}", f"step {tokens.index(None)}")
     return rows
 
 
@@ -207,10 +207,10 @@ def _steps(name: str, values: Any, place: _Place) -> tuple[Array, Any]:
 
     values = _plain(values)
     if found := place.of(_nulls(values)):
-        refuse_missing(name, *found[:2])
+        refuse_missing(name, f"row {found[0]}", f"step {found[1]}")
     if types.is_struct(values.type):
         parts = [_steps(name, part, place)[0] for part in values.flatten()]
-        if any(part.shape[1] != 1 for part in parts):
+        if any(_is_list(part.type) for part in values.flatten()) or any(part.shape[1] != 1 for part in parts):
             msg = f"{name}: expected fields that are numbers, got {values.type}"
             raise TypeError(msg)
         return np.column_stack(parts), pa.schema(list(values.type)).empty_table()
@@ -227,7 +227,7 @@ def _steps(name: str, values: Any, place: _Place) -> tuple[Array, Any]:
         msg = f"{name}: expected rows of numbers or of lists of numbers, got {values.type} in each row"
         raise TypeError(msg)
     if found := place.deeper(size).of(_nulls(flat)):
-        refuse_missing(name, found[0], found[1] // max(size, 1))
+        refuse_missing(name, f"row {found[0]}", f"step {found[1] // max(size, 1)}")
     found_numbers = _numbers(name, flat)
     if (np.diff(starts) != size).any() or len(found_numbers) != len(starts) * size:
         # Steps that no row has may be of any size.

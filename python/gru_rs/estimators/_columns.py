@@ -58,27 +58,41 @@ def _numbers(column: Any) -> Any:
 
 
 def _kind_of_column(column: Any) -> str:
-    if isinstance(column, list) and column:
-        return f"{type(column[0]).__name__} such as {column[0]!r:.40}"
-    return type(column).__name__
+    if isinstance(column, Ragged):
+        return "a sequence in each row"
+    wrong = [value for value in column if not is_number(value)] if isinstance(column, list) else []
+    return f"{wrong[0]!r:.40} ({type(wrong[0]).__name__})" if wrong else type(column).__name__
 
 
-def no_dates(name: str, what: str) -> NoReturn:
+def no_dates(place: str, what: str) -> NoReturn:
     """Dates and durations have a unit and a beginning, which only their owner knows."""
     msg = (
-        f"{name}: expected numbers, got {what}; make numbers of them, such as seconds since the first step:"
+        f"{place}: expected numbers, got {what}; make numbers of them, such as seconds since the first step:"
         " (x - x[0]) / numpy.timedelta64(1, 's')"
     )
     raise TypeError(msg)
 
 
-def refuse_missing(name: str, row: int, step: int | None = None) -> NoReturn:
-    """A value that is not there."""
-    place = f"row {row}" if step is None else f"row {row}, step {step}"
-    msg = f"{name}: expected a value in {place}, got a null"
+def refuse_missing(name: str, *places: str) -> NoReturn:
+    """A value that is not there; the places as "row 3"."""
+    msg = f"{name}: expected a value in {', '.join(places)}, got a null"
     raise ValueError(msg)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value says that there is none."""
+    return (
+        value is None
+        or type(value).__name__ in ("NAType", "NaTType", "MaskedConstant")
+        or (isinstance(value, (float, np.floating, np.datetime64, np.timedelta64)) and bool(value != value))
+    )
 
 
 def is_number(value: Any) -> bool:
     """A real number that is one by itself."""
     return isinstance(value, (numbers.Real, np.bool_)) and not isinstance(value, np.timedelta64)
+
+
+def is_integral(kind: type) -> bool:
+    """Whether values of a type are integers, or booleans; durations are to NumPy, and not here."""
+    return issubclass(kind, numbers.Integral) and not issubclass(kind, np.timedelta64)

@@ -18,7 +18,7 @@ from gru_rs._arrays import as_ndarray
 
 from . import _arrow
 from ._batches import Array
-from ._columns import Frame, is_number, no_dates, refuse_missing
+from ._columns import Frame, is_missing, is_number, no_dates, refuse_missing
 
 
 def opened(name: str, given: Any) -> Any:
@@ -83,17 +83,19 @@ def _array(name: str, found: Array) -> Any:
 
 
 def _objects(name: str, found: Array) -> Any:
-    """Cells of a table of objects: numbers, or strings as they are, or sequences in each."""
+    """Cells of a table of objects: numbers, of which NaN says that one is missing, as it may be behind a row;
+    strings as they are; or sequences in each.
+    """
     if found.dtype.kind in "US":
         return found
     cells = found.ravel().tolist()
-    if all(map(is_number, cells)):
-        whole = np.asarray(cells)
+    if all(is_number(cell) or is_missing(cell) for cell in cells):
+        whole = np.asarray([np.nan if is_missing(cell) else cell for cell in cells])
         return (whole if whole.dtype.kind in "iub" else whole.astype(np.float64)).reshape(found.shape)
     if any(isinstance(cell, (np.ndarray, list, tuple)) for cell in cells):
         return found.tolist()
     for place, cell in enumerate(cells):
-        if not isinstance(cell, (str, numbers.Integral)):
+        if not (is_number(cell) or isinstance(cell, str) or is_missing(cell)):
             row = np.unravel_index(place, found.shape)[0]
             msg = f"{name}: each argument must be a string or a number, got {cell!r:.60} in row {row}"
             raise TypeError(msg)
@@ -112,7 +114,7 @@ def _series(name: str, column: Any) -> Any:
         missing = np.asarray(column.isna())
         # Of a float NaN is said to be NaN; a nullable integer has no such number.
         if missing.any() and hasattr(dtype, "numpy_dtype"):
-            refuse_missing(name, int(missing.argmax()))
+            refuse_missing(name, f"row {missing.argmax()}")
         return _array(name, np.asarray(column, getattr(dtype, "numpy_dtype", None)))
     if kind == "c":
         return _array(name, np.asarray(column))

@@ -71,7 +71,12 @@ def _expect_known_kind(name: str, labels: list[Any], where: str) -> set[str]:
 
 def _plain(label: Any) -> Any:
     """NumPy's own scalars as Python's."""
-    return label.item() if isinstance(label, (np.bool_, np.integer, np.floating, np.str_)) else label
+    return (
+        label.item()
+        if isinstance(label, (np.bool_, np.integer, np.floating, np.str_))
+        and not isinstance(label, np.timedelta64)
+        else label
+    )
 
 
 _WORDS: dict[type, str] = {bool: "bools", int: "integers", float: "floats", str: "texts"}

@@ -4,7 +4,6 @@ what is learnt of numbers.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_array
 
 from ._batches import Array, Numeric, Scale
-from ._columns import Frame, Ragged, is_number, no_dates, refuse_missing
+from ._columns import Frame, Ragged, is_missing, is_number, no_dates, refuse_missing
 from ._containers import opened
 
 
@@ -120,22 +119,32 @@ def _row_arrays(name: str, given: list[Any]) -> tuple[list[Array], Any]:
     return arrays, table
 
 
-def row_array(place: str, given: Any) -> tuple[Array, Frame | None]:
-    """One sequence of numbers, ``(T,)`` or ``(T, F)``, and the table that it was, if it was one."""
+_WITHIN = {"row": "step", "step": "number", "number": "number"}
+"""What the items of an item are called."""
+
+_PLAIN = frozenset({int, float, bool, np.bool_, *(np.dtype(letter).type for letter in "bBhHiIlLqQefd")})
+"""Types of numbers of which NumPy makes an array as they are."""
+
+
+def row_array(place: str, given: Any, unit: str = "step") -> tuple[Array, Frame | None]:
+    """One sequence of numbers, ``(T,)`` or ``(T, F)``, and the table that it was, if it was one.
+
+    `unit` is what its items are called.
+    """
     found = opened(place, given)
     if isinstance(found, Frame):
         return found.matrix(place), found
     if isinstance(found, Ragged):
         steps = set(found.lengths.tolist())
         if len(steps) > 1 or found.flat.shape[1] != 1:
-            msg = f"{place}: expected as many numbers in each step, got from {min(steps)} to {max(steps)}"
+            msg = f"{place}: expected as many numbers in each {unit}, got from {min(steps)} to {max(steps)}"
             raise ValueError(msg)
         if not steps and found.width is None:
             return np.empty(0), None
         size = found.width if found.width is not None else max(steps)
         places = (found.starts[:, np.newaxis] + np.arange(size)).astype(np.intp)
         return found.flat[places, 0], None
-    array = _of_nested(place, found) if isinstance(found, list) else found
+    array = _of_nested(place, found, unit) if isinstance(found, list) else found
     if array.dtype.kind not in "fiub":
         msg = f"{place}: expected numbers, got {type(given).__name__} of dtype {array.dtype}"
         raise TypeError(msg)
@@ -145,45 +154,52 @@ def row_array(place: str, given: Any) -> tuple[Array, Frame | None]:
     return array, None
 
 
-def _of_nested(place: str, steps: list[Any]) -> Array:
-    """Steps that are numbers, or lists or arrays of them."""
-    if not steps:
+def _of_nested(place: str, items: list[Any], unit: str) -> Array:
+    """Items that are numbers, or lists or arrays of them."""
+    if not items:
         return np.empty(0)
-    with warnings.catch_warnings():
-        # A mask is refused below; here NumPy would warn and make NaN of it.
-        warnings.simplefilter("error")
+    kinds = set(map(type, items))
+    if kinds <= {list, tuple}:
+        kinds = set().union(*(map(type, item) for item in items))
+    if kinds <= _PLAIN:
         try:
-            array = np.asarray(steps)
-        except (ValueError, TypeError, OverflowError, Warning):
+            array = np.asarray(items)
+        except ValueError:  # lists of several lengths
             array = np.empty(0, object)
-    if array.dtype.kind in "fiub":
-        return array
-    kinds = set()
-    for step, value in enumerate(steps):
-        if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
-            row = place.rpartition("row ")[2]
-            name = place.partition(",")[0]
-            if row.isdigit():
-                refuse_missing(name, int(row), step)
-            refuse_missing(place, step)
-        if is_number(value):
-            kinds.add(0)
-        elif isinstance(value, str) or not (isinstance(value, Sequence) or hasattr(value, "__array__")):
-            if (
-                hasattr(value, "isoformat")
-                or hasattr(value, "total_seconds")
-                or isinstance(value, np.datetime64)
-            ):
-                no_dates(f"{place}, step {step}", f"{type(value).__name__} {value!r}")
-            msg = f"{place}: expected numbers, got {value!r:.60} ({type(value).__name__}) in step {step}"
-            raise TypeError(msg)
-        else:
-            own = row_array(f"{place}, step {step}", value)[0]
-            kinds.add(own.shape)
-    if len(kinds) > 1 or kinds == {0}:
-        msg = f"{place}: expected as many numbers in each step, and none beyond float64, got {steps!r:.60}"
+        if array.dtype.kind in "fiub":
+            return array
+    parts = [_item(f"{place}, {unit} {at}", item, _WITHIN[unit]) for at, item in enumerate(items)]
+    shapes = [part.shape for part in parts]
+    other = next((at for at, shape in enumerate(shapes) if shape != shapes[0]), None)
+    if other is not None:
+        got = f"{shapes[0]} in {unit} 0 and {shapes[other]} in {unit} {other}"
+        msg = f"{place}: expected as many numbers in each {unit}, got shapes {got}"
         raise ValueError(msg)
-    return np.stack([row_array(f"{place}, step {step}", value)[0] for step, value in enumerate(steps)])
+    return np.stack(parts)
+
+
+def _item(place: str, value: Any, unit: str) -> Array:
+    """A number, or several."""
+    if is_missing(value):
+        refuse_missing(*place.split(", ", 1))
+    if is_number(value):
+        try:
+            return np.asarray(value, np.float64)
+        except OverflowError as error:
+            msg = f"{place}: expected a number that float64 can hold, got {value!r:.40}"
+            raise ValueError(msg) from error
+    if (
+        hasattr(value, "isoformat")
+        or hasattr(value, "total_seconds")
+        or isinstance(value, (np.datetime64, np.timedelta64))
+    ):
+        no_dates(place, f"{value!r} ({type(value).__name__})")
+    if isinstance(value, (str, bytes, np.generic)) or not (
+        isinstance(value, Sequence) or hasattr(value, "__array__") or hasattr(value, "__dlpack__")
+    ):
+        msg = f"{place}: expected numbers, got {value!r:.60} ({type(value).__name__})"
+        raise TypeError(msg)
+    return row_array(place, value, unit)[0]
 
 
 def as_lengths(given: Any, rows: int, steps: int) -> Array:

@@ -8,9 +8,8 @@ anywhere makes numbers of all.
 
 from __future__ import annotations
 
-import numbers
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -22,18 +21,22 @@ from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_flag, as_size
 
 from ._batches import Array, Numeric, Scale, Sequences, Token, encode, spelling, vocabulary_of
-from ._columns import Frame, Ragged, is_number, refuse_missing
+from ._columns import Frame, Ragged, is_integral, is_missing, is_number, refuse_missing
 from ._containers import opened
 from ._labels import plain_vocabulary
-from ._numbers import expect_finite, expect_range, moments_of, numbers_of
-from ._tokens import Tokenizer
+from ._numbers import expect_finite, expect_range, moments_of, numbers_of, row_array
+from ._tokens import Tokenizer, expect_apart, expect_kinds
 
 
 def opened_sequences(name: str, given: Any) -> Any:
     """A container of sequences, opened; a table of one column of sequences or texts is that."""
     found = opened(name, given)
     if isinstance(found, Frame) and len(found.columns) == 1:
-        return found if isinstance(found.columns[0], np.ndarray) else found.columns[0]
+        column = found.columns[0]
+        of_numbers = isinstance(column, np.ndarray) or (
+            isinstance(column, list) and all(map(is_number, column))
+        )
+        return found if of_numbers else column
     return found
 
 
@@ -64,8 +67,8 @@ def _kind(name: str, row: int, sequence: Any) -> str | None:
     if isinstance(sequence, str):
         return "texts"
     if not isinstance(sequence, (list, tuple)):
-        if sequence is None or (is_number(sequence) and sequence != sequence):
-            refuse_missing(name, row)
+        if is_missing(sequence):
+            refuse_missing(name, f"row {row}")
         if is_number(sequence):
             msg = f"{name}: expected a text or a sequence in row {row}, got {sequence!r}"
             raise ValueError(msg)
@@ -83,11 +86,11 @@ def _kind(name: str, row: int, sequence: Any) -> str | None:
     if not kinds:
         return None
     words = [kind for kind in kinds if issubclass(kind, str)]
-    others = [kind for kind in kinds if not issubclass(kind, (str, numbers.Integral))]
+    others = [kind for kind in kinds if not (issubclass(kind, str) or is_integral(kind))]
     if words and others:
         step = next(step for step, value in enumerate(sequence) if type(value) in others)
-        if sequence[step] is None:
-            refuse_missing(name, row, step)
+        if is_missing(sequence[step]):
+            refuse_missing(name, f"row {row}", f"step {step}")
         got = f"{sequence[step]!r:.60} in row {row}, step {step}"
         msg = f"{name}: expected tokens that are strings or integers, got {got}"
         raise TypeError(msg)
@@ -146,6 +149,7 @@ class TokenReader:
             got = f"{len(sequences)} sequences without any" if sequences else "none"
             msg = f"X: expected at least one sequence with at least one step, got {got}"
             raise ValueError(msg)
+        expect_apart("X", sequences)
         tokenizer = tokenizer.fitted_to(sequences)
         features = tokenizer.features(sequences)
         reader = cls(tokenizer, plain_vocabulary("X", vocabulary_of(features, *frequencies)))
@@ -163,13 +167,18 @@ class TokenReader:
 
     def read(self, estimator: Any, given: Any, lengths: Any, most: int | None) -> Sequences:  # noqa: ARG002
         """Sequences, of at most `most` steps."""
-        sequences = self.tokenizer.features(self.tokenizer.tokens("X", given, lengths))
+        sequences = self._features("X", self.tokenizer.tokens("X", given, lengths))
         return encode(sequences, self.vocabulary, most, self.tokenizer.per_step)
+
+    def _features(self, name: str, sequences: list[Sequence[Token]]) -> list[Sequence[Token]]:
+        if not callable(self.tokenizer.token_features):
+            expect_kinds(name, sequences, self.vocabulary)
+        return self.tokenizer.features(sequences)
 
     def step(self, x_t: Any, batch_size: int | None) -> Array:
         """A text or a list of tokens; with a batch a list of them, all of as many tokens."""
         given = [x_t] if batch_size is None else opened("x_t", x_t)
-        sequences = self.tokenizer.features(self.tokenizer.tokens("x_t", given))
+        sequences = self._features("x_t", self.tokenizer.tokens("x_t", given))
         per_step, counts = self.tokenizer.per_step, {len(row) for row in sequences}
         if len(sequences) != (batch_size or 1) or len(counts) > 1:
             msg = f"x_t: expected {batch_size} sequences of as many tokens, got {len(sequences)}"
@@ -270,8 +279,7 @@ class NumberReader:
         """A step or a chunk of steps."""
         array, rows = x_t, _axis(batch_size)
         if type(x_t) is not np.ndarray or x_t.dtype.kind not in "fiub":
-            found = opened("x_t", x_t)
-            array = found.matrix("x_t") if isinstance(found, Frame) else np.asarray(found)
+            array = self._opened_step(x_t)
         if array.dtype.kind not in "fiub":
             msg = f"x_t: expected numbers, got {type(x_t).__name__} of dtype {array.dtype}"
             raise TypeError(msg)
@@ -290,6 +298,24 @@ class NumberReader:
             msg = f"x_t: expected {held}, got {array!r:.80}"
             raise ValueError(msg)
         return scaled
+
+    def _opened_step(self, x_t: Any) -> Array:
+        """A step that is no array of numbers yet."""
+        found = opened("x_t", x_t)
+        if isinstance(found, Frame):
+            known = self.columns.get("feature_names_in_")
+            if known is not None and not self.is_table and list(map(str, found.names)) != known.tolist():
+                expected = f"the columns {known.tolist()} in this order, as in training"
+                msg = f"x_t: expected {expected}, got {found.names}"
+                raise ValueError(msg)
+            return found.matrix("x_t")
+        if not isinstance(found, list):
+            return np.asarray(found)
+        try:
+            return row_array("x_t", found)[0]
+        except ValueError:
+            # Of a batch of chunks, (B, T, F).
+            return np.stack([row_array(f"x_t, row {row}", one)[0] for row, one in enumerate(found)])
 
     def inputs(self, embedding_size: int) -> tuple[int, int | None]:  # noqa: ARG002
         """Features; no tokens."""

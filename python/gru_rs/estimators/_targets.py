@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._batches import Array, Sequences
-from ._columns import Frame, Ragged, is_number, refuse_missing
+from ._columns import Frame, Ragged, is_missing, is_number, refuse_missing
 from ._containers import opened
 
 
@@ -27,12 +27,8 @@ def opened_targets(y: Any) -> Any:
         found = rows_of(found)
     if isinstance(found, list):
         for row, value in enumerate(found):
-            if (
-                value is None
-                or (not hasattr(value, "__len__") and value != value)
-                or type(value).__name__ == "NAType"
-            ):
-                refuse_missing("y", row)
+            if is_missing(value):
+                refuse_missing("y", f"row {row}")
     return found
 
 

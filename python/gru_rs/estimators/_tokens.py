@@ -4,8 +4,7 @@ as they are. It must not know numbers or what is learnt of tokens.
 
 from __future__ import annotations
 
-import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
 from ._batches import Token, spelling
-from ._columns import Frame, Ragged, refuse_missing
+from ._columns import Frame, Ragged, is_integral, is_missing, refuse_missing
 from ._containers import opened
 from ._numbers import as_lengths
 
@@ -67,8 +66,8 @@ def token_rows(
 
 def _expect_text(name: str, row: int, text: Any) -> str:
     if not isinstance(text, str):
-        if text is None or text != text:  # NaN, as pandas says it
-            refuse_missing(name, row)
+        if is_missing(text):
+            refuse_missing(name, f"row {row}")
         msg = f"{name}: expected a string in row {row} as in others, got {text!r:.60} ({type(text).__name__})"
         raise TypeError(msg)
     return text
@@ -88,15 +87,39 @@ def as_tokens(name: str, row: int, sequence: Any) -> Sequence[Token]:
             msg = f"{name}: expected a list of tokens in row {row}, got {got}"
             raise TypeError(msg)
     for kind in set(map(type, sequence)):
-        if not issubclass(kind, (str, numbers.Integral)):
+        if not (issubclass(kind, str) or is_integral(kind)):
             step = next(step for step, token in enumerate(sequence) if type(token) is kind)
-            if sequence[step] is None or kind.__name__ in ("NAType", "MaskedConstant"):
-                refuse_missing(name, row, step)
+            if is_missing(sequence[step]):
+                refuse_missing(name, f"row {row}", f"step {step}")
             got = f"{sequence[step]!r:.60} in row {row}, step {step}"
             msg = f"{name}: expected tokens that are strings or integers, got {got}"
             raise TypeError(msg)
     found: Sequence[Token] = sequence
     return found
+
+
+def expect_kinds(name: str, sequences: list[Sequence[Token]], vocabulary: Mapping[Token, int]) -> None:
+    """Rows have tokens of a kind that the vocabulary has: texts of digits are no integers, True is not 1."""
+    known = {_kind(type(token)) for token in vocabulary if not isinstance(token, tuple)}
+    if not known:
+        return
+    for row, sequence in enumerate(sequences):
+        kinds = set(map(_kind, set(map(type, sequence))))
+        if kinds and not kinds & known:
+            expected = f"tokens that are {' or '.join(sorted(known))} as in training"
+            msg = f"{name}: expected {expected}, got {sequence[0]!r:.60} in row {row}"
+            raise TypeError(msg)
+
+
+def expect_apart(name: str, sequences: list[Sequence[Token]]) -> None:
+    """Integers and booleans do not go together: 1 and True would be one token."""
+    if {"integers", "booleans"} <= {_kind(kind) for row in sequences for kind in set(map(type, row))}:
+        msg = f"{name}: expected tokens that are integers or booleans, got both, of which True is 1"
+        raise TypeError(msg)
+
+
+def _kind(kind: type) -> str:
+    return "strings" if issubclass(kind, str) else "booleans" if issubclass(kind, bool) else "integers"
 
 
 def _of_numbers(name: str, given: Any, lengths: Any) -> list[Sequence[Token]]:

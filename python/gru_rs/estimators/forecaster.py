@@ -444,7 +444,7 @@ def _as_numbers(name: str, found: Any, given: Any) -> Array:
     if isinstance(found, Ragged):
         msg = f"{name}: expected numbers, got a sequence in each row ({type(given).__name__})"
         raise ValueError(msg)
-    array = row_array(name, found)[0] if isinstance(found, list) else found
+    array = row_array(name, found, "row")[0] if isinstance(found, list) else found
     if array.dtype.kind not in "fiub":
         msg = f"{name}: expected numbers, got {type(given).__name__} of dtype {array.dtype}"
         raise ValueError(msg)

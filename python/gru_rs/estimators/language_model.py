@@ -22,7 +22,7 @@ from ._labels import plain_vocabulary
 from ._learnt import Sizes
 from ._probabilities import log_sums
 from ._reader import TokenReader, opened_sequences
-from ._tokens import Tokenizer, is_text
+from ._tokens import Tokenizer, expect_apart, expect_kinds, is_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -181,6 +181,7 @@ class LanguageModel(NetworkEstimator):
         given, first_tokenizer = _as_texts(X), Tokenizer(self.analyzer, self.lowercase)
         texts = self._tokens(first_tokenizer if first else self._reader.tokenizer, "X", given)
         if first:
+            expect_apart("X", texts)
             most = None if self.max_vocabulary is None else self.max_vocabulary - 1
             found = vocabulary_of(texts, self.min_frequency, most)
             vocabulary = plain_vocabulary("X", {token: number + 1 for token, number in found.items()})
@@ -191,6 +192,8 @@ class LanguageModel(NetworkEstimator):
             }
             outputs = len(vocabulary) + 2
             self._begin(self.embedding_size, outputs, outputs, learnt)
+        else:
+            expect_kinds("X", texts, self._reader.vocabulary)
         numbers, held = self._encode(texts, self._reader.vocabulary), None
         if stop and self.early_stopping:
             numbers, held = hold_out(numbers, self.validation_fraction, self._rng)
@@ -238,7 +241,9 @@ class LanguageModel(NetworkEstimator):
     def _fitted_numbers(self, X: Any) -> list[Array]:
         check_is_fitted(self, "model_")
         reader: TokenReader = self._reader
-        return self._encode(self._tokens(reader.tokenizer, "X", _as_texts(X)), reader.vocabulary)
+        texts = self._tokens(reader.tokenizer, "X", _as_texts(X))
+        expect_kinds("X", texts, reader.vocabulary)
+        return self._encode(texts, reader.vocabulary)
 
     def log_likelihood(self, X: Any) -> Array:
         """The natural logarithm of each text's probability, its end included.
@@ -379,6 +384,7 @@ class LanguageModel(NetworkEstimator):
             raise TypeError(msg)
         reader: TokenReader = self._reader
         (given,) = self._tokens(reader.tokenizer, "prompt", [prompt])
+        expect_kinds("prompt", [given], reader.vocabulary)
         known, between, begun = reader.vocabulary, self._between(), self._written(prompt)
         numbers = sampling.numbers(self.model_, [known.get(token, UNKNOWN) for token in given])
         joined = not begun or begun.endswith(between)

@@ -101,7 +101,8 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
 
     def _numbers(self, y: Any, sequences: Sequences) -> tuple[Array, Array]:
         """Those of each sequence, as they came and as rows."""
-        targets = check_array(opened_targets(y), ensure_2d=False, dtype=np.float64, input_name="y")
+        numbers, _ = row_array("y", opened_targets(y), "row")
+        targets = check_array(numbers, ensure_2d=False, dtype=np.float64, input_name="y")
         expect_rows("y", targets, sequences.lengths)
         if targets.ndim > 2:
             msg = f"y: expected (n,) or (n, n_outputs), got shape {targets.shape}"

@@ -13,7 +13,7 @@ from gru_rs._losses import CrossEntropy
 from ._containers import opened
 from ._doc import document
 from ._files import readable
-from ._labels import as_labels, expect_one_kind, places_of
+from ._labels import as_labels, expect_kind_of, expect_one_kind, places_of
 from ._probabilities import log_softmax, softmax
 from ._supervised import StreamedEstimator
 from ._targets import Steps, cut_as_steps, expect_rows, opened_targets, rows_of
@@ -181,6 +181,8 @@ class SequenceTagger(StreamedEstimator):
         """
         sequences = self._read_fitted(X, lengths)
         truth = _labels_of_steps(y, sequences, None)
+        for labels in truth:
+            expect_kind_of("labels", labels, self.classes_)
         return labels_score(truth, [self.classes_[path] for path in self._paths(sequences, sequences.rows)])
 
 

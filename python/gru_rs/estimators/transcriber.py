@@ -201,7 +201,9 @@ class Transcriber(StreamedEstimator):
         """
         sequences = self._read_fitted(X, lengths)
         found = self._best(sequences)
-        return 1 - error_rate(_labels(opened_targets(y), sequences.lengths), found)
+        truth = _labels(opened_targets(y), sequences.lengths)
+        expect_kind_of("labels", as_labels("y", [label for row in truth for label in row]), self.classes_)
+        return 1 - error_rate(truth, found)
 
 
 def _labels(given: Any, lengths: Array) -> list[Sequence[Any]]:
