@@ -115,9 +115,11 @@ test-slow: $(DEVELOPED) ## the Hypothesis tests with many examples, 100,000 call
 	GRU_RS_LONG=1 $(BIN)/python -m pytest -s tests/python/test_snapshots.py tests/python/test_shared_estimators.py \
 	    -k "threads or weights" --timeout 600
 FUZZ_SECONDS ?= 600
-fuzz: $(DEVELOPED) ## load files that were damaged and edited, for FUZZ_SECONDS (10 minutes), from a seed of the clock's
+fuzz: $(DEVELOPED) ## load files that were damaged and edited, for FUZZ_SECONDS (10 minutes), then call at random; seeds of the clock's
 	GRU_RS_LONG=1 GRU_RS_FUZZ=$$(awk 'BEGIN {print $(FUZZ_SECONDS) / 136}') \
 	    $(BIN)/python -m pytest -s tests/python/test_mutants.py --timeout 3600
+	GRU_RS_LONG=1 GRU_RS_SEED=$$(date +%s) $(BIN)/python -m pytest -s tests/python/test_random_calls.py \
+	    tests/python/test_races.py --timeout 3600
 doctest: $(DEVELOPED) ## every example in the documentation of both languages
 	cargo test --doc --features files
 	$(BIN)/python -m pytest --doctest-modules python/gru_rs $(addprefix --ignore ,$(NEED_PEERS))

@@ -874,6 +874,7 @@ def test_tokens_are_of_the_kind_of_training():
     writer = Seq2Seq(**OPTIONS).fit([[5], [3]] * 4, [[5], [3]] * 4)
     speaker = LanguageModel(**OPTIONS).fit([[1, 2]])
     tagger = SequenceTagger(**OPTIONS).fit([["a"], ["b"]], [["x"], ["y"]])
+    plain = SequenceTagger(token_features=None, **OPTIONS).fit([["a"], ["b"]], [["x"], ["y"]])
     speller = Transcriber(**OPTIONS).fit(ROWS, ["a", "b"] * 4)
     integers, strings = "expected tokens that are integers as in", "expected tokens that are strings as in"
     for call, expected in [
@@ -886,7 +887,7 @@ def test_tokens_are_of_the_kind_of_training():
         (lambda: writer.score([[5]], ["5"]), f"y: {integers}"),
         (lambda: speaker.score(["1 2"]), f"X: {integers}"),
         (lambda: speaker.partial_fit(["1 2"]), f"X: {integers}"),
-        (lambda: tagger.predict([[1]]), f"X: {strings}"),
+        (lambda: plain.predict([[1]]), f"X: {strings}"),
         (lambda: tagger.score([["a"]], [[1]]), "y: expected labels"),
         (lambda: speller.score(ROWS, [[1]] * 8), "y: expected labels"),
     ]:

@@ -213,7 +213,7 @@ def test_numbers_of_steps_in_any_form(loss, targets, tmp_path):
         ([*STEPS[:-1], np.ones((3, 2))], "y: expected a number for each step"),
         ([*STEPS[:-1], [1.0, None, 2.0]], "y: expected a value in row 17, step 1"),
         ([*STEPS[:-1], [1.0, np.nan, 2.0]], "y: expected finite numbers, got NaN or infinity in row 17"),
-        ([*STEPS[:-1], ["a"] * 3], "y, row 17: expected numbers"),
+        ([*STEPS[:-1], ["a"] * 3], "y, row 17, step 0: expected numbers"),
         (np.ones(18), "y, row 0: expected a list"),
         (None, "requires y to be passed"),
     ],

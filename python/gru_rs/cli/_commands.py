@@ -188,12 +188,7 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
 
 
-_OWN = {
-    "cell": "--cell",
-    "random_state": "--seed",
-    "max_iter": "--epochs",
-    "early_stopping": "--early-stopping",
-}
+_OWN = {"cell": "cell", "random_state": "seed", "max_iter": "epochs", "early_stopping": "early-stopping"}
 """Parameters that have an option of their own, one of which would be ignored."""
 
 
@@ -201,7 +196,7 @@ def _make(task: str, cell: Cell, seed: int, options: list[str], **more: Any) -> 
     found = _options(options)
     for name, own in _OWN.items():
         if name in found:
-            raise typer.BadParameter(f"--set: expected {own} for {name}, got {name}={found[name]}")
+            raise typer.BadParameter(f"--set: expected --{own} for {name}, got {name}={found[name]}")
     try:
         return _KINDS[task](**({"cell": cell.value, "random_state": seed} | more | found))
     except TypeError as error:

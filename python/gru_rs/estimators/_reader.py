@@ -171,7 +171,8 @@ class TokenReader:
         return encode(sequences, self.vocabulary, most, self.tokenizer.per_step)
 
     def _features(self, name: str, sequences: list[Sequence[Token]]) -> list[Sequence[Token]]:
-        if not callable(self.tokenizer.token_features):
+        # Of what has features something is known, whatever it is: among words a number is one.
+        if self.tokenizer.token_features is None:
             expect_kinds(name, sequences, self.vocabulary)
         return self.tokenizer.features(sequences)
 
