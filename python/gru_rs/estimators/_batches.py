@@ -50,6 +50,9 @@ class Sequences:
 
     def blocks(self) -> Iterator[tuple[Array, Array]]:
         """All steps in order, some rows at a time: the rows, and their steps one behind the other."""
+        if len(self.lengths) == 1:  # a prediction of one sequence is over in microseconds
+            yield np.arange(1), self.flat[self.starts[0] : self.starts[0] + self.lengths[0]]
+            return
         for rows in _blocks(self.lengths):
             ends = self.starts[rows] + self.lengths[rows]
             if (ends[:-1] == self.starts[rows][1:]).all():
@@ -101,9 +104,14 @@ class Scale:
     deviation: Array
     factor: Array = field(init=False)
     """1 over the deviation: made once, as a step of a stream is over in microseconds."""
+    largest: tuple[float, float] = field(init=False)
+    """Of the absolute means, and of the factors."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "factor", 1 / np.where(self.deviation > 0, self.deviation, 1.0))
+        factor = 1 / np.where(self.deviation > 0, self.deviation, 1.0)
+        object.__setattr__(self, "factor", factor)
+        largest = float(np.abs(self.mean).max(initial=0)), float(factor.max(initial=0))
+        object.__setattr__(self, "largest", largest)
 
     def apply(self, steps: Array, dtype: np.dtype[Any]) -> Array:
         """``(x − mean) / deviation`` in float64, rounded to `dtype` once: a high level costs no digits."""

@@ -4,9 +4,10 @@ what is learnt of numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from sklearn.utils import check_array
@@ -219,26 +220,16 @@ def as_lengths(given: Any, rows: int, steps: int) -> Array:
     return lengths.astype(np.intp)
 
 
-def expect_finite(name: str, found: Numeric) -> None:
-    """No NaN and no infinity among the steps that there are."""
-    if found.flat.dtype.kind != "f":
-        return
-    for rows, steps in found.blocks():
-        # Both are NaN if one of the numbers is.
-        if steps.size and not (np.isfinite(steps.min()) and np.isfinite(steps.max())):
-            row, step, _ = _first(found, rows, ~np.isfinite(steps))
-            msg = f"{name}: expected finite numbers, got NaN or infinity in row {row}, step {step}"
-            raise ValueError(msg)
-
-
 def moments_of(name: str, found: Numeric) -> Scale:
     """Mean and deviation of each feature, which one number must not make infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
         scale = found.moments()
     if not (np.isfinite(scale.mean).all() and np.isfinite(scale.deviation).all()):
-        peaks = [
-            (np.abs(steps.astype(np.float64)).max(initial=0), rows, steps) for rows, steps in found.blocks()
-        ]
+        peaks = []
+        for rows, steps in found.blocks():
+            if not np.isfinite(steps).all():
+                _refuse_infinite(name, found, rows, steps)
+            peaks.append((np.abs(steps.astype(np.float64)).max(initial=0), rows, steps))
         peak, rows, steps = max(peaks, key=lambda one: float(one[0]))
         row, step, value = _first(found, rows, np.abs(steps) == peak)
         msg = f"{name}: expected numbers whose deviation is finite, got {value} in row {row}, step {step}"
@@ -246,27 +237,39 @@ def moments_of(name: str, found: Numeric) -> Scale:
     return scale
 
 
-def expect_range(name: str, found: Numeric) -> None:
-    """Numbers that the model's dtype can hold in the units of training."""
-    most = float(np.finfo(found.dtype).max)
-    if found.flat.dtype.kind != "f" or (
-        found.scale is None and found.flat.dtype.itemsize <= found.dtype.itemsize
-    ):
+def expect_usable(name: str, found: Numeric) -> None:
+    """Finite numbers, which the model's dtype can hold in the units of training."""
+    if found.flat.dtype.kind != "f":
         return
+    most = float(np.finfo(found.dtype).max) / 2
+    mean, factor = (0.0, 1.0) if found.scale is None else found.scale.largest
     for rows, steps in found.blocks():
-        largest = max(abs(float(steps.min())), abs(float(steps.max()))) if steps.size else 0.0
-        if found.scale is not None:
-            largest = (largest + float(np.abs(found.scale.mean).max())) * float(found.scale.factor.max())
+        if not steps.size:
+            continue
+        # Both are NaN if one of the numbers is.
+        low, high = float(steps.min()), float(steps.max())
+        if not (math.isfinite(low) and math.isfinite(high)):
+            _refuse_infinite(name, found, rows, steps)
         # Only what may be too large is looked at number by number.
-        if largest > most / 2:
-            with np.errstate(over="ignore"):
-                held = found.scaled(steps)
-            if not np.isfinite(held).all():
-                row, step, value = _first(found, rows, ~np.isfinite(held))
-                unit = "" if found.scale is None else " in the units of training"
-                msg = f"{name}: expected numbers that {found.dtype.name} can hold{unit}, got {value}"
-                msg += f" in row {row}, step {step}"
-                raise ValueError(msg)
+        if (max(-low, high) + mean) * factor > most:
+            _expect_range(name, found, rows, steps)
+
+
+def _refuse_infinite(name: str, found: Numeric, rows: Array, steps: Array) -> NoReturn:
+    row, step, _ = _first(found, rows, ~np.isfinite(steps))
+    msg = f"{name}: expected finite numbers, got NaN or infinity in row {row}, step {step}"
+    raise ValueError(msg)
+
+
+def _expect_range(name: str, found: Numeric, rows: Array, steps: Array) -> None:
+    with np.errstate(over="ignore"):
+        held = found.scaled(steps)
+    if not np.isfinite(held).all():
+        row, step, value = _first(found, rows, ~np.isfinite(held))
+        unit = "" if found.scale is None else " in the units of training"
+        msg = f"{name}: expected numbers that {found.dtype.name} can hold{unit}, got {value}"
+        msg += f" in row {row}, step {step}"
+        raise ValueError(msg)
 
 
 def _first(found: Numeric, rows: Array, wrong: Array) -> tuple[int, int, Any]:

@@ -24,7 +24,7 @@ from ._batches import Array, Numeric, Scale, Sequences, Token, encode, spelling,
 from ._columns import Frame, Ragged, is_integral, is_missing, is_number, refuse_missing
 from ._containers import opened
 from ._labels import plain_vocabulary
-from ._numbers import expect_finite, expect_range, moments_of, numbers_of, row_array
+from ._numbers import expect_usable, moments_of, numbers_of, row_array
 from ._tokens import Tokenizer, expect_apart, expect_kinds
 
 
@@ -239,10 +239,9 @@ class NumberReader:
         validate_data(noted, shown, reset=True, skip_check_array=True)
         columns = {name: value for name, value in vars(noted).items() if name in _COLUMNS}
         numeric = _numeric(found, dtype).cut(most)
-        expect_finite("X", numeric)
         if scale:
             numeric.scale = moments_of("X", numeric)
-        expect_range("X", numeric)
+        expect_usable("X", numeric)
         padded = lengths is not None and bool((found.lengths < (found.width or 0)).any())
         return cls(features, _is_table(given), numeric.scale, dtype, columns, padded), numeric
 
@@ -264,7 +263,8 @@ class NumberReader:
             expected = f"{self.features} features a step as in training"
             msg = f"X: expected {expected}, got {found.flat.shape[1]}"
             raise ValueError(msg)
-        if _is_table(given) == self.is_table and len(found.lengths):
+        named = found.table is not None or "feature_names_in_" in self.columns
+        if named and _is_table(given) == self.is_table and len(found.lengths):
             shown = np.empty((1, self.features)) if found.table is None else found.table
             validate_data(estimator, shown, reset=False, skip_check_array=True)
         if self.padded and lengths is None and found.width is not None:
@@ -272,8 +272,7 @@ class NumberReader:
             msg += " cross-validation lengths reach predict and score by set_score_request(lengths=True)"
             warnings.warn(msg, UserWarning, stacklevel=5)
         numeric = replace(_numeric(found, self.dtype).cut(most), scale=self.scale)
-        expect_finite("X", numeric)
-        expect_range("X", numeric)
+        expect_usable("X", numeric)
         return numeric
 
     def step(self, x_t: Any, batch_size: int | None) -> Array:
