@@ -14,6 +14,8 @@ use proptest::prelude::*;
 /// rounded at 1.1e-16 (f64) or 6e-8 (f32); a wrong gate, block or tail is off by 1e-2 or more.
 const TOLERANCE_F64: f64 = 1e-12;
 const TOLERANCE_F32: f64 = 2e-4;
+/// With room for the sums on the way.
+const HELD_BY_F32: f64 = 1e30;
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -154,7 +156,10 @@ impl Case {
         compare("d params", &gradients.flat, &d_expected.flat, TOLERANCE_F64);
         let (flat, output32, gradients32) = self.run::<f32>(all[0]);
         let (expected, d_expected) = self.reference(&flat);
-        compare("y f32", &wide(&output32.y), &expected.y, TOLERANCE_F32);
+        // A gate without bounds multiplies the state by what it will: f64 is still at 1e149 where f32 has no number.
+        if expected.y.iter().all(|y| y.abs() < HELD_BY_F32) {
+            compare("y f32", &wide(&output32.y), &expected.y, TOLERANCE_F32);
+        }
         // Where a straight line bends or a bound begins, f32 may be on one side and f64 on the other.
         if self.config.functions == Functions::default() {
             compare("dx f32", &wide(&gradients32.x), &d_expected.x, TOLERANCE_F32);
