@@ -59,11 +59,12 @@ def test_arrow(tmp_path, name, column, expected):
 
 @pytest.mark.parametrize("name", ARROWS)
 def test_arrow_in_long_form_and_series(tmp_path, name):
-    path = arrow(tmp_path, name, pa.table({"id": ["a", "b", "a"], "x": [1, 2, 3], "label": ["p", "q", "p"]}))
+    columns = {"id": ["a", "b", "a"], "x": [1, 2, 3], "day": [0, 1, 2], "label": ["p", "q", "p"]}
+    path = arrow(tmp_path, name, pa.table(columns))
     found = read(path, Layout(**LONG), task="classify", labelled=True)
     assert (plain(found.sequences), found.labels) == ([[[1.0], [3.0]], [[2.0]]], ["p", "q"])
-    values, beside = read_series(path, Layout(value="x", exog=("x",)))
-    assert (values.tolist(), beside.tolist()) == ([1, 2, 3], [[1], [2], [3]])
+    values, beside = read_series(path, Layout(value="x", exog=("day",)))
+    assert (values.tolist(), beside.tolist()) == ([1, 2, 3], [[0], [1], [2]])
 
 
 @pytest.mark.parametrize("name", ARROWS)
