@@ -141,6 +141,11 @@ impl<F: Dispatch> Saved<F> {
         ])?;
         let options = header.get("model")?;
         options.get("dtype")?.choice(&[(F::NAME, ())])?;
+        // Before names are made, or room for them: a layer has tensors of its own.
+        let layers = options.get("num_layers")?.size()?;
+        if layers > tensors.len() {
+            return Err(Error::value("num_layers", format!("at most the file's {} tensors", tensors.len()), layers));
+        }
         let config = model_config(&options)?;
         if config.crf {
             return Err(options.get("crf")?.refusal("false: a chain's best path needs all steps"));
@@ -162,11 +167,6 @@ impl<F: Dispatch> Saved<F> {
         };
         expect_network(own, &parameters, &options)?;
         expect_features(&parameters, &learnt)?;
-        // Before names are made: a layer has tensors of its own.
-        if config.rnn.layers > tensors.len() {
-            let most = format!("at most the file's {} tensors", tensors.len());
-            return Err(Error::value("num_layers", most, config.rnn.layers));
-        }
         let found = tensors.tensors(&config.names())?;
         Self::learnt(estimator, Model::from_tensors(config, found)?, &learnt)
     }
