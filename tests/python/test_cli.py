@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import gru_rs as gru_rs_package
 import numpy as np
 import pytest
 
@@ -226,3 +227,10 @@ def test_options_that_would_lose_something(folder):
     )
     assert "--value: expected another column" in error
     assert not (folder / "never").exists()
+
+
+def test_networks_by_themselves_are_no_models(folder):
+    gru_rs_package.GRU(3, 4).save(folder / "layer")
+    for command in (["info", folder / "layer"], ["predict", folder / "layer", folder / "reviews.csv"]):
+        error = " ".join(gru_rs(*command, code=1).split())
+        assert "expected a model that train has written, got a GRU by itself" in error

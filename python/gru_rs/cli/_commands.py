@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 
 import gru_rs
-from gru_rs._words import WORDS
 from gru_rs.estimators import (
     Forecaster,
     LanguageModel,
@@ -33,8 +31,23 @@ from gru_rs.estimators import (
     compare as compare_models,
 )
 
+from ._options import (
+    CELL,
+    OWN,
+    Cell,
+    Compared,
+    File,
+    Json,
+    Model,
+    Option,
+    Task,
+    TaskOption,
+    model_reads,
+    of_a_file,
+    parameters_of,
+    reads_of,
+)
 from ._tables import Data, DataError, Layout, UsageError, expect_another, read, read_series
-from ._values import Reads
 
 app = typer.Typer(
     help="GRU and LSTM sequence models from CSV, JSON Lines, CoNLL, Parquet and Arrow files.",
@@ -43,38 +56,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = Console(), Console(stderr=True)
-
-
-class Task(str, Enum):
-    """What is to be learnt."""
-
-    classify = "classify"
-    regress = "regress"
-    tag = "tag"
-    forecast = "forecast"
-    lm = "lm"
-    seq2seq = "seq2seq"
-    ctc = "ctc"
-
-
-class Compared(str, Enum):
-    """What can be compared."""
-
-    classify = "classify"
-    regress = "regress"
-    tag = "tag"
-    forecast = "forecast"
-
-
-class Quoting(str, Enum):
-    """What quotes in CSV and TSV are."""
-
-    none = "none"
-    minimal = "minimal"
-
-
-Cell = Enum("Cell", {word: word for word in WORDS["cell"]}, type=str)  # type: ignore[misc]
-_CELL = next(iter(Cell))
 
 
 _KINDS: dict[str, Any] = {
@@ -94,85 +75,6 @@ _METRIC = {
     "ctc": "1 − label error rate",
 }
 
-File = Annotated[Path, typer.Argument(help="A .csv, .tsv, .jsonl, .conll, .conllu, .parquet or .arrow file.")]
-Model = Annotated[Path, typer.Argument(help="A model that train has written.")]
-TaskOption = Annotated[Task, typer.Option(help="What is to be learnt.")]
-Text = Annotated[str | None, typer.Option(help="The column of texts; in JSON and Arrow also of lists.")]
-Label = Annotated[str | None, typer.Option(help="The column of labels or numbers; else label.")]
-SequenceOption = Annotated[
-    str | None, typer.Option(help="The column that is the same for all steps of a sequence.")
-]
-Features = Annotated[str | None, typer.Option(help="Columns of numbers, with commas between them.")]
-ColumnsOption = Annotated[
-    str | None,
-    typer.Option(
-        help="In CoNLL the columns of tokens and labels, by number or CoNLL-U name, as 1,4 or form,xpos."
-    ),
-]
-Delimiter = Annotated[str | None, typer.Option(help="What is between columns; else a comma, in .tsv a tab.")]
-QuotingOption = Annotated[
-    Quoting | None, typer.Option(help="none: quotes are part of the text; minimal: they are around fields.")
-]
-Value = Annotated[str | None, typer.Option(help="The column of a series; else value.")]
-Exog = Annotated[str | None, typer.Option(help="Columns known ahead, with commas between them.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON value instead of text.")]
-Option = Annotated[list[str], typer.Option("--set", help="A parameter of the estimator, as hidden_size=128.")]
-
-
-def _names(given: str | None) -> tuple[str, ...] | None:
-    return None if given is None else tuple(given.split(","))
-
-
-def _layout(
-    text: str | None,
-    label: str | None,
-    sequence: str | None,
-    features: str | None,
-    columns: str | None,
-    delimiter: str | None,
-    quoting: Quoting | None,
-    value: str | None,
-    exog: str | None,
-) -> Layout:
-    """What the options say of a file."""
-    around = None if quoting is None else quoting.value
-    return Layout(text, label, sequence, _names(features), columns, delimiter, around, value, _names(exog))
-
-
-def _reads(tokens: Any) -> Reads:
-    """What --set tokens says that sequences are."""
-    if tokens is None:
-        return None
-    if not isinstance(tokens, bool):
-        msg = f"--set tokens: expected true or false, got {tokens!r}"
-        raise UsageError(msg)
-    return "tokens" if tokens else "numbers"
-
-
-def _model_reads(model: Any) -> Reads:
-    """What a trained model takes sequences for, whatever they look like by themselves."""
-    if not hasattr(model, "vocabulary_"):
-        return "numbers"
-    # Strings would all be unknown to a vocabulary of integers, and the other way round.
-    integers = {isinstance(token, int) for token in model.vocabulary_}
-    return "tokens" if len(integers) != 1 else "integers" if True in integers else "strings"
-
-
-def _options(given: list[str]) -> dict[str, Any]:
-    """`name=value`, the value as JSON or else as text."""
-    found = {}
-    for option in given:
-        name, equals, value = option.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"--set: expected name=value, got {option!r}")
-        if name in found:
-            raise typer.BadParameter(f"--set: expected {name} once, got it twice")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
-
 
 def _show(values: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
@@ -188,13 +90,9 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
 
 
-_OWN = {"cell": "cell", "random_state": "seed", "max_iter": "epochs", "early_stopping": "early-stopping"}
-"""Parameters that have an option of their own, one of which would be ignored."""
-
-
 def _make(task: str, cell: Cell, seed: int, options: list[str], **more: Any) -> Any:
-    found = _options(options)
-    for name, own in _OWN.items():
+    found = parameters_of(options)
+    for name, own in OWN.items():
         if name in found:
             raise typer.BadParameter(f"--set: expected --{own} for {name}, got {name}={found[name]}")
     try:
@@ -204,20 +102,14 @@ def _make(task: str, cell: Cell, seed: int, options: list[str], **more: Any) -> 
 
 
 @app.command()
+@of_a_file()
 def train(
+    *,
     file: File,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the model goes.")],
     task: TaskOption = Task.classify,
-    text: Text = None,
-    label: Label = None,
-    sequence: SequenceOption = None,
-    features: Features = None,
-    columns: ColumnsOption = None,
-    delimiter: Delimiter = None,
-    quoting: QuotingOption = None,
-    value: Value = None,
-    exog: Exog = None,
-    cell: Annotated[Cell, typer.Option(help="Kind of layer.")] = _CELL,
+    layout: Layout,
+    cell: Annotated[Cell, typer.Option(help="Kind of layer.")] = CELL,
     epochs: Annotated[int, typer.Option(help="Most epochs.")] = 50,
     early_stopping: Annotated[
         bool, typer.Option(help="Hold a tenth out, and keep what is best on it.")
@@ -230,14 +122,13 @@ def train(
     expect_another(file, output)
     model = _make(task.value, cell, seed, option, max_iter=epochs, early_stopping=early_stopping)
     model.verbose = not as_json and sys.stderr.isatty()
-    layout = _layout(text, label, sequence, features, columns, delimiter, quoting, value, exog)
     begin = time.perf_counter()
     if task is Task.forecast:
         series, beside = read_series(file, layout)
         model.fit(series, beside)
         count = len(series)
     else:
-        reads = "tokens" if task is Task.lm else _reads(model.tokens)
+        reads = "tokens" if task is Task.lm else reads_of(model.tokens)
         data = read(file, layout, task=task.value, labelled=task is not Task.lm, reads=reads)
         model.fit(data.sequences, _targets(task.value, data))
         count = len(data.sequences)
@@ -261,22 +152,23 @@ def _targets(task: str, data: Data) -> Any:
     )
 
 
-def _task_of(model: Any) -> str:
-    return next(task for task, kind in _KINDS.items() if isinstance(model, kind))
+def _loaded(model: Path) -> tuple[Any, str]:
+    """What train has written, and the task that it is for."""
+    loaded: Any = gru_rs.load(model)
+    for task, kind in _KINDS.items():
+        if isinstance(loaded, kind):
+            return loaded, task
+    msg = f"{model}: expected a model that train has written, got a {type(loaded).__name__} by itself"
+    raise DataError(msg)
 
 
 @app.command()
+@of_a_file(but=("label",))
 def predict(
+    *,
     model: Model,
     file: File,
-    text: Text = None,
-    sequence: SequenceOption = None,
-    features: Features = None,
-    columns: ColumnsOption = None,
-    delimiter: Delimiter = None,
-    quoting: QuotingOption = None,
-    value: Value = None,
-    exog: Exog = None,
+    layout: Layout,
     as_json: Json = False,
 ) -> None:
     """Print a prediction for each sequence, a line each; of a series its next values.
@@ -284,12 +176,10 @@ def predict(
     Of a series with --exog the last rows, as many as are forecast, are the future: their values are not used
     and may be missing.
     """
-    loaded: Any = gru_rs.load(model)
-    task = _task_of(loaded)
+    loaded, task = _loaded(model)
     if task == "lm":
         msg = f"{model}: expected a model that predicts, got a LanguageModel: see gru-rs generate"
         raise DataError(msg)
-    layout = _layout(text, None, sequence, features, columns, delimiter, quoting, value, exog)
     if task == "forecast":
         # Where columns are known ahead, the last rows are the future.
         ahead = 0 if layout.exog is None else loaded.horizon
@@ -301,7 +191,7 @@ def predict(
         future = None if beside is None else beside[known:]
         found = loaded.predict(future, y=series[:known], past_exog=None if beside is None else beside[:known])
     else:
-        data = read(file, layout, task=task, labelled=False, reads=_model_reads(loaded))
+        data = read(file, layout, task=task, labelled=False, reads=model_reads(loaded))
         found = loaded.predict(data.sequences)
     if as_json:
         print(json.dumps(list(found), default=_plain))
@@ -311,25 +201,17 @@ def predict(
 
 
 @app.command()
+@of_a_file()
 def evaluate(
+    *,
     model: Model,
     file: File,
-    text: Text = None,
-    label: Label = None,
-    sequence: SequenceOption = None,
-    features: Features = None,
-    columns: ColumnsOption = None,
-    delimiter: Delimiter = None,
-    quoting: QuotingOption = None,
-    value: Value = None,
-    exog: Exog = None,
+    layout: Layout,
     start: Annotated[int | None, typer.Option(help="Values known to the first forecast.")] = None,
     as_json: Json = False,
 ) -> None:
     """Score a model on a file with labels; a series by forecasts from one origin after the other."""
-    loaded: Any = gru_rs.load(model)
-    task = _task_of(loaded)
-    layout = _layout(text, label, sequence, features, columns, delimiter, quoting, value, exog)
+    loaded, task = _loaded(model)
     if task == "forecast":
         series, beside = read_series(file, layout)
         tested = loaded.backtest(series, beside, start=len(series) // 2 if start is None else start)
@@ -339,7 +221,7 @@ def evaluate(
     if start is not None:
         msg = f"--start: expected none for the task {task}, got {start}"
         raise UsageError(msg)
-    data = read(file, layout, task=task, labelled=task != "lm", reads=_model_reads(loaded))
+    data = read(file, layout, task=task, labelled=task != "lm", reads=model_reads(loaded))
     if task == "lm":
         shown = {
             "log p a token": loaded.score(data.sequences),
@@ -381,8 +263,8 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Write texts by a language model, as they are drawn."""
-    loaded: Any = gru_rs.load(model)
-    if not isinstance(loaded, LanguageModel):
+    loaded, task = _loaded(model)
+    if task != "lm":
         msg = f"{model}: expected a LanguageModel, got a {type(loaded).__name__}"
         raise DataError(msg)
     texts = []
@@ -412,18 +294,12 @@ def generate(
 
 
 @app.command()
+@of_a_file()
 def compare(
+    *,
     file: File,
     task: Annotated[Compared, typer.Option(help="What is to be learnt.")] = Compared.classify,
-    text: Text = None,
-    label: Label = None,
-    sequence: SequenceOption = None,
-    features: Features = None,
-    columns: ColumnsOption = None,
-    delimiter: Delimiter = None,
-    quoting: QuotingOption = None,
-    value: Value = None,
-    exog: Exog = None,
+    layout: Layout,
     folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
     seed: Annotated[int, typer.Option(help="Of folds and networks.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Where a picture goes; needs matplotlib.")] = None,
@@ -432,12 +308,11 @@ def compare(
 ) -> None:
     """Cross-validate simple baselines, a GRU and an LSTM, and say which is worth it."""
     X: Any
-    options = _options(option)
-    layout = _layout(text, label, sequence, features, columns, delimiter, quoting, value, exog)
+    options = parameters_of(option)
     if task is Compared.forecast:
         X, y = read_series(file, layout)
     else:
-        data = read(file, layout, task=task.value, labelled=True, reads=_reads(options.get("tokens")))
+        data = read(file, layout, task=task.value, labelled=True, reads=reads_of(options.get("tokens")))
         X, y = data.sequences, _targets(task.value, data)
     result = compare_models(task.value, X, y, folds=folds, random_state=seed, options=options)
     if plot is not None:
@@ -458,7 +333,7 @@ def info(
         config = gru_rs.show_config(mode="dicts")
         _show(dict(config or {}), as_json=as_json)
         return
-    loaded: Any = gru_rs.load(model)
+    loaded, _ = _loaded(model)
     changed = {
         name: value
         for name, value in loaded.get_params().items()
