@@ -65,15 +65,15 @@ _LAZY = {
     "TrainingInfo": ("estimators", "sklearn"),
     "Transcriber": ("estimators", "sklearn"),
     "compare": ("estimators", "sklearn"),
-    "load": ("_load", "safetensors"),
+    "load": ("_load", "sklearn"),
     "KerasLayer": ("io._keras", "keras"),
     "from_keras": ("io._keras", "keras"),
     "to_keras_weights": ("io._keras", "keras"),
     "OnnxLayer": ("io._onnx", "onnx"),
     "from_onnx": ("io._onnx", "onnx"),
     "to_onnx": ("io._onnx_write", "onnx"),
-    "from_torch": ("io._torch", "safetensors"),
-    "to_safetensors": ("io._torch", "safetensors"),
+    "from_torch": ("io._torch", "torch"),
+    "to_safetensors": ("io._torch", "torch"),
     "to_torch_state_dict": ("io._torch", "torch"),
 }
 

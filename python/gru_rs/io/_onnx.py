@@ -20,8 +20,8 @@ from onnx.reference import ReferenceEvaluator
 
 from .._arrays import as_array, as_lengths, expect_shape
 from .._layers import GRU, LSTM
-from .._words import CELLS
 from ._layouts import ONNX, Weights, new_layer
+from ._onnx_functions import functions_of
 from ._steps import reversed_steps
 
 if TYPE_CHECKING:
@@ -35,9 +35,6 @@ _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _OUTPUTS = ("Y", "Y_h", "Y_c")
 _OUTPUTS_OF = {"GRU": _OUTPUTS[:2], "LSTM": _OUTPUTS}
 _DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
-# What activations are called there; those that a HardSigmoid is, by its slope.
-FUNCTIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
-SLOPES = {"hard_sigmoid": 1 / 6, "hard_sigmoid_0.2": 0.2}
 
 
 @dataclass(frozen=True)
@@ -324,12 +321,12 @@ def _layer(node: onnx.NodeProto, name: str, constants: _Constants, believed: int
         msg = f"{name}: expected an LSTM without peepholes, got the input P"
         raise ValueError(msg)
     parts = _parts(name, cell, attributes, w, r, b)
-    options: dict[str, Any] = _functions(name, cell, attributes)
+    direction = attributes.get("direction", "forward")
+    options: dict[str, Any] = functions_of(name, cell, attributes, _DIRECTIONS[direction])
     if cell == "gru":
         said = attributes.get("linear_before_reset", 0) if believed is None else believed
         options["reset_after"] = bool(said)
     layout = attributes.get("layout", 0)
-    direction = attributes.get("direction", "forward")
     fixed = {role: constants.get(inputs[role]) for role in _INPUTS[4:7] if role in inputs}
     return OnnxLayer(
         name,
@@ -406,52 +403,3 @@ def _parts(
         raise ValueError(msg)
     biases = [(None, None)] * directions if b is None else [np.split(row, 2) for row in b]
     return [ONNX[cell].take(w[d], r[d], *biases[d]) for d in range(directions)]
-
-
-def _functions(name: str, cell: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    """The node's activations and clip as a layer's."""
-    count = 1 + len(CELLS[cell].states)
-    default = ["Sigmoid", "Tanh", "Tanh"][:count] * _DIRECTIONS[attributes.get("direction", "forward")]
-    given = [
-        word.decode() if isinstance(word, bytes) else word for word in attributes.get("activations", default)
-    ]
-    if len(given) != len(default):
-        msg = f"{name}: expected {len(default)} activations, got {given}"
-        raise ValueError(msg)
-    # Each function that has an α takes the next of the list.
-    alphas = iter(attributes.get("activation_alpha", ()))
-    betas = iter(attributes.get("activation_beta", ()))
-    functions = [_function(name, word, alphas, betas) for word in given]
-    gates, candidates = {functions[k] for k in range(0, len(functions), count)}, set()
-    for k in range(0, len(functions), count):
-        candidates |= set(functions[k + 1 : k + count])
-    if len(gates) > 1 or len(candidates) > 1:
-        msg = (
-            f"{name}: expected one activation for the gates and one for the candidate, in all directions (of "
-            f"an LSTM also for the cell that goes out), got {given}"
-        )
-        raise ValueError(msg)
-    clip = attributes.get("clip", 0.0)
-    if clip < 0:
-        msg = f"{name}: expected a clip that is not negative, got {clip}"
-        raise ValueError(msg)
-    return {"recurrent_activation": gates.pop(), "activation": candidates.pop(), "clip": clip or None}
-
-
-def _function(name: str, word: str, alphas: Iterator[float], betas: Iterator[float]) -> str:
-    lower = word.lower()
-    if lower in FUNCTIONS:
-        return lower
-    if lower == "hardsigmoid":
-        alpha, beta = next(alphas, 0.2), next(betas, 0.5)
-        for function, slope in SLOPES.items():
-            if np.isclose(alpha, slope, rtol=1e-6) and beta == 0.5:
-                return function
-        got = f"HardSigmoid with alpha {alpha} and beta {beta}"
-    else:
-        got = word
-    msg = (
-        f"{name}: expected the activations Sigmoid, Tanh, Relu, or HardSigmoid with alpha 0.2 or 1/6 and "
-        f"beta 0.5, got {got}"
-    )
-    raise ValueError(msg)

@@ -15,7 +15,7 @@ from .._files import write_whole
 from .._layers import GRU, LSTM
 from .._words import CELLS
 from ._layouts import ONNX, Weights, cell_of, parts_of
-from ._onnx import FUNCTIONS, SLOPES
+from ._onnx_functions import FUNCTIONS, SLOPES
 
 if TYPE_CHECKING:
     import os

@@ -62,7 +62,7 @@ def from_torch(
         There is none of them, or several and no `name`; parameters are missing or of shapes that do not fit;
         a plain RNN, or an LSTM with a projection.
     ImportError
-        The file needs PyTorch or safetensors, which is not installed.
+        The file needs PyTorch, which is not installed.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def to_torch_state_dict(layer: Layer, *, prefix: str = "") -> dict[str, Any]:
 def to_safetensors(
     layer: Layer | Mapping[str, Layer], path: str | os.PathLike[str], *, prefix: str = ""
 ) -> None:
-    """Write weights with PyTorch's names into a ``.safetensors`` file (extra ``safetensors``).
+    """Write weights with PyTorch's names into a ``.safetensors`` file.
 
     Quantized weights are written as they are kept: float16, or int8 beside a scale for each row,
     ``NAME.scale``.
@@ -173,14 +173,13 @@ def to_safetensors(
     >>> bool((again.flat == gru.flat).all())
     True
     """
-    import safetensors.numpy
-
     state: dict[str, Array] = {}
     for own, one in (layer if isinstance(layer, Mapping) else {"": layer}).items():
         _expect_known(one)
         tensors = to_tensors(one._names, one._tensors())
         state |= {prefix + own + name: tensor for name, tensor in tensors.items()}
-    write_whole(path, safetensors.numpy.save(state))
+    parts = {name: _safetensors.part(array) for name, array in state.items()}
+    write_whole(path, _safetensors.written(parts, {}))
 
 
 def _expect_known(layer: Layer) -> None:
