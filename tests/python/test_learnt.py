@@ -7,6 +7,7 @@ from functools import cache
 
 import gru_rs
 import numpy as np
+import pandas as pd
 import pytest
 from gru_rs import Forecaster, SequenceClassifier
 from test_mutants import ESTIMATORS, NUMBERS, joined, parts
@@ -301,7 +302,6 @@ def test_a_file_that_a_callback_of_the_first_fit_saves_is_whole(tmp_path, kind):
 
 
 def test_names_of_columns_come_back(tmp_path):
-    pd = pytest.importorskip("pandas")
     frame = pd.DataFrame(np.eye(6), columns=list("abcdef"))
     fitted = SequenceClassifier(hidden_size=4, max_iter=1).fit(
         frame, pd.Series(["x", "y"] * 3, dtype="category")

@@ -31,7 +31,7 @@ class Sequences:
     """
 
     flat: Array
-    """``(N, k)``"""
+    """``(N, k)``, or of targets ``(N,)``"""
     starts: Array
     lengths: Array
     width: int | None = None
@@ -48,6 +48,16 @@ class Sequences:
             return self
         return replace(self, lengths=np.minimum(self.lengths, most))
 
+    def each(self) -> list[Array]:
+        """The steps of each row."""
+        ends = self.starts + self.lengths
+        return [self.flat[a:b] for a, b in zip(self.starts.tolist(), ends.tolist(), strict=True)]
+
+    def of(self, rows: Array) -> Array:
+        """The steps of some rows, one behind the other."""
+        found: Array = self.flat[self._places(rows)]
+        return found
+
     def blocks(self) -> Iterator[tuple[Array, Array]]:
         """All steps in order, some rows at a time: the rows, and their steps one behind the other."""
         if len(self.lengths) == 1:  # a prediction of one sequence is over in microseconds
@@ -58,7 +68,7 @@ class Sequences:
             if (ends[:-1] == self.starts[rows][1:]).all():
                 yield rows, self.flat[self.starts[rows[0]] : ends[-1]]
             else:
-                yield rows, self.flat[self._places(rows)]
+                yield rows, self.of(rows)
 
     def _places(self, rows: Array) -> Array:
         """Where the steps of some rows are, row by row."""
@@ -189,7 +199,7 @@ def encode(
     lengths = np.array([len(row) // per_step for row in rows], np.intp)
     count = sum(map(len, rows))
     flat = np.fromiter((number for row in rows for number in row), np.uint32, count)
-    return Sequences(flat.reshape(-1, per_step), np.cumsum(lengths) - lengths, lengths)
+    return end_to_end(flat.reshape(-1, per_step), lengths)
 
 
 def spelling(token: Token) -> tuple[Token, ...]:
@@ -209,6 +219,11 @@ def spelling(token: Token) -> tuple[Token, ...]:
     return token, ("small", small), ("end", small[-3:]), ("begin", small[:3]), ("shape", shape[:8])
 
 
+def end_to_end(flat: Array, lengths: Array) -> Sequences:
+    """Rows that begin where those before them end."""
+    return Sequences(flat, np.cumsum(lengths) - lengths, lengths)
+
+
 @dataclass(frozen=True)
 class Padding:
     """How much of a batch may be padding: nothing is said of batches of a few steps."""
@@ -218,6 +233,11 @@ class Padding:
     """Steps with padding over steps without."""
     many: float = np.inf
     """Steps with padding; more only of one row."""
+
+    def allows(self, count: int, longest: int, used: int) -> bool:
+        """A batch of so many rows, with so many steps without padding."""
+        padded = count * longest
+        return padded <= self.many and (padded <= self.few or padded <= self.waste * used)
 
 
 PREDICTION = Padding(few=1 << 12, waste=1.25, many=1 << 16)
@@ -229,12 +249,14 @@ def by_length(lengths: Array, rows: Array, most: int, padding: Padding = PREDICT
     """Rows of about the same length together, at most `most`, and so few that little of a batch is padding:
     memory follows the steps that there are, not rows × the longest.
     """
-    order = rows[np.argsort(lengths[rows], kind="stable")]
+    own = lengths[rows]
+    if 0 < len(rows) <= most and padding.allows(len(rows), int(own.max()), int(own.sum())):
+        return [rows]
+    order = rows[np.argsort(own, kind="stable")]
     found, begin, used = [], 0, 0
     for place, length in enumerate(lengths[order].tolist()):
-        count, padded = place - begin, (place - begin + 1) * length
-        wasteful = padded > padding.few and padded > padding.waste * (used + length)
-        if count and (count == most or padded > padding.many or wasteful):
+        count = place - begin
+        if count and (count == most or not padding.allows(count + 1, length, used + length)):
             found.append(order[begin:place])
             begin, used = place, 0
         used += length

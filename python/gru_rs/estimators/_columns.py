@@ -10,18 +10,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ._batches import Array
+from ._batches import Array, Sequences
 
 
-@dataclass(frozen=True)
-class Ragged:
-    """A sequence of numbers in each row, as `gru_rs.estimators._batches.Sequences` has them."""
+@dataclass
+class Ragged(Sequences):
+    """A sequence of numbers in each row."""
 
-    flat: Array
-    starts: Array
-    lengths: Array
-    width: int | None = None
-    """Steps of each row with its padding, if all have as many by the container's own making."""
     table: Any = None
     """Something with the names of a step's numbers as its columns, if they have names."""
 

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin, clone
-from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.base import clone
 from sklearn.model_selection import KFold, StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from gru_rs._checks import as_choice, as_int
 
+from ._baselines import baselines
 from ._numbers import numbers_of
 from ._reader import holds_tokens, opened_sequences
+from ._series import as_columns, as_series
 from ._targets import expect_rows, opened_targets, rows_of
-from ._tokens import analyzer_of, is_text, token_rows
+from ._tokens import is_text, token_rows
 from .classifier import SequenceClassifier
-from .forecaster import Forecaster, as_columns, as_series
+from .forecaster import Forecaster
 from .regressor import SequenceRegressor
-from .tagger import SequenceTagger, labels_score
+from .tagger import SequenceTagger
 
 if TYPE_CHECKING:
     import os
@@ -52,7 +49,6 @@ _FEWEST = 3
 """Folds with which a deviation means something."""
 _COARSE = 0.05
 """A standard error above which nothing can be told."""
-_ANALYZE = analyzer_of("word", lowercase=True)
 """How the networks read a text. To make it takes longer than to read one."""
 
 
@@ -287,7 +283,7 @@ def compare(
     expect_rows("y", targets, np.empty(len(data)))
     entries = [
         _measure(name, "baseline", model, task, data, targets, folds, random_state)
-        for name, model in _baselines(task, data).items()
+        for name, model in baselines(task, data).items()
     ]
     entries += [
         _measure(cell.upper(), cell, model, task, data, targets, folds, random_state)
@@ -301,9 +297,7 @@ def _rows(X: Any, tokens: bool | None) -> list[Any]:
     given = opened_sequences("X", X)
     if holds_tokens("X", given) if tokens is None else tokens:
         return given if is_text(given) else token_rows("X", given, list)
-    found = numbers_of("X", given, None, features=None, least=1)
-    ends = found.starts + found.lengths
-    return [found.flat[a:b] for a, b in zip(found.starts.tolist(), ends.tolist(), strict=True)]
+    return numbers_of("X", given, None, features=None, least=1).each()
 
 
 def _folds(task: str, y: Any, count: int, folds: int, seed: int) -> Iterator[tuple[Array, Array]]:
@@ -381,103 +375,3 @@ def _forecasts(
         naive = [0.0] * len(scores)
     name = "last value" if gru.season is None else f"{gru.season} values before"
     return [Entry(name, "baseline", naive, 0.0, 0.0, 0, 0), *entries]
-
-
-# Baselines
-
-
-def _baselines(task: str, X: Any) -> dict[str, Any]:
-    if task == "tag":
-        return {"each token's most frequent label": _Lookup()}
-    words = not isinstance(X[0], np.ndarray)
-    features = TfidfVectorizer(analyzer=_words, min_df=1) if words else _Summary()
-    scaler = [] if words else [StandardScaler()]
-    name = "bag of words" if words else "summary"
-    if task == "classify":
-        linear = make_pipeline(features, *scaler, LogisticRegression(max_iter=1000))
-        return {"most frequent class": _Plain(DummyClassifier()), f"{name} + logistic regression": linear}
-    return {
-        "mean": _PlainRegressor(DummyRegressor()),
-        f"{name} + ridge": make_pipeline(features, *scaler, Ridge()),
-    }
-
-
-def _words(sequence: Any) -> list[str]:
-    """Words and pairs of them; or tokens and theirs."""
-    (tokens,) = token_rows("X", [sequence], _ANALYZE)
-    words = [str(token) for token in tokens]
-    return words + [" ".join(pair) for pair in pairwise(words)]
-
-
-class _Summary(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Mean, deviation, least, largest, first and last of each feature, and the length; of nothing zeros."""
-
-    def fit(self, X: Any, y: Any = None) -> _Summary:  # noqa: ARG002
-        return self
-
-    def transform(self, X: Any) -> Array:
-        rows = []
-        for sequence in X:
-            array = np.asarray(sequence, float)
-            if not len(array):
-                rows.append(np.zeros(6 * array.shape[1] + 1))
-                continue
-            parts = [
-                array.mean(0),
-                array.std(0),
-                array.min(0),
-                array.max(0),
-                array[0],
-                array[-1],
-                [len(array)],
-            ]
-            rows.append(np.concatenate(parts))
-        return np.array(rows)
-
-
-class _Plain(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A model that does not look at the sequences."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-
-    def fit(self, X: Any, y: Any) -> _Plain:
-        self.fitted_ = clone(self.model).fit(np.zeros((len(X), 1)), y)
-        return self
-
-    def predict(self, X: Any) -> Array:
-        found: Array = self.fitted_.predict(np.zeros((len(X), 1)))
-        return found
-
-
-class _PlainRegressor(RegressorMixin, _Plain):  # type: ignore[misc]
-    """The same for numbers."""
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        return float(RegressorMixin.score(self, X, y, sample_weight))
-
-
-class _Lookup(BaseEstimator):  # type: ignore[misc]
-    """Each token's most frequent label, and for others the most frequent of all."""
-
-    def fit(self, X: Any, y: Any) -> _Lookup:
-        counts: dict[Any, Counter[Any]] = defaultdict(Counter)
-        for tokens, labels in zip(X, y, strict=True):
-            for token, label in zip(tokens, labels, strict=True):
-                counts[_hashable(token)][label] += 1
-        self.best_ = {token: labels.most_common(1)[0][0] for token, labels in counts.items()}
-        total: Counter[Any] = Counter()
-        for labels in counts.values():
-            total.update(labels)
-        self.other_ = total.most_common(1)[0][0]
-        return self
-
-    def predict(self, X: Any) -> list[Array]:
-        return [np.array([self.best_.get(_hashable(token), self.other_) for token in tokens]) for tokens in X]
-
-    def score(self, X: Any, y: Any) -> float:
-        return labels_score([np.asarray(labels) for labels in y], self.predict(X))
-
-
-def _hashable(token: Any) -> Any:
-    return token.tobytes() if isinstance(token, np.ndarray) else token

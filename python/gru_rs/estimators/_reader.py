@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,7 +25,7 @@ from ._columns import Frame, Ragged, is_integral, is_missing, is_number, refuse_
 from ._containers import opened
 from ._labels import plain_vocabulary
 from ._numbers import expect_usable, moments_of, numbers_of, row_array
-from ._tokens import Tokenizer, expect_apart, expect_kinds
+from ._tokens import Tokenizer, expect_apart, expect_kinds, kinds_of
 
 
 def opened_sequences(name: str, given: Any) -> Any:
@@ -133,6 +133,11 @@ class TokenReader:
 
     tokenizer: Tokenizer
     vocabulary: dict[Token, int]
+    kinds: frozenset[str] = field(init=False)
+    """Of the vocabulary's tokens; made once, as it may be large."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", kinds_of(self.vocabulary))
 
     @classmethod
     def learn(
@@ -173,7 +178,7 @@ class TokenReader:
     def _features(self, name: str, sequences: list[Sequence[Token]]) -> list[Sequence[Token]]:
         # Of what has features something is known, whatever it is: among words a number is one.
         if self.tokenizer.token_features is None:
-            expect_kinds(name, sequences, self.vocabulary)
+            expect_kinds(name, sequences, self.kinds)
         return self.tokenizer.features(sequences)
 
     def step(self, x_t: Any, batch_size: int | None) -> Array:

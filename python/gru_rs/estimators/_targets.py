@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from ._batches import Array, Sequences
 from ._columns import Frame, Ragged, is_missing, is_number, refuse_missing
@@ -38,25 +37,10 @@ def opened_weights(sample_weight: Any) -> Any:
 
 
 def rows_of(given: Any) -> list[Any]:
-    """What was opened, row by row."""
-    if isinstance(given, Ragged):
-        values = given.flat[:, 0] if given.flat.shape[1] == 1 else given.flat
-        ends = given.starts + given.lengths
-        return [values[a:b] for a, b in zip(given.starts.tolist(), ends.tolist(), strict=True)]
-    return list(given)
-
-
-class Steps:
-    """Targets of steps, one sequence behind the other."""
-
-    def __init__(self, flat: Array, lengths: Array) -> None:
-        self.flat, self.ends = flat, np.cumsum(lengths)
-        self.starts = self.ends - lengths
-
-    def of(self, rows: Array) -> Array:
-        """Those of some sequences."""
-        parts = [self.flat[self.starts[row] : self.ends[row]] for row in rows]
-        return np.concatenate(parts) if parts else self.flat[:0]
+    """What was opened, row by row; of one number a step without an axis for it."""
+    if not isinstance(given, Ragged):
+        return list(given)
+    return (replace(given, flat=given.flat[:, 0]) if given.flat.shape[1] == 1 else given).each()
 
 
 def cut_as_steps(what: str, targets: Array, sequences: Sequences, row: int, most: int | None) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
-from ._batches import Token, spelling
+from ._batches import Sequences, Token, spelling
 from ._columns import Frame, Ragged, is_integral, is_missing, refuse_missing
 from ._containers import opened
 from ._numbers import as_lengths
@@ -98,14 +98,16 @@ def as_tokens(name: str, row: int, sequence: Any) -> Sequence[Token]:
     return found
 
 
-def expect_kinds(name: str, sequences: list[Sequence[Token]], vocabulary: Mapping[Token, int]) -> None:
-    """Rows have tokens of a kind that the vocabulary has: texts of digits are no integers, True is not 1."""
-    known = {_kind(type(token)) for token in vocabulary if not isinstance(token, tuple)}
-    if not known:
-        return
+def kinds_of(vocabulary: Mapping[Token, int]) -> frozenset[str]:
+    """Of which kinds its tokens are, as `expect_kinds` takes them."""
+    return frozenset(_kind(kind) for kind in set(map(type, vocabulary)) if not issubclass(kind, tuple))
+
+
+def expect_kinds(name: str, sequences: list[Sequence[Token]], known: frozenset[str]) -> None:
+    """Rows have tokens of a kind that is known: texts of digits are no integers, and True is not 1."""
     for row, sequence in enumerate(sequences):
         kinds = set(map(_kind, set(map(type, sequence))))
-        if kinds and not kinds & known:
+        if kinds and known and not kinds & known:
             expected = f"tokens that are {' or '.join(sorted(known))} as in training"
             msg = f"{name}: expected {expected}, got {sequence[0]!r:.60} in row {row}"
             raise TypeError(msg)
@@ -143,10 +145,9 @@ def _of_numbers(name: str, given: Any, lengths: Any) -> list[Sequence[Token]]:
             msg = "lengths: expected None for a column of lists, which has its own"
             raise ValueError(msg)
         valid = as_lengths(lengths, len(starts), width)
-    tokens, ends = flat.reshape(-1).tolist(), starts + valid
     return [
-        as_tokens(name, row, tokens[a:b])
-        for row, (a, b) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True))
+        as_tokens(name, row, ids.tolist())
+        for row, ids in enumerate(Sequences(flat.reshape(-1), starts, valid).each())
     ]
 
 

@@ -15,12 +15,11 @@ from gru_rs._checks import as_choice, as_flag, as_int, as_size
 from gru_rs._losses import PLAIN_LOSSES, Loss, QuantileError, loss_of_numbers
 
 from ._batches import Numeric, Scale, by_length
-from ._columns import Frame, Ragged
-from ._containers import opened
 from ._doc import document
 from ._files import readable
 from ._learnt import Sizes, expect_deviation, refuse
-from ._numbers import moments_of, row_array
+from ._numbers import moments_of
+from ._series import as_columns, as_series
 from ._supervised import SupervisedEstimator
 
 if TYPE_CHECKING:
@@ -407,56 +406,6 @@ class Forecaster(SupervisedEstimator):
         if known is not None and names is not None and names != known:
             msg = f"{name}: expected the columns {known} in this order, as in training, got {names}"
             raise ValueError(msg)
-
-
-def as_series(name: str, given: Any) -> Array:
-    """A series of numbers, ``(n,)`` in float64; also a table of one column."""
-    found = opened(name, given)
-    if isinstance(found, Frame) and len(found.columns) == 1:
-        found = found.columns[0]
-    array = found.matrix(name) if isinstance(found, Frame) else _as_numbers(name, found, given)
-    if array.ndim != 1:
-        msg = f"{name}: expected numbers of shape (n,), got shape {array.shape} of dtype {array.dtype}"
-        raise ValueError(msg)
-    return _finite(name, array)
-
-
-def as_columns(name: str, given: Any, beside: Array) -> tuple[Array, list[str] | None]:
-    """Columns ``(n, k)`` in float64, of which there may be none, and their names if a table has them."""
-    if given is None:
-        return np.empty((len(beside), 0)), None
-    found = opened(name, given)
-    if isinstance(found, Frame):
-        names = [str(own) for own in found.names]
-        array = found.matrix(name)
-    else:
-        names, array = None, _as_numbers(name, found, given)
-        array = array[:, np.newaxis] if array.ndim == 1 else array
-    if array.ndim != 2 or len(array) != len(beside):
-        shape = f"({len(beside)}, k)"
-        msg = f"{name}: expected numbers of shape {shape}, got shape {array.shape} of dtype {array.dtype}"
-        raise ValueError(msg)
-    return _finite(name, array), names
-
-
-def _as_numbers(name: str, found: Any, given: Any) -> Array:
-    """Numbers of what was opened."""
-    if isinstance(found, Ragged):
-        msg = f"{name}: expected numbers, got a sequence in each row ({type(given).__name__})"
-        raise ValueError(msg)
-    array = row_array(name, found, "row")[0] if isinstance(found, list) else found
-    if array.dtype.kind not in "fiub":
-        msg = f"{name}: expected numbers, got {type(given).__name__} of dtype {array.dtype}"
-        raise ValueError(msg)
-    return array
-
-
-def _finite(name: str, array: Array) -> Array:
-    wrong = np.argwhere(~np.isfinite(array))
-    if len(wrong):
-        msg = f"{name}: expected finite numbers, got NaN or infinity in row {wrong[0][0]}"
-        raise ValueError(msg)
-    return array.astype(np.float64)
 
 
 def _moments(name: str, features: Array) -> tuple[Array, Array]:

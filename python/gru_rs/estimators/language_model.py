@@ -193,7 +193,7 @@ class LanguageModel(NetworkEstimator):
             outputs = len(vocabulary) + 2
             self._begin(self.embedding_size, outputs, outputs, learnt)
         else:
-            expect_kinds("X", texts, self._reader.vocabulary)
+            expect_kinds("X", texts, self._reader.kinds)
         numbers, held = self._encode(texts, self._reader.vocabulary), None
         if stop and self.early_stopping:
             numbers, held = hold_out(numbers, self.validation_fraction, self._rng)
@@ -242,7 +242,7 @@ class LanguageModel(NetworkEstimator):
         check_is_fitted(self, "model_")
         reader: TokenReader = self._reader
         texts = self._tokens(reader.tokenizer, "X", _as_texts(X))
-        expect_kinds("X", texts, reader.vocabulary)
+        expect_kinds("X", texts, reader.kinds)
         return self._encode(texts, reader.vocabulary)
 
     def log_likelihood(self, X: Any) -> Array:
@@ -384,7 +384,7 @@ class LanguageModel(NetworkEstimator):
             raise TypeError(msg)
         reader: TokenReader = self._reader
         (given,) = self._tokens(reader.tokenizer, "prompt", [prompt])
-        expect_kinds("prompt", [given], reader.vocabulary)
+        expect_kinds("prompt", [given], reader.kinds)
         known, between, begun = reader.vocabulary, self._between(), self._written(prompt)
         numbers = sampling.numbers(self.model_, [known.get(token, UNKNOWN) for token in given])
         joined = not begun or begun.endswith(between)

@@ -16,12 +16,13 @@ from gru_rs._checks import as_choice, as_real
 from gru_rs._losses import LOSSES_OF_NUMBERS, Loss, loss_of_numbers
 from gru_rs._words import WORDS
 
+from ._batches import end_to_end
 from ._doc import document
 from ._files import readable
 from ._learnt import refuse
 from ._numbers import row_array
 from ._supervised import StreamedEstimator
-from ._targets import Steps, cut_as_steps, expect_rows, opened_targets, opened_weights, rows_of
+from ._targets import cut_as_steps, expect_rows, opened_targets, opened_weights, rows_of
 
 if TYPE_CHECKING:
     from ._batches import Array, Sequences
@@ -97,7 +98,7 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
         if self.pooling != "each":
             return self._scaled(*self._numbers(y, sequences), known)
         learnt, rows = self._scaled(*_numbers_of_steps(y, sequences, self.max_length), known)
-        return learnt, Steps(rows, sequences.lengths)
+        return learnt, end_to_end(rows, sequences.lengths)
 
     def _numbers(self, y: Any, sequences: Sequences) -> tuple[Array, Array]:
         """Those of each sequence, as they came and as rows."""
@@ -146,11 +147,11 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
         return loss_of_numbers(self.loss, self.quantile)
 
     def _batch_targets(self, targets: Any, rows: Array) -> Array:
-        return targets.of(rows) if isinstance(targets, Steps) else super()._batch_targets(targets, rows)
+        return targets.of(rows) if self.pooling == "each" else super()._batch_targets(targets, rows)
 
-    def _units(self, sequences: Any, targets: Any) -> Array | None:
+    def _units(self, sequences: Any, targets: Any) -> Array | None:  # noqa: ARG002
         lengths: Array = sequences.lengths
-        return lengths if isinstance(targets, Steps) else None
+        return lengths if self.pooling == "each" else None
 
     def _found(self, sequences: Any, rows: Array) -> Array:
         """The scores of sequences, or of all their steps, a row each."""

@@ -20,7 +20,7 @@ from ._labels import plain_vocabulary
 from ._learnt import LONGEST_TARGET
 from ._supervised import SequenceEstimator
 from ._targets import expect_rows, opened_targets
-from ._tokens import Tokenizer, expect_apart, expect_kinds, is_text
+from ._tokens import Tokenizer, expect_apart, expect_kinds, is_text, kinds_of
 from .transcriber import error_rate
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class Seq2Seq(SequenceEstimator):
         given = opened_targets(y)
         targets = self._target_tokens(given, sequences.lengths)
         if known is not None:
-            expect_kinds("y", targets, known["target_vocabulary_"])
+            expect_kinds("y", targets, kinds_of(known["target_vocabulary_"]))
         else:
             expect_apart("y", targets)
             found = vocabulary_of(targets, self.target_min_frequency, None)
@@ -289,7 +289,7 @@ class Seq2Seq(SequenceEstimator):
         """
         sequences = self._read_fitted(X, lengths)
         truth, tokens = self._target_tokens(opened_targets(y), sequences.lengths), self._tokens()
-        expect_kinds("y", truth, self.target_vocabulary_)
+        expect_kinds("y", truth, kinds_of(self.target_vocabulary_))
         found = self._hypotheses(sequences, sequences.rows, self.beam_width)
         guesses = [[tokens[label] for label in one[0].labels if label in tokens] for one in found]
         return 1 - error_rate(truth, guesses)

@@ -10,13 +10,14 @@ import numpy as np
 
 from gru_rs._losses import CrossEntropy
 
+from ._batches import end_to_end
 from ._containers import opened
 from ._doc import document
 from ._files import readable
 from ._labels import as_labels, expect_kind_of, expect_one_kind, places_of
 from ._probabilities import log_softmax, softmax
 from ._supervised import StreamedEstimator
-from ._targets import Steps, cut_as_steps, expect_rows, opened_targets, rows_of
+from ._targets import cut_as_steps, expect_rows, opened_targets, rows_of
 
 if TYPE_CHECKING:
     from ._batches import Array, Sequences, Token
@@ -65,7 +66,7 @@ class SequenceTagger(StreamedEstimator):
 
     def _read_targets(
         self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
-    ) -> tuple[dict[str, Any], Steps]:
+    ) -> tuple[dict[str, Any], Sequences]:
         lengths = sequences.lengths
         kept = _labels_of_steps(y, sequences, self.max_length)
         flat = np.concatenate([labels for labels in kept if len(labels)] or [np.empty(0, str)])
@@ -73,7 +74,7 @@ class SequenceTagger(StreamedEstimator):
         if len(classes) == 0:
             msg = "y: expected at least one label, got none"
             raise ValueError(msg)
-        return {"classes_": classes}, Steps(places_of("labels", flat, classes), lengths)
+        return {"classes_": classes}, end_to_end(places_of("labels", flat, classes), lengths)
 
     def _expect_targets(self, learnt: Learnt) -> None:
         learnt.labels("classes_")
@@ -85,17 +86,19 @@ class SequenceTagger(StreamedEstimator):
     def _outputs(self, learnt: Mapping[str, Any]) -> int:
         return len(learnt["classes_"])
 
-    def _loss(self, targets: Steps) -> CrossEntropy:  # noqa: ARG002
+    def _loss(self, targets: Sequences) -> CrossEntropy:  # noqa: ARG002
         return CrossEntropy()
 
-    def _batch_targets(self, targets: Steps, rows: Array) -> Array:
+    def _batch_targets(self, targets: Sequences, rows: Array) -> Array:
         return targets.of(rows)
 
-    def _units(self, sequences: Any, targets: Steps) -> Array:  # noqa: ARG002
+    def _units(self, sequences: Any, targets: Sequences) -> Array:  # noqa: ARG002
         lengths: Array = sequences.lengths
         return lengths
 
-    def _validation_score(self, sequences: Any, targets: Steps, rows: Array, weights: Array | None) -> float:
+    def _validation_score(
+        self, sequences: Any, targets: Sequences, rows: Array, weights: Array | None
+    ) -> float:
         return labels_score(
             [self.classes_[targets.of(rows[i : i + 1])] for i in range(len(rows))],
             [self.classes_[path] for path in self._paths(sequences, rows)],
