@@ -144,6 +144,9 @@ NUMBERS = {
     "tuple of arrays": tuple,
     "lists of lists": lambda rows: [row.tolist() for row in rows],
     "lists of tuples": lambda rows: [[tuple(step) for step in row.tolist()] for row in rows],
+    "numbers as arrays without axes": lambda rows: [
+        [[np.array(x) for x in step] for step in row] for row in rows
+    ],
     "lists of arrays a step": lambda rows: [list(row) for row in rows],
     "object array": objects,
     "object array of object arrays": lambda rows: objects([objects(list(row)) for row in rows]),
@@ -512,6 +515,18 @@ def test_lengths_go_with_padded_tokens(kind):
             expect_equal([model.predict(form, TOKEN_LENGTHS)], [plain.predict(rows)])
 
 
+@pytest.mark.parametrize("form", [np.array, lambda ids: pl.Series(ids, dtype=pl.Array(pl.Int64, 4))])
+def test_labels_are_padded_as_tokens_are(form):
+    ids, lengths = [[5, 6, 0, 0], [7, 0, 0, 0], [5, 5, 7, 6]] * 3, [2, 1, 4] * 3
+    labels = [[["a", "b"][token % 2] for token in row] for row in ids]
+    cut = [row[:length] for row, length in zip(ids, lengths, strict=True)]
+    of_cut = [row[:length] for row, length in zip(labels, lengths, strict=True)]
+    expected = SequenceTagger(**OPTIONS).fit(cut, of_cut)
+    model = SequenceTagger(tokens=True, **OPTIONS).fit(form(ids), np.array(labels), lengths=lengths)
+    np.testing.assert_array_equal(model.model_.flat, expected.model_.flat)
+    assert model.score(form(ids), labels, lengths) == expected.score(cut, of_cut)
+
+
 def test_labels_padded_as_their_rows_are():
     X, y = padded(ROWS), np.full((len(ROWS), 6), 9)
     for to, row in zip(y, targets(SequenceTagger, LENGTHS), strict=True):
@@ -672,6 +687,11 @@ REFUSED = {
     "a column of lists beside": (
         pl.DataFrame({"a": [[1.0], [2.0]], "b": [1.0, 2.0]}),
         "got a sequence in each row in column 'a'",
+    ),
+    "fields of fields": (pl.Series([[{"a": {"b": 1.0}}]] * 2), "X: expected fields that are numbers"),
+    "columns of one name": (
+        [pd.DataFrame(np.ones((2, 2)), columns=["a", "a"])] * 2,
+        "X, row 0: expected columns of different names, got 'a' twice",
     ),
     "fields that are lists": (
         pl.Series([[{"a": 1.0, "b": [2.0]}]] * 2),

@@ -209,10 +209,11 @@ def _steps(name: str, values: Any, place: _Place) -> tuple[Array, Any]:
     if found := place.of(_nulls(values)):
         refuse_missing(name, f"row {found[0]}", f"step {found[1]}")
     if types.is_struct(values.type):
-        parts = [_steps(name, part, place)[0] for part in values.flatten()]
-        if any(_is_list(part.type) for part in values.flatten()) or any(part.shape[1] != 1 for part in parts):
+        fields = [_plain(field) for field in values.flatten()]
+        if any(types.is_nested(field.type) for field in fields):
             msg = f"{name}: expected fields that are numbers, got {values.type}"
             raise TypeError(msg)
+        parts = [_steps(name, field, place)[0] for field in fields]
         return np.column_stack(parts), pa.schema(list(values.type)).empty_table()
     if not _is_list(values.type):
         return _numbers(name, values)[:, np.newaxis], None

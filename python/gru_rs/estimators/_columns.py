@@ -33,6 +33,10 @@ class Frame:
 
     def matrix(self, name: str) -> Array:
         """Columns of numbers, ``(n, k)``."""
+        twice = next((own for at, own in enumerate(self.names) if own in self.names[:at]), None)
+        if twice is not None:
+            msg = f"{name}: expected columns of different names, got {twice!r} twice"
+            raise ValueError(msg)
         columns = [_numbers(column) for column in self.columns]
         for own, column in zip(self.names, columns, strict=True):
             if not (isinstance(column, np.ndarray) and column.ndim == 1 and column.dtype.kind in "fiub"):

@@ -200,7 +200,10 @@ def _item(place: str, value: Any, unit: str) -> Array:
     ):
         msg = f"{place}: expected numbers, got {value!r:.60} ({type(value).__name__})"
         raise TypeError(msg)
-    return row_array(place, value, unit)[0]
+    found = opened(place, value)
+    if isinstance(found, np.ndarray) and found.ndim == 0 and found.dtype.kind in "fiub":
+        return found  # a tensor of one number
+    return row_array(place, found, unit)[0]
 
 
 def as_lengths(given: Any, rows: int, steps: int) -> Array:

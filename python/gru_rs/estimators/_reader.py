@@ -25,7 +25,7 @@ from ._columns import Frame, Ragged, is_integral, is_missing, is_number, refuse_
 from ._containers import opened
 from ._labels import plain_vocabulary
 from ._numbers import expect_usable, moments_of, numbers_of, row_array
-from ._tokens import Tokenizer, expect_apart, expect_kinds, kinds_of
+from ._tokens import Tokenizer, expect_apart, expect_kinds, kinds_of, width_of
 
 
 def opened_sequences(name: str, given: Any) -> Any:
@@ -158,7 +158,8 @@ class TokenReader:
         tokenizer = tokenizer.fitted_to(sequences)
         features = tokenizer.features(sequences)
         reader = cls(tokenizer, plain_vocabulary("X", vocabulary_of(features, *frequencies)))
-        return reader, encode(features, reader.vocabulary, most, tokenizer.per_step)
+        found = encode(features, reader.vocabulary, most, tokenizer.per_step)
+        return reader, replace(found, width=width_of(given))
 
     @classmethod
     def of_saved(cls, tokenizer: Tokenizer, state: Mapping[str, Any]) -> TokenReader:
@@ -173,7 +174,8 @@ class TokenReader:
     def read(self, estimator: Any, given: Any, lengths: Any, most: int | None) -> Sequences:  # noqa: ARG002
         """Sequences, of at most `most` steps."""
         sequences = self._features("X", self.tokenizer.tokens("X", given, lengths))
-        return encode(sequences, self.vocabulary, most, self.tokenizer.per_step)
+        found = encode(sequences, self.vocabulary, most, self.tokenizer.per_step)
+        return replace(found, width=width_of(given))
 
     def _features(self, name: str, sequences: list[Sequence[Token]]) -> list[Sequence[Token]]:
         # Of what has features something is known, whatever it is: among words a number is one.

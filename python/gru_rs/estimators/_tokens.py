@@ -151,6 +151,13 @@ def _of_numbers(name: str, given: Any, lengths: Any) -> list[Sequence[Token]]:
     ]
 
 
+def width_of(given: Any) -> int | None:
+    """Tokens of each row of a container, with its padding, if all have as many by its own making."""
+    if isinstance(given, np.ndarray) and given.ndim == 2:
+        return int(given.shape[1])
+    return given.width if isinstance(given, Ragged) else None
+
+
 @dataclass(frozen=True)
 class Tokenizer:
     """Texts, or sequences of tokens, as tokens, and of each token what can be told of it."""
