@@ -95,6 +95,8 @@ SEQUENCES = {
 }
 WORDS = {
     "predict": asked("predict", SENTENCES * 3),
+    "predict_proba": asked("predict_proba", SENTENCES),
+    "predict_log_proba": asked("predict_log_proba", SENTENCES[:3]),
     "an empty sentence": asked("predict", [[]]),
     "empty and not": asked("predict", [[], ["Bob", "Bob"]]),
     "unknown words": asked("predict", [["nobody", "knows"]]),
@@ -110,6 +112,7 @@ ESTIMATORS = {
         {
             "predict": asked("predict", TEXTS),
             "predict_proba": asked("predict_proba", TEXTS[:5]),
+            "predict_log_proba": asked("predict_log_proba", TEXTS[:3]),
             "lists": asked("predict_proba", [text.split() for text in TEXTS[:3]]),
             "an empty text": asked("predict_proba", [""]),
             "unknown words": asked("predict_proba", ["nobody knows"]),

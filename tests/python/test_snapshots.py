@@ -89,6 +89,10 @@ TRIALS = {
     "Model.scores, tokens": (lambda: model(vocabulary_size=20), lambda n: n.scores(TOKENS).tobytes()),
     "Model.labels": (model, lambda n: n.labels(LONGER).tobytes()),
     "Model.labels, a chain": (lambda: model(pooling="each", crf=True), lambda n: n.labels(LONGER).tobytes()),
+    "Model.marginals": (
+        lambda: model(pooling="each", crf=True),
+        lambda n: n.marginals(LONGER).tobytes(),
+    ),
     "Model.spell": (lambda: model(pooling="each"), lambda n: repr(n.spell(LONGER, beam_width=2)).encode()),
     "Model.loss": (model, lambda n: repr(n.loss(LONGER, CLASSES, loss=CROSS)).encode()),
     "Model.loss, a chain": (
