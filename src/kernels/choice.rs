@@ -9,6 +9,10 @@ use crate::simd::{Dispatch, Isa};
 macro_rules! with_tile {
     ($kind:expr, $tile:ident => $result:expr) => {
         match $kind {
+            $crate::kernels::layout::TileKind::OneRow => {
+                type $tile = $crate::kernels::registers::OneRow;
+                $result
+            }
             $crate::kernels::layout::TileKind::Registers16 => {
                 type $tile = $crate::kernels::registers::Registers16;
                 $result
@@ -26,13 +30,13 @@ pub(super) use with_tile;
 
 impl TileKind {
     /// The one for an instruction set and a purpose.
-    pub fn of(isa: Isa, purpose: Purpose) -> Self {
+    pub fn of<F: Dispatch>(isa: Isa, purpose: Purpose) -> Self {
         #[cfg(test)]
         if let Some(kind) = super::tests::chosen(isa, purpose) {
             return kind;
         }
-        let _all_so_far = isa;
         match purpose {
+            Purpose::Forward | Purpose::Backward | Purpose::Outer if F::lanes(isa) == 1 => Self::OneRow,
             Purpose::Forward | Purpose::Backward | Purpose::Outer => Self::Registers16,
         }
     }
@@ -55,12 +59,12 @@ impl TileKind {
 impl Layout {
     /// For panels of a given width.
     pub fn new<F: Dispatch>(isa: Isa, purpose: Purpose, width: usize) -> Self {
-        Self { kind: TileKind::of(isa, purpose), lanes: F::lanes(isa), width }
+        Self { kind: TileKind::of::<F>(isa, purpose), lanes: F::lanes(isa), width }
     }
 
     /// For panels as wide as suits `columns` columns.
     pub fn for_columns<F: Dispatch>(isa: Isa, purpose: Purpose, columns: usize) -> Self {
-        let (kind, lanes) = (TileKind::of(isa, purpose), F::lanes(isa));
+        let (kind, lanes) = (TileKind::of::<F>(isa, purpose), F::lanes(isa));
         Self { kind, lanes, width: kind.best_width(columns, lanes) }
     }
 }

@@ -3,6 +3,8 @@
 /// The tiles there are, as values: what is packed remembers the one it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TileKind {
+    /// [`super::registers::OneRow`]
+    OneRow,
     /// [`super::registers::Registers16`]
     Registers16,
     /// Another one, so that tests can see that nothing above depends on the first.

@@ -1,6 +1,6 @@
-//! The tile for 16 vector registers: a few rows by one panel, or one or two rows by several panels when there are no
-//! more. 9 to 12 sums hide the latency of the multiply-add and leave registers for the operands. It must not know more of
-//! an instruction set than [`Simd`] says.
+//! Tiles of sums that stay in registers. For 16 vector registers: a few rows by one panel, or one or two rows by several
+//! panels when there are no more. 9 to 12 sums hide the latency of the multiply-add and leave registers for the operands.
+//! For no vectors: one row by one panel. It must not know more of an instruction set than [`Simd`] says.
 
 use super::product::{Left, Product, Rows, Sum, Weight};
 use super::tile::{Strip, Tile, TileKind};
@@ -8,12 +8,69 @@ use crate::float::Float;
 use crate::simd::{Kernel, Simd};
 use std::ops::Range;
 
-/// Twelve sums, on whatever has 16 registers or more.
+/// A strip of tiles, each shape, (width, panels: rows), compiled for itself.
+macro_rules! strip {
+    ($s:ident, $product:ident, $of:ident: $(($width:literal, $count:literal: $($rows:literal)*))*) => {{
+        let Strip { panel, count, depth, first, rows, tiles } = $of;
+        match ($product.w.layout.width, count, rows, $product.a) {
+            $($(($width, $count, $rows, Left::Rows(a)) => {
+                let product = $product;
+                $s.call(Tiles::<_, _, _, $rows, $count, $width> { a, product, panel, depth, first, tiles });
+            }
+            ($width, $count, $rows, Left::Tiles(a)) if N::IN_BACKWARD => {
+                let (a, product) = (a.data, $product);
+                $s.call(Tiles::<_, _, _, $rows, $count, $width> { a, product, panel, depth, first, tiles });
+            })*)*
+            shape => unreachable!("no tile of (width, panels, rows) {:?}", (shape.0, shape.1, shape.2)),
+        }
+    }};
+}
+
+/// One row by one panel, where there are no vectors. A multiply-add may be a call there, across which nothing stays in
+/// registers: larger tiles would be no faster, and were a sixth of the library.
+#[derive(Clone, Copy, Debug)]
+pub struct OneRow;
+
+impl Tile for OneRow {
+    const KIND: TileKind = TileKind::OneRow;
+
+    #[inline(always)]
+    fn fits<F: Float, S: Simd<F>>() -> bool {
+        S::LANES == 1
+    }
+
+    /// The widest without padding.
+    fn best_width(columns: usize, _: usize) -> usize {
+        (1..=4).rev().min_by_key(|&width| columns.next_multiple_of(width)).unwrap_or(1)
+    }
+
+    #[inline(always)]
+    fn tallest(_: usize) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn panels_at_once(_: usize, _: usize) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn strip<F: Float, S: Simd<F>, N: Weight<F>>(s: S, product: &mut Product<'_, '_, F, N>, of: Strip) {
+        strip!(s, product, of: (1, 1: 1)(2, 1: 1)(3, 1: 1)(4, 1: 1));
+    }
+}
+
+/// Twelve sums, on whatever has vectors, and 16 registers or more for them.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers16;
 
 impl Tile for Registers16 {
     const KIND: TileKind = TileKind::Registers16;
+
+    #[inline(always)]
+    fn fits<F: Float, S: Simd<F>>() -> bool {
+        S::LANES > 1
+    }
 
     /// Padding against the tile's efficiency.
     fn best_width(columns: usize, lanes: usize) -> usize {
@@ -48,21 +105,7 @@ impl Tile for Registers16 {
 
     #[inline(always)]
     fn strip<F: Float, S: Simd<F>, N: Weight<F>>(s: S, product: &mut Product<'_, '_, F, N>, of: Strip) {
-        let Strip { panel, count, depth, first, rows, tiles } = of;
-        macro_rules! strip {
-            ($(($width:literal, $count:literal: $($rows:literal)*))*) => {
-                match (product.w.layout.width, count, rows, product.a) {
-                    $($(($width, $count, $rows, Left::Rows(a)) => {
-                        s.call(Tiles::<_, _, _, $rows, $count, $width> { a, product, panel, depth, first, tiles });
-                    }
-                    ($width, $count, $rows, Left::Tiles(a)) if N::IN_BACKWARD => {
-                        s.call(Tiles::<_, _, _, $rows, $count, $width> { a: a.data, product, panel, depth, first, tiles });
-                    })*)*
-                    shape => unreachable!("no tile of (width, panels, rows) {:?}", (shape.0, shape.1, shape.2)),
-                }
-            };
-        }
-        strip!((1, 1: 1 2 3 4 5 6)(1, 2: 3 4 5 6)(1, 4: 1 2)(2, 1: 1 2 3 4 5 6)(2, 2: 2)(2, 4: 1)
+        strip!(s, product, of: (1, 1: 1 2 3 4 5 6)(1, 2: 3 4 5 6)(1, 4: 1 2)(2, 1: 1 2 3 4 5 6)(2, 2: 2)(2, 4: 1)
                (3, 1: 1 2)(3, 2: 1 2)(3, 4: 1)(4, 1: 1 2 3)(4, 2: 1));
     }
 }

@@ -6,7 +6,7 @@ use super::bytes_tile::{BytesPanels, BytesTile, BytesTileKind, Fours, Sums};
 use super::outer::Columns;
 use super::pack::{self, Affine, PackedMatrix};
 use super::product::{At, BLOCK, Bias, Left, Outputs, Panels, Product, Rows, Sum, Weight};
-use super::registers::Registers16;
+use super::registers::{OneRow, Registers16};
 use super::tile::{Layout, Purpose, Strip, Tile, TileKind};
 use crate::float::Float;
 use crate::half::Half;
@@ -296,6 +296,7 @@ impl Kernel<f32> for By<'_> {
         let Self { w, a, tile } = self;
         let mut product = Product { a, rows: 8, w, panels: 0..1, backwards: false, sum: Sum::Blocks, c };
         match tile {
+            TileKind::OneRow => product.by::<S, OneRow>(s),
             TileKind::Registers16 => product.by::<S, Registers16>(s),
             TileKind::OfTests => product.by::<S, OfTests>(s),
         }
@@ -319,31 +320,47 @@ fn product_of(tile: TileKind, isa: Isa, (of_tests, left_of_tests): (bool, Option
     f32::dispatch(Isa::chosen().unwrap(), By { w, a, tile });
 }
 
+/// The tile that this machine's instruction set has.
+fn own_tile() -> TileKind {
+    TileKind::of::<f32>(Isa::chosen().unwrap(), Purpose::Outer)
+}
+
 #[test]
 fn what_is_packed_for_a_tile_is_multiplied_by_it() {
     let isa = Isa::chosen().unwrap();
-    product_of(TileKind::Registers16, isa, (false, None));
+    product_of(own_tile(), isa, (false, None));
     product_of(TileKind::OfTests, isa, (true, None));
-    product_of(TileKind::Registers16, isa, (false, Some(false)));
+    product_of(own_tile(), isa, (false, Some(false)));
     product_of(TileKind::OfTests, isa, (true, Some(true)));
+}
+
+#[test]
+fn tiles_are_of_instruction_sets_with_vectors_or_without() {
+    for isa in Isa::available() {
+        let kind = TileKind::of::<f32>(isa, Purpose::Forward);
+        assert_eq!(kind == TileKind::OneRow, f32::lanes(isa) == 1, "{}", isa.name());
+    }
+    let other = if own_tile() == TileKind::OneRow { TileKind::Registers16 } else { TileKind::OneRow };
+    let refused = std::panic::catch_unwind(|| product_of(other, Isa::chosen().unwrap(), (false, None)));
+    assert!(refused.is_err());
 }
 
 #[test]
 #[should_panic(expected = "W is packed for another tile")]
 fn no_panels_of_another_tile() {
-    product_of(TileKind::Registers16, Isa::chosen().unwrap(), (true, None));
+    product_of(own_tile(), Isa::chosen().unwrap(), (true, None));
 }
 
 #[test]
 #[should_panic(expected = "A is packed for another tile")]
 fn no_tiles_of_another_tile() {
-    product_of(TileKind::Registers16, Isa::chosen().unwrap(), (false, Some(true)));
+    product_of(own_tile(), Isa::chosen().unwrap(), (false, Some(true)));
 }
 
 #[test]
 fn no_panels_of_other_vectors() {
     for isa in Isa::available().into_iter().filter(|isa| f32::lanes(*isa) != f32::lanes(Isa::chosen().unwrap())) {
-        let refused = std::panic::catch_unwind(|| product_of(TileKind::Registers16, isa, (false, None)));
+        let refused = std::panic::catch_unwind(|| product_of(own_tile(), isa, (false, None)));
         assert!(refused.is_err(), "{}", isa.name());
     }
 }
@@ -379,7 +396,7 @@ fn sizes_come_from_the_tile() {
             Columns::new::<f32>(isa, 40).right_len(5) / 40usize.next_multiple_of(3 * lanes),
         )
     };
-    assert_eq!(sizes().0, 2);
+    assert_eq!(sizes().0, if lanes > 1 { 2 } else { 1 });
     assert_eq!(with_tiles_of_tests(sizes), (3, 40usize.next_multiple_of(3 * lanes), 6));
     assert_eq!(Layout::new::<f32>(isa, Purpose::Forward, 3).wide(), 3 * lanes);
 }
