@@ -9,9 +9,11 @@ mod pair;
 mod stream;
 #[cfg(test)]
 mod tiles;
+mod training;
 
 pub use config::{Inputs, ModelConfig, Numbers};
 pub use generator::{Generator, Sampling};
-pub use model::{Lost, Model};
+pub use model::Model;
 pub use pair::{EncoderDecoder, EncoderDecoderConfig, Hypothesis};
 pub use stream::{ModelStream, StreamState};
+pub use training::Lost;

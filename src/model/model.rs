@@ -1,24 +1,21 @@
-//! The model: scores of a batch, their loss and the gradient of every parameter.
+//! The model: scores and labels of a batch.
 
 use super::config::{Inputs, ModelConfig, Numbers, Places};
-use crate::buffer::{keep_freed, zeros};
+use crate::buffer::zeros;
 use crate::dropout::Mask;
 use crate::error::{Error, Result};
 use crate::kernels::exponential::Softmax;
 use crate::nn::crf::Crf;
 use crate::nn::ctc::{Ctc, Guess};
 use crate::nn::embedding::{self, Tokens};
-use crate::nn::linear::{LinearGradients, PackedLinear};
-use crate::nn::loss::Loss;
+use crate::nn::linear::PackedLinear;
 use crate::nn::pooling::{self, Pooling, Steps};
-use crate::nn::targets::Targets;
 use crate::optim::{Memory, Rule};
 use crate::rng::Rng;
-use crate::rnn::call::{Batch, Output, Training};
+use crate::rnn::call::{Batch, Output};
 use crate::rnn::layers::Rnn;
 use crate::rnn::parameters::{Parameters, network};
 use crate::rnn::stream::Stream;
-use crate::rnn::tape::Tape;
 use crate::rnn::weights::Weights;
 use crate::simd::{Dispatch, Isa};
 use crate::weights::Store;
@@ -51,9 +48,9 @@ use std::sync::{Arc, Mutex};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Model<F> {
-    config: ModelConfig,
-    places: Places,
-    rnn: Rnn<F>,
+    pub(super) config: ModelConfig,
+    pub(super) places: Places,
+    pub(super) rnn: Rnn<F>,
     packed: Packed<F>,
 }
 
@@ -65,42 +62,12 @@ const EMBEDDING: f64 = 1.0;
 /// And a chain's.
 const CRF: f64 = 0.1;
 
-/// What a batch has lost.
-///
-/// ```
-/// use gru_rs::{Config, Inputs, Loss, Model, ModelConfig, Numbers, Targets};
-/// let model = Model::<f32>::new(ModelConfig::new(Config::gru(1, 8), 2))?;
-/// let inputs = Inputs { numbers: Numbers::Floats(&[0.5; 6]), batch: 2, seq: 3, lengths: None, states: &[] };
-/// let lost = model.loss(&inputs, Targets::Classes(&[1, 0]), None, &Loss::cross_entropy())?;
-/// assert!(lost.loss > 0.0 && lost.gradients.is_empty());
-/// assert_eq!(lost.states[0].len(), 2 * 8); // to go on with
-/// # Ok::<(), gru_rs::Error>(())
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct Lost<F> {
-    /// The mean.
-    pub loss: f64,
-    /// Of every parameter, end to end as [`Model::flat`]; none unless they were asked for.
-    pub gradients: Vec<F>,
-    /// The stack's states after each row's last step.
-    pub states: Vec<Vec<F>>,
-}
-
-/// What training keeps of forward beside the tape.
-struct Record<F> {
-    tape: Tape<F>,
-    states: Vec<Vec<F>>,
-    weights: Arc<Weights<F>>,
-    seed: u64,
-    pooled: Pooled<F>,
-}
-
 /// The rows that the head sees.
-struct Pooled<F> {
-    rows: usize,
-    features: Vec<F>,
+pub(super) struct Pooled<F> {
+    pub rows: usize,
+    pub features: Vec<F>,
     /// Where each maximum stands.
-    at: Vec<usize>,
+    pub at: Vec<usize>,
 }
 
 network!(Model, ModelConfig, 1, |config| config.rnn.seed);
@@ -182,7 +149,7 @@ impl<F: Dispatch> Model<F> {
         self.run_with(&self.weights(), inputs)
     }
 
-    fn run_with(&self, weights: &Weights<F>, inputs: &Inputs<'_, F>) -> Result<Output<F>> {
+    pub(super) fn run_with(&self, weights: &Weights<F>, inputs: &Inputs<'_, F>) -> Result<Output<F>> {
         inputs.check(self.config.vocabulary, self.config.rnn.input)?;
         let x = self.inputs(&weights.store, inputs, None)?;
         let Output { y, states } = self.rnn.run_with(weights, &self.batch(&x, inputs))?;
@@ -242,66 +209,35 @@ impl<F: Dispatch> Model<F> {
         }
     }
 
-    /// The loss of a batch; `weights` tell how much each row counts.
-    pub fn loss(
-        &self, inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>, loss: &Loss,
-    ) -> Result<Lost<F>> {
-        loss.check(Some(self.config.outputs))?;
-        let own = self.weights();
-        let Output { y: scores, states } = self.run_with(&own, inputs)?;
-        let mut crf = zeros(self.places.crf.len(), "gradients")?;
-        let (loss, _) = self.lose(&own.store, &scores, inputs, targets, weights, loss, &mut crf)?;
-        Ok(Lost { loss, gradients: vec![], states })
-    }
-
-    /// The loss of a batch while training, and the gradient of every parameter.
-    pub fn loss_and_grad(
-        &self, inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>, loss: &Loss, training: &Training,
-    ) -> Result<Lost<F>> {
-        keep_freed();
-        loss.check(Some(self.config.outputs))?;
-        inputs.check(self.config.vocabulary, self.config.rnn.input)?;
-        self.with_seed(training.seed, |seed| {
-            let mut record = self.forward(inputs, seed, training)?;
-            let states = std::mem::take(&mut record.states);
-            let scores = self.head(&record.weights.store, &record.pooled)?;
-            let mut gradient = zeros(self.config.parameters(), "gradients")?;
-            let crf = &mut gradient[self.places.crf.clone()];
-            let (lost, d_scores) = self.lose(&record.weights.store, &scores, inputs, targets, weights, loss, crf)?;
-            self.backward(record, inputs, &d_scores, &mut gradient)?;
-            Ok(Lost { loss: lost, gradients: gradient, states })
-        })
-    }
-
-    fn crf(&self) -> Option<Crf> {
+    pub(super) fn crf(&self) -> Option<Crf> {
         self.config.crf.then(|| Crf { isa: self.isa(), labels: self.config.outputs })
     }
 
     /// How the scores of all steps are read as fewer labels.
-    fn ctc(&self, blank: u32) -> Result<Ctc> {
+    pub(super) fn ctc(&self, blank: u32) -> Result<Ctc> {
         if self.config.pooling != Pooling::Each || self.config.crf {
             return Err(Error::value("loss", "scores of each step without a chain for CTC", "another model"));
         }
         Ok(Ctc { isa: self.isa(), classes: self.config.outputs, blank })
     }
 
-    fn batch<'a>(&self, x: &'a [F], inputs: &Inputs<'a, F>) -> Batch<'a, F> {
+    pub(super) fn batch<'a>(&self, x: &'a [F], inputs: &Inputs<'a, F>) -> Batch<'a, F> {
         Batch { x, batch: inputs.batch, seq: inputs.seq, states: inputs.states, lengths: inputs.lengths, resets: None }
     }
 
-    fn steps<'a>(&self, inputs: &Inputs<'a, F>) -> Steps<'a> {
+    pub(super) fn steps<'a>(&self, inputs: &Inputs<'a, F>) -> Steps<'a> {
         let width = self.config.rnn.outputs();
         Steps { batch: inputs.batch, seq: inputs.seq, width, lengths: inputs.lengths }
     }
 
     /// The masks of a seed before and behind the stack. The stack's own begin at index 0.
-    fn masks(&self, seed: u64) -> [Mask; 2] {
+    pub(super) fn masks(&self, seed: u64) -> [Mask; 2] {
         let shares = [self.config.input_dropout, self.config.output_dropout];
         [1, 2].map(|place| Mask { share: shares[place - 1], seed: !seed, first: (place as u64) << 60 })
     }
 
     /// Drops inputs, or the gradients of the same ones.
-    fn drop_inputs(&self, seed: u64, seq: usize, x: &mut [F]) -> Result<()> {
+    pub(super) fn drop_inputs(&self, seed: u64, seq: usize, x: &mut [F]) -> Result<()> {
         let (mask, width) = (self.masks(seed)[0], self.config.rnn.input);
         if self.config.variational {
             mask.apply_by(x, |i| i / (seq * width) * width + i % width)
@@ -311,7 +247,9 @@ impl<F: Dispatch> Model<F> {
     }
 
     /// The stack's inputs; with a seed some are dropped.
-    fn inputs<'a>(&self, store: &Store<F>, inputs: &Inputs<'a, F>, seed: Option<u64>) -> Result<Cow<'a, [F]>> {
+    pub(super) fn inputs<'a>(
+        &self, store: &Store<F>, inputs: &Inputs<'a, F>, seed: Option<u64>,
+    ) -> Result<Cow<'a, [F]>> {
         let width = self.config.rnn.input;
         let mut x = match inputs.numbers {
             Numbers::Floats(x) => Cow::Borrowed(x),
@@ -327,7 +265,7 @@ impl<F: Dispatch> Model<F> {
         Ok(x)
     }
 
-    fn pool(&self, y: Vec<F>, states: &[Vec<F>], inputs: &Inputs<'_, F>) -> Result<Pooled<F>> {
+    pub(super) fn pool(&self, y: Vec<F>, states: &[Vec<F>], inputs: &Inputs<'_, F>) -> Result<Pooled<F>> {
         let steps = self.steps(inputs);
         let mut of_rows = zeros(inputs.batch * steps.width, "features")?;
         let mut at = vec![];
@@ -353,7 +291,7 @@ impl<F: Dispatch> Model<F> {
 
     /// Where the last layer's final states lie in `(layers · directions, batch, hidden)`, and where among the
     /// features, `(batch, directions · hidden)`.
-    fn last(&self, batch: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+    pub(super) fn last(&self, batch: usize) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
         let (hidden, directions) = (self.config.rnn.hidden, self.config.rnn.directions());
         let top = (self.config.rnn.layers - 1) * directions;
         let all = (0..directions).flat_map(move |direction| (0..batch).map(move |row| (direction, row)));
@@ -364,86 +302,8 @@ impl<F: Dispatch> Model<F> {
         })
     }
 
-    fn head(&self, store: &Store<F>, pooled: &Pooled<F>) -> Result<Vec<F>> {
+    pub(super) fn head(&self, store: &Store<F>, pooled: &Pooled<F>) -> Result<Vec<F>> {
         let (w, b) = (store.matrix(&self.places.w), store.numbers(&self.places.b));
         self.config.head(self.isa()).forward(w, b, &pooled.features, pooled.rows)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "what a loss is of")]
-    fn lose(
-        &self, store: &Store<F>, scores: &[F], inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>,
-        loss: &Loss, d_crf: &mut [F],
-    ) -> Result<(f64, Vec<F>)> {
-        let lengths = (0..inputs.batch).map(|row| inputs.length(row));
-        if let Loss::Ctc { blank } = *loss {
-            let Targets::Spelling(targets) = targets else {
-                return Err(Error::value("targets", "sequences of labels for CTC", targets.kind()));
-            };
-            let lengths: Vec<usize> = lengths.collect();
-            return self.ctc(blank)?.loss(scores, &lengths, targets, weights);
-        }
-        if let Some(crf) = self.crf() {
-            let Targets::Classes(targets) = targets else {
-                return Err(Error::value("targets", "labels for a chain", targets.kind()));
-            };
-            let lengths: Vec<usize> = lengths.collect();
-            return crf.loss(store.numbers(&self.places.crf), scores, &lengths, targets, weights, d_crf);
-        }
-        if let (Some(weights), Pooling::Each) = (weights, self.config.pooling) {
-            crate::shape::expect_len("sample_weight", weights.len(), &[inputs.batch])?;
-            let steps: Vec<F> = weights.iter().zip(lengths).flat_map(|(&w, n)| std::iter::repeat_n(w, n)).collect();
-            return loss.of(self.isa(), scores, self.config.outputs, targets, Some(&steps));
-        }
-        loss.of(self.isa(), scores, self.config.outputs, targets, weights)
-    }
-
-    fn forward(&self, inputs: &Inputs<'_, F>, seed: u64, training: &Training) -> Result<Record<F>> {
-        let weights = self.weights();
-        let x = self.inputs(&weights.store, inputs, Some(seed))?;
-        let training = Training { seed: Some(seed), ..*training };
-        let (Output { y, states }, tape) =
-            self.rnn.forward_with(weights.clone(), &self.batch(&x, inputs), &training)?;
-        let mut pooled = self.pool(y, &states, inputs)?;
-        self.masks(seed)[1].apply(&mut pooled.features)?;
-        Ok(Record { tape, states, weights, seed, pooled })
-    }
-
-    fn backward(&self, record: Record<F>, inputs: &Inputs<'_, F>, d_scores: &[F], gradient: &mut [F]) -> Result<()> {
-        let Record { mut tape, weights, seed, pooled, .. } = record;
-        let (places, steps) = (&self.places, self.steps(inputs));
-        let (d_w, d_b) = gradient[places.w.start..places.b.end].split_at_mut(places.w.len());
-        let mut sums = LinearGradients { w: d_w, b: d_b };
-        let head = self.config.head(self.isa());
-        let w = &weights.store.flat()?[places.w.clone()];
-        let mut d = head.backward(w, &pooled.features, d_scores, pooled.rows, &mut sums)?;
-        self.masks(seed)[1].apply(&mut d)?;
-        // What the record holds may be the last handle but the model's on the weights.
-        drop(weights);
-        let gradients = if self.config.pooling == Pooling::Last {
-            let len = self.config.rnn.layers * inputs.batch * steps.width;
-            // Of h, and for an LSTM of c, which the head does not see.
-            let states = (0..self.config.rnn.cell.states()).map(|_| zeros(len, "gradients"));
-            let mut d_states: Vec<Vec<F>> = states.collect::<Result<_>>()?;
-            self.last(inputs.batch).for_each(|(state, feature)| d_states[0][state].copy_from_slice(&d[feature]));
-            let d_states: Vec<&[F]> = d_states.iter().map(|d| &d[..]).collect();
-            tape.gradients(None, &d_states)?
-        } else {
-            let d_y = match self.config.pooling {
-                Pooling::Mean => pooling::mean_backward(&d, steps)?,
-                Pooling::Max => pooling::max_backward(&d, &pooled.at, steps)?,
-                Pooling::Each | Pooling::Last => pooling::each_backward(d, steps)?,
-            };
-            tape.gradients(Some(&d_y), &[])?
-        };
-        gradient[places.rnn.clone()].copy_from_slice(&gradients.flat);
-        if let Numbers::Tokens(tokens) = inputs.numbers {
-            let mut d_x = gradients.x;
-            if self.config.input_dropout > 0.0 {
-                self.drop_inputs(seed, inputs.seq, &mut d_x)?;
-            }
-            let d_table = &mut gradient[places.embedding.clone()];
-            embedding::backward(&d_x, inputs.tokens(tokens), self.config.rnn.input, d_table);
-        }
-        Ok(())
     }
 }

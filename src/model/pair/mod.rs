@@ -17,7 +17,7 @@ pub use beam::Hypothesis;
 pub use config::EncoderDecoderConfig;
 
 use super::config::{Inputs, Numbers};
-use super::model::Lost;
+use super::training::Lost;
 use crate::buffer::{copied, keep_freed, zeros};
 use crate::dropout::Mask;
 use crate::error::{Error, Result};
