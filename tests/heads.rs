@@ -131,6 +131,8 @@ fn losses() -> impl Strategy<Value = (Loss, usize)> {
         (1..5usize).prop_map(|columns| (Loss::Squared, columns)),
         (1..5usize).prop_map(|columns| (Loss::Absolute, columns)),
         (1..4usize).prop_map(|targets| (Loss::quantile(vec![0.1, 0.5, 0.9]).unwrap(), 3 * targets)),
+        (0.1..3.0f64, 1..5usize).prop_map(|(delta, columns)| (Loss::Huber(delta), columns)),
+        (1..5usize).prop_map(|columns| (Loss::BinaryCrossEntropy, columns)),
     ]
 }
 
@@ -149,7 +151,7 @@ fn plain(loss: &Loss, x: &[f64], columns: usize, classes: &[u32], numbers: &[f64
                 }
                 all += weights[row] * class(target);
             }
-            Loss::Squared | Loss::Absolute | Loss::Quantile(_) => {
+            Loss::Squared | Loss::Absolute | Loss::Quantile(_) | Loss::Huber(_) | Loss::BinaryCrossEntropy => {
                 for (i, x) in x.iter().enumerate() {
                     let levels = loss.scores_per_target();
                     let y = numbers[(row * columns + i) / levels];
@@ -161,6 +163,9 @@ fn plain(loss: &Loss, x: &[f64], columns: usize, classes: &[u32], numbers: &[f64
                                 (tau * (y - x)).max((tau - 1.0) * (y - x))
                             }
                             Loss::Absolute => (x - y).abs(),
+                            Loss::Huber(delta) if (x - y).abs() > *delta => delta * ((x - y).abs() - 0.5 * delta),
+                            Loss::Huber(_) => 0.5 * (x - y) * (x - y),
+                            Loss::BinaryCrossEntropy => (1.0 + x.exp()).ln() - x * y,
                             other => panic!("no number's loss: {other:?}"),
                         };
                     all += weights[row];
@@ -185,7 +190,11 @@ proptest! {
     fn losses_and_slopes((loss, columns) in losses(), rows in 0..6usize, seed in 0..1000u64) {
         let x: Vec<f64> = numbers(rows * columns, seed).iter().map(|x| 3.0 * x).collect();
         let classes: Vec<u32> = (0..rows).map(|row| (row * 7 + seed as usize) as u32 % columns as u32).collect();
-        let targets = numbers(rows * columns / loss.scores_per_target(), seed + 1);
+        let mut targets = numbers(rows * columns / loss.scores_per_target(), seed + 1);
+        if loss == Loss::BinaryCrossEntropy {
+            // Ends of the range among them.
+            targets.iter_mut().for_each(|y| *y = (0.75 * *y + 0.5).clamp(0.0, 1.0));
+        }
         let weights: Vec<f64> = numbers(rows, seed + 2).iter().map(|x| x + 1.0).collect();
         loss.check(Some(columns)).unwrap();
         fn run<F: Dispatch>(loss: &Loss, x: &[f64], columns: usize, classes: &[u32], targets: &[f64], weights: &[f64]) -> Vec<Vec<f64>> {

@@ -90,6 +90,11 @@ impl Case {
                 let expected = Lost { loss, gradients: vec![], states: states.clone() };
                 assert_eq!(expected, model.loss(inputs, targets, weights, &self.loss).unwrap());
             }
+            if weights.is_none() && !self.config.crf {
+                let mut own = |x: &[f64]| self.loss.of(model.isa(), x, self.config.outputs, targets, None);
+                let lost = model.loss_and_grad_by(inputs, &training, &mut own).unwrap();
+                assert_eq!(lost, Lost { loss, gradients: gradient.clone(), states: states.clone() });
+            }
             for isa in Isa::available() {
                 let other = Model::<f64>::on(isa, self.config.clone()).unwrap();
                 let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
@@ -119,6 +124,7 @@ fn head() -> impl Strategy<Value = (Loss, usize, bool)> {
         Just((Loss::CrossEntropy { label_smoothing: 0.1, class_weights: vec![1.0, 0.5, 2.0] }, 3, false)),
         (1..3usize).prop_map(|n| (Loss::Squared, n, false)),
         (1..3usize).prop_map(|n| (Loss::quantile(vec![0.2, 0.7]).unwrap(), 2 * n, false)),
+        (1..3usize).prop_map(|n| (Loss::Huber(0.7), n, false)),
     ]
 }
 
@@ -211,6 +217,23 @@ fn a_tagger_learns() {
     let found = model.labels(&inputs).unwrap();
     let right = found.iter().zip(&labels).filter(|(a, b)| a == b).count();
     assert!(right * 100 >= labels.len() * 99, "{right} of {}", labels.len());
+}
+
+#[test]
+fn a_loss_of_ones_own_has_a_slope_for_each_score() {
+    let inputs = Inputs { numbers: Numbers::Floats(&[0.5; 6]), batch: 2, seq: 3, lengths: None, states: &[] };
+    let by = |config, loss: &mut dyn FnMut(&[f32]) -> gru_rs::Result<(f64, Vec<f32>)>| {
+        let model = Model::<f32>::new(config).unwrap();
+        model.loss_and_grad_by(&inputs, &Training::default(), loss).unwrap_err().to_string()
+    };
+    let config = ModelConfig::new(Config::gru(1, 8), 2);
+    let short = by(config.clone(), &mut |_| Ok((0.0, vec![0.0; 3])));
+    assert_eq!(short, "gradient: expected 4 numbers ([4]), got 3");
+    let raised = by(config.clone(), &mut |_| Err(gru_rs::Error::State("enough".into())));
+    assert_eq!(raised, "enough");
+    let chain = ModelConfig { pooling: Pooling::Each, crf: true, ..config };
+    let refused = by(chain, &mut |x| Ok((0.0, x.to_vec())));
+    assert_eq!(refused, "loss: expected cross-entropy for a chain over the labels, got a function");
 }
 
 #[test]

@@ -20,7 +20,16 @@ from ._core import Stream, __version__
 from ._encoder_decoder import EncoderDecoder, Hypothesis
 from ._gradients import Grads
 from ._layers import GRU, LSTM, Tape
-from ._losses import CTC, AbsoluteError, CrossEntropy, QuantileError, SquaredError, ctc_loss
+from ._losses import (
+    CTC,
+    AbsoluteError,
+    BinaryCrossEntropy,
+    CrossEntropy,
+    HuberError,
+    QuantileError,
+    SquaredError,
+    ctc_loss,
+)
 from ._model import Model
 from ._model_stream import ModelStream
 from ._optim import SGD, Adam, AdamW, clip_grad_norm
@@ -102,12 +111,14 @@ __all__ = [
     "AbsoluteError",
     "Adam",
     "AdamW",
+    "BinaryCrossEntropy",
     "CellTape",
     "CosineSchedule",
     "CrossEntropy",
     "EncoderDecoder",
     "GRUCell",
     "Grads",
+    "HuberError",
     "Hypothesis",
     "LSTMCell",
     "Model",

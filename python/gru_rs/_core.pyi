@@ -1,5 +1,6 @@
 """The Rust extension. Private: arrays are checked by `_arrays` before they come here."""
 
+from collections.abc import Callable
 from typing import Any, final
 
 from numpy.typing import ArrayLike, NDArray
@@ -120,6 +121,10 @@ class Loss:
     @staticmethod
     def quantile(levels: list[float]) -> Loss: ...
     @staticmethod
+    def huber(delta: float) -> Loss: ...
+    @staticmethod
+    def binary_cross_entropy() -> Loss: ...
+    @staticmethod
     def ctc(blank: int) -> Loss: ...
 
 _Given = tuple[NDArray[Any], tuple[int, int], list[int] | None, list[NDArray[Any]]]
@@ -139,6 +144,13 @@ class Model(Parameters):
     def loss(self, given: _Given, wanted: _Wanted, loss: Loss) -> float: ...
     def loss_and_grad(
         self, given: _Given, wanted: _Wanted, loss: Loss, seed: int | None, low_memory: bool
+    ) -> tuple[float, NDArray[Any]]: ...
+    def loss_and_grad_by(
+        self,
+        given: _Given,
+        loss: Callable[[NDArray[Any]], tuple[float, NDArray[Any]]],
+        seed: int | None,
+        low_memory: bool,
     ) -> tuple[float, NDArray[Any]]: ...
     def generator(self, sampling: tuple[float, int, float, float], seed: int) -> Generator: ...
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from . import _core
 from ._arrays import as_array, as_float_dtype, as_lengths, as_spelling, as_weights, expect_shape
-from ._checks import as_count, as_real
+from ._checks import as_count, as_real, shown
 from ._words import WORDS
 
 if TYPE_CHECKING:
@@ -149,6 +149,58 @@ class QuantileError(_OfNumbers):
         return np.where(differences > 0, (1 - level) * differences, -level * differences)
 
 
+class HuberError(_OfNumbers):
+    """Half the square near the target, straight beyond, as PyTorch's HuberLoss (Huber, 1964).
+
+    Outliers pull no more than others.
+
+    With d = score − target: d² / 2 up to abs(d) = delta, delta · (abs(d) − delta / 2) beyond.
+
+    Parameters
+    ----------
+    delta : float, default 1.0
+        Positive and finite, in units of the targets.
+
+    Raises
+    ------
+    ValueError
+        A `delta` outside its range.
+
+    Examples
+    --------
+    >>> HuberError(0.5)
+    HuberError(0.5)
+    """
+
+    _word = "huber"
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = as_real("delta", delta)
+        self._core, self._repr = _core.Loss.huber(self.delta), f"HuberError({self.delta})"
+
+    def of_differences(self, differences: Array) -> Array:
+        off = np.abs(differences)
+        return np.where(off > self.delta, self.delta * (off - 0.5 * self.delta), 0.5 * off * off)
+
+
+class BinaryCrossEntropy(Loss):
+    """Of labels that do not exclude each other, as PyTorch's BCEWithLogitsLoss.
+
+    Each score x by itself is ln p / (1 − p) of its label: ln(1 + eˣ) − x · target. Targets are numbers from 0
+    to 1, one for each score.
+
+    Examples
+    --------
+    >>> BinaryCrossEntropy()
+    BinaryCrossEntropy()
+    """
+
+    _word = "binary_cross_entropy"
+
+    def __init__(self) -> None:
+        self._core, self._repr = _core.Loss.binary_cross_entropy(), "BinaryCrossEntropy()"
+
+
 class CTC(Loss):
     """Of a shorter sequence of labels under the scores of all steps, as PyTorch's CTCLoss (Graves et al.,
     2006).
@@ -182,21 +234,40 @@ class CTC(Loss):
         self._core, self._repr = _core.Loss.ctc(self.blank), "CTC()" if blank == 0 else f"CTC(blank={blank})"
 
 
-_OF_NUMBERS: dict[str, Callable[[float], _OfNumbers]] = {
-    SquaredError._word: lambda _: SquaredError(),
-    AbsoluteError._word: lambda _: AbsoluteError(),
-    QuantileError._word: lambda level: QuantileError([level]),
+_OF_NUMBERS: dict[str, Callable[[float, float], _OfNumbers]] = {
+    SquaredError._word: lambda _level, _delta: SquaredError(),
+    AbsoluteError._word: lambda _level, _delta: AbsoluteError(),
+    QuantileError._word: lambda level, _: QuantileError([level]),
+    HuberError._word: lambda _, delta: HuberError(delta),
 }
-"""The losses of one number, by word, of a level that one of them has."""
+"""The losses of one number, by word, of the level and the delta that one of them has."""
 
 LOSSES_OF_NUMBERS = tuple(word for word in WORDS["loss"] if word in _OF_NUMBERS)
 PLAIN_LOSSES = tuple(word for word in LOSSES_OF_NUMBERS if word != QuantileError._word)
 """Those that need no level."""
 
 
-def loss_of_numbers(word: str, level: float = 0.5) -> _OfNumbers:
+def loss_of_numbers(word: str, level: float = 0.5, delta: float = 1.0) -> _OfNumbers:
     """The loss of a word."""
-    return _OF_NUMBERS[word](level)
+    return _OF_NUMBERS[word](level, delta)
+
+
+LossFunction: TypeAlias = "Callable[[Array, Any], tuple[float, Array]]"
+"""A loss of one's own: of scores, (rows, n), and targets the loss and its gradient at the scores."""
+
+
+def called(loss: LossFunction, scores: Array, targets: Any) -> tuple[float, Array]:
+    """What a loss of one's own says of scores, (rows, n): the loss, and its gradient in their dtype."""
+    found = loss(scores, targets)
+    if not isinstance(found, tuple) or len(found) != 2:
+        msg = f"loss: expected a function that returns (loss, gradient), got {shown(found)} back"
+        raise TypeError(msg)
+    gradient = np.asarray(found[1])
+    if gradient.dtype.kind not in "iuf" or gradient.shape != scores.shape:
+        got = f"shape {gradient.shape} of dtype {gradient.dtype}"
+        msg = f"loss: expected a gradient of numbers, shape {scores.shape} as the scores, got {got}"
+        raise ValueError(msg)
+    return as_real("loss", found[0]), gradient.astype(scores.dtype)
 
 
 def ctc_loss(

@@ -24,7 +24,7 @@ from ._arrays import (
     zeros,
 )
 from ._checks import as_choice, as_count, as_seed, as_size, shown
-from ._losses import CTC, Loss, QuantileError
+from ._losses import CTC, Loss, QuantileError, called
 from ._model_stream import ModelStream
 from ._parameters import Argument, Network
 from ._saved import readable
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ._arrays import Array
+    from ._losses import LossFunction
 
     _Given = tuple[Array, tuple[int, int], list[int] | None, list[Array]]
     _State: TypeAlias = Array | tuple[Array, Array]
@@ -330,7 +331,7 @@ class Model(SequenceNetwork):
         x: ArrayLike,
         targets: ArrayLike,
         *,
-        loss: Loss,
+        loss: Loss | LossFunction,
         lengths: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         state: _State | None = None,
@@ -346,10 +347,14 @@ class Model(SequenceNetwork):
             ``(B, targets)``, or ``(B,)`` for one. With pooling "each" those of steps: padded as `x` is,
             ``(B, T)`` or ``(B, T, targets)``, of which what lies behind a row's length is not read, or those
             of all rows one behind the other, ``(sum of lengths,)`` or ``(sum of lengths, targets)``.
-        loss : CrossEntropy, CTC, SquaredError, AbsoluteError or QuantileError
-            A chain has a loss of its own, and takes labels.
+        loss : Loss or callable
+            `CrossEntropy`, `CTC`, `BinaryCrossEntropy`, `SquaredError`, `AbsoluteError`, `QuantileError` or
+            `HuberError`; a chain has a loss of its own, and takes labels for cross-entropy. Or a function
+            ``(scores, targets) -> (loss, gradient)`` of the scores, as `scores` gives them, and of the
+            targets as they came, those of steps without what lies behind the rows: the gradient is shaped as
+            the scores, and rounded to their dtype.
         sample_weight : array_like, (B,), optional
-            How much each row counts.
+            How much each row counts; a function of your own sees to that itself.
 
         Returns
         -------
@@ -359,8 +364,27 @@ class Model(SequenceNetwork):
         ------
         ValueError, TypeError
             An argument of another shape or kind, a class beyond the scores.
+
+        Examples
+        --------
+        >>> model, x = Model(1, 8, 1, seed=1), np.ones((2, 3, 1), np.float32)
+        >>> def cubic(scores, targets):
+        ...     off = scores[:, 0] - targets
+        ...     return np.mean(abs(off) ** 3), (3 * off * abs(off) / len(off))[:, np.newaxis]
+        >>> loss, gradients = model.loss_and_grad(x, np.array([0.0, 1.0]), loss=cubic)
+        >>> loss == model.loss(x, np.array([0.0, 1.0]), loss=cubic)
+        True
         """
         asked = self._asked_for(x, lengths, state)
+        if not isinstance(loss, Loss):
+            self._expect_own(loss, sample_weight)
+            array, sizes, steps, states = asked
+            after = [one.copy() for one in states]
+            scores = self._core.scores((array, sizes, steps, after)).reshape(-1, self.output_size)
+            lost, _ = called(loss, scores, self._unpadded(targets, asked, 2, 3))
+            for one, new in zip(states, after, strict=True):
+                one[...] = new
+            return lost
         return self._core.loss(asked, self._wanted(targets, loss, sample_weight, asked), loss._core)
 
     def loss_and_grad(
@@ -368,7 +392,7 @@ class Model(SequenceNetwork):
         x: ArrayLike,
         targets: ArrayLike,
         *,
-        loss: Loss,
+        loss: Loss | LossFunction,
         lengths: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         state: _State | None = None,
@@ -400,6 +424,15 @@ class Model(SequenceNetwork):
         drawn = None if seed is None else as_seed(seed)
         low = as_choice("memory", memory, WORDS["memory"]) == "low"
         asked = self._asked_for(x, lengths, state)
+        if not isinstance(loss, Loss):
+            self._expect_own(loss, sample_weight)
+            own, wished = loss, self._unpadded(targets, asked, 2, 3)
+
+            def of_scores(flat: Array) -> tuple[float, Array]:
+                lost, gradient = called(own, flat.reshape(-1, self.output_size), wished)
+                return lost, gradient.reshape(-1)
+
+            return self._core.loss_and_grad_by(asked, of_scores, drawn, low)
         wanted = self._wanted(targets, loss, sample_weight, asked)
         return self._core.loss_and_grad(asked, wanted, loss._core, drawn, low)
 
@@ -420,10 +453,6 @@ class Model(SequenceNetwork):
     def _wanted(
         self, targets: ArrayLike, loss: Loss, sample_weight: ArrayLike | None, asked: _Given
     ) -> tuple[Array, list[int] | None, Array | None]:
-        if not isinstance(loss, Loss):
-            kinds = "CrossEntropy, CTC, SquaredError, AbsoluteError or QuantileError"
-            msg = f"loss: expected {kinds}, got {shown(loss)}"
-            raise TypeError(msg)
         weights = as_weights(sample_weight, self._dtype)
         if isinstance(loss, CTC):
             return *as_spelling(targets, self.output_size), weights
@@ -437,6 +466,18 @@ class Model(SequenceNetwork):
             array = self._unpadded(as_array("targets", targets, self._dtype), asked, *axes)
             expect_shape("targets", array, ("rows", width), *([("rows",)] if width == 1 else []))
         return array, None, weights
+
+    def _expect_own(self, loss: Any, sample_weight: Any) -> None:
+        """What is no loss of ours is a function, and nothing is asked for that it cannot see to."""
+        if not callable(loss) or isinstance(loss, type):
+            msg = f"loss: expected CrossEntropy() or another loss, or a function, got {shown(loss)}"
+            raise TypeError(msg)
+        if sample_weight is not None:
+            msg = f"sample_weight: expected None for a function as loss, got {shown(sample_weight)}"
+            raise ValueError(msg)
+        if self.crf:
+            msg = f"loss: expected CrossEntropy for a chain over the labels, got {shown(loss)}"
+            raise ValueError(msg)
 
     def _unpadded(self, targets: Any, asked: _Given, *axes: int) -> Any:
         """Targets of steps without what lies behind the rows, if they have these axes, padded as x is."""

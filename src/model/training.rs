@@ -12,6 +12,7 @@ use crate::nn::targets::Targets;
 use crate::rnn::call::{Output, Training};
 use crate::rnn::tape::Tape;
 use crate::rnn::weights::Weights;
+use crate::shape;
 use crate::simd::Dispatch;
 use crate::weights::Store;
 use std::sync::Arc;
@@ -36,6 +37,9 @@ pub struct Lost<F> {
     /// The stack's states after each row's last step.
     pub states: Vec<Vec<F>>,
 }
+
+/// What the scores of a batch have lost, and the gradient at them; that of the chain, if there is one, is written.
+type Lose<'a, F> = dyn FnMut(&Store<F>, &[F], &mut [F]) -> Result<(f64, Vec<F>)> + 'a;
 
 /// What training keeps of forward beside the tape.
 struct Record<F> {
@@ -63,16 +67,47 @@ impl<F: Dispatch> Model<F> {
     pub fn loss_and_grad(
         &self, inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>, loss: &Loss, training: &Training,
     ) -> Result<Lost<F>> {
-        keep_freed();
         loss.check(Some(self.config.outputs))?;
+        self.learn(inputs, training, &mut |store, scores, d_crf| {
+            self.lose(store, scores, inputs, targets, weights, loss, d_crf)
+        })
+    }
+
+    /// The same by a loss of one's own: given the scores, row after row, it says the loss and its gradient, shaped as they.
+    ///
+    /// ```
+    /// use gru_rs::{Config, Inputs, Model, ModelConfig, Numbers, Training};
+    /// let model = Model::<f32>::new(ModelConfig::new(Config::gru(1, 8), 2))?;
+    /// let inputs = Inputs { numbers: Numbers::Floats(&[0.5; 6]), batch: 2, seq: 3, lengths: None, states: &[] };
+    /// // The sum of all scores.
+    /// let mut sum = |scores: &[f32]| Ok((scores.iter().map(|&x| f64::from(x)).sum(), vec![1.0; scores.len()]));
+    /// let lost = model.loss_and_grad_by(&inputs, &Training::default(), &mut sum)?;
+    /// assert_eq!(lost.gradients[lost.gradients.len() - 2..], [2.0, 2.0]); // the head's bias, of two rows
+    /// # Ok::<(), gru_rs::Error>(())
+    /// ```
+    pub fn loss_and_grad_by(
+        &self, inputs: &Inputs<'_, F>, training: &Training, loss: &mut dyn FnMut(&[F]) -> Result<(f64, Vec<F>)>,
+    ) -> Result<Lost<F>> {
+        if self.config.crf {
+            return Err(Error::value("loss", "cross-entropy for a chain over the labels", "a function"));
+        }
+        self.learn(inputs, training, &mut |_, scores, _| {
+            let (lost, d_scores) = loss(scores)?;
+            shape::expect_len("gradient", d_scores.len(), &[scores.len()])?;
+            Ok((lost, d_scores))
+        })
+    }
+
+    fn learn(&self, inputs: &Inputs<'_, F>, training: &Training, lose: &mut Lose<'_, F>) -> Result<Lost<F>> {
+        keep_freed();
         inputs.check(self.config.vocabulary, self.config.rnn.input)?;
         self.with_seed(training.seed, |seed| {
             let mut record = self.forward(inputs, seed, training)?;
             let states = std::mem::take(&mut record.states);
             let scores = self.head(&record.weights.store, &record.pooled)?;
             let mut gradient = zeros(self.config.parameters(), "gradients")?;
-            let crf = &mut gradient[self.places.crf.clone()];
-            let (lost, d_scores) = self.lose(&record.weights.store, &scores, inputs, targets, weights, loss, crf)?;
+            let d_crf = &mut gradient[self.places.crf.clone()];
+            let (lost, d_scores) = lose(&record.weights.store, &scores, d_crf)?;
             self.backward(record, inputs, &d_scores, &mut gradient)?;
             Ok(Lost { loss: lost, gradients: gradient, states })
         })
@@ -99,7 +134,7 @@ impl<F: Dispatch> Model<F> {
             return crf.loss(store.numbers(&self.places.crf), scores, &lengths, targets, weights, d_crf);
         }
         if let (Some(weights), Pooling::Each) = (weights, self.config.pooling) {
-            crate::shape::expect_len("sample_weight", weights.len(), &[inputs.batch])?;
+            shape::expect_len("sample_weight", weights.len(), &[inputs.batch])?;
             let steps: Vec<F> = weights.iter().zip(lengths).flat_map(|(&w, n)| std::iter::repeat_n(w, n)).collect();
             return loss.of(self.isa(), scores, self.config.outputs, targets, Some(&steps));
         }

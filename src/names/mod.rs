@@ -90,6 +90,8 @@ words_of_patterns!(
     Self::Squared => "squared",
     Self::Absolute => "absolute",
     Self::Quantile(_) => "quantile",
+    Self::Huber(_) => "huber",
+    Self::BinaryCrossEntropy => "binary_cross_entropy",
 );
 
 impl Cell {

@@ -6,9 +6,11 @@
 //!                  over Σ v_target, v the classes' weights
 //! squared          l = (x − y)²            absolute    l = |x − y|
 //! quantile         l = τ (y − x) above x, (1 − τ) (x − y) below
+//! Huber            l = (x − y)² / 2 up to |x − y| = δ, δ (|x − y| − δ/2) beyond
+//! binary           l = ln(1 + eˣ) − x y      y of [0, 1], each score by itself
 //! ```
 //! Label smoothing: Szegedy et al., "Rethinking the Inception Architecture", 2016. Quantiles: Koenker and
-//! Bassett, "Regression Quantiles", 1978.
+//! Bassett, "Regression Quantiles", 1978. Huber, "Robust Estimation of a Location Parameter", 1964.
 
 use super::targets::Targets;
 
@@ -47,6 +49,10 @@ pub enum Loss {
     Absolute,
     /// Of one number for as many scores as there are levels τ, which stand side by side.
     Quantile(Vec<f64>),
+    /// Of one number for each score: half the square up to δ, straight beyond.
+    Huber(f64),
+    /// Of a share of [0, 1] for each score, of which σ is the probability: labels that do not exclude each other.
+    BinaryCrossEntropy,
     /// Of a shorter sequence of labels, under the scores of all steps; see [`super::ctc`].
     Ctc {
         /// The label that is no label.
@@ -64,7 +70,7 @@ impl Loss {
     pub fn of_classes(&self) -> bool {
         match self {
             Self::CrossEntropy { .. } | Self::Ctc { .. } => true,
-            Self::Squared | Self::Absolute | Self::Quantile(_) => false,
+            Self::Squared | Self::Absolute | Self::Quantile(_) | Self::Huber(_) | Self::BinaryCrossEntropy => false,
         }
     }
 
@@ -86,7 +92,8 @@ impl Loss {
     pub fn scores_per_target(&self) -> usize {
         match self {
             Self::Quantile(levels) => levels.len(),
-            Self::CrossEntropy { .. } | Self::Ctc { .. } | Self::Squared | Self::Absolute => 1,
+            Self::CrossEntropy { .. } | Self::Ctc { .. } | Self::BinaryCrossEntropy => 1,
+            Self::Squared | Self::Absolute | Self::Huber(_) => 1,
         }
     }
 
@@ -113,7 +120,10 @@ impl Loss {
                 Some(scores) => Err(Error::value("blank", format!("a label below {scores}"), blank)),
                 None => Ok(()),
             },
-            Self::Squared | Self::Absolute => Ok(()),
+            Self::Huber(delta) if !(*delta > 0.0 && delta.is_finite()) => {
+                Err(Error::value("delta", "a positive finite number", delta))
+            }
+            Self::Huber(_) | Self::Squared | Self::Absolute | Self::BinaryCrossEntropy => Ok(()),
         }
     }
 
@@ -138,11 +148,14 @@ impl Loss {
                 let entropy = CrossEntropy { smoothing: *label_smoothing, classes: class_weights, columns };
                 entropy.of(isa, scores, targets, weight)
             }
-            Self::Squared | Self::Absolute | Self::Quantile(_) => {
+            Self::Squared | Self::Absolute | Self::Quantile(_) | Self::Huber(_) | Self::BinaryCrossEntropy => {
                 let Targets::Numbers(targets) = targets else {
                     return Err(Error::value("targets", "numbers for this loss", targets.kind()));
                 };
                 shape::expect_len("targets", targets.len(), &[rows, columns / self.scores_per_target()])?;
+                if *self == Self::BinaryCrossEntropy {
+                    return binary(isa, scores, columns, targets, weight);
+                }
                 self.of_numbers(scores, columns, targets, weight)
             }
             Self::Ctc { .. } => Err(Error::value("loss", "a loss of rows by themselves", "CTC")),
@@ -152,9 +165,7 @@ impl Loss {
     fn of_numbers<F: Dispatch>(
         &self, scores: &[F], columns: usize, targets: &[F], weight: impl Fn(usize) -> f64,
     ) -> Result<(f64, Vec<F>)> {
-        let rows = scores.len() / columns;
-        let all: f64 = (0..rows).map(&weight).sum::<f64>() * columns as f64;
-        let share = if all > 0.0 { 1.0 / all } else { 0.0 };
+        let share = share(scores.len(), columns, &weight);
         let levels = self.scores_per_target();
         let (mut loss, mut gradient) = (0.0, zeros(scores.len(), "gradients")?);
         for (i, (d, x)) in gradient.iter_mut().zip(scores).enumerate() {
@@ -184,9 +195,41 @@ impl Loss {
             }
             Self::Absolute => (off.abs(), sign),
             Self::Squared => (off * off, 2.0 * off),
-            Self::CrossEntropy { .. } | Self::Ctc { .. } => unreachable!("a loss of classes, not of numbers"),
+            Self::Huber(delta) if off.abs() > *delta => (delta * (off.abs() - 0.5 * delta), delta * sign),
+            Self::Huber(_) => (0.5 * off * off, off),
+            Self::CrossEntropy { .. } | Self::Ctc { .. } | Self::BinaryCrossEntropy => {
+                unreachable!("no loss of how far a number is off")
+            }
         }
     }
+}
+
+/// What a score of weight 1 counts in the mean over all.
+fn share(scores: usize, columns: usize, weight: impl Fn(usize) -> f64) -> f64 {
+    let all: f64 = (0..scores / columns).map(weight).sum::<f64>() * columns as f64;
+    if all > 0.0 { 1.0 / all } else { 0.0 }
+}
+
+/// As the softmax of each score beside a score of 0, whose exponentials are the same on every machine.
+fn binary<F: Dispatch>(
+    isa: Isa, scores: &[F], columns: usize, targets: &[F], weight: impl Fn(usize) -> f64,
+) -> Result<(f64, Vec<F>)> {
+    let within = |y: &F| (0.0..=1.0).contains(&y.to_f64());
+    if let Some(place) = targets.iter().position(|y| !within(y)) {
+        let got = format!("{} in row {}", targets[place].to_f64(), place / columns);
+        return Err(Error::value("targets", "numbers from 0 to 1", got));
+    }
+    let share = share(scores.len(), columns, &weight);
+    let (mut pairs, mut log_sums) = (zeros(2 * scores.len(), "scratch")?, zeros(scores.len(), "scratch")?);
+    pairs.chunks_exact_mut(2).zip(scores).for_each(|(pair, &x)| pair[0] = x);
+    F::dispatch(isa, Softmax { rows: &mut pairs, columns: 2, log_sums: &mut log_sums });
+    let (mut loss, mut gradient) = (0.0, zeros(scores.len(), "gradients")?);
+    for (i, (d, x)) in gradient.iter_mut().zip(scores).enumerate() {
+        let (weight, y, p) = (weight(i / columns) * share, targets[i].to_f64(), pairs[2 * i].to_f64());
+        loss += weight * (log_sums[i] - x.to_f64() * y);
+        *d = F::from_f64(weight * (p - y));
+    }
+    Ok((loss, gradient))
 }
 
 struct CrossEntropy<'a> {

@@ -53,6 +53,20 @@ impl Loss {
     fn quantile(levels: Vec<f64>) -> PyResult<Self> {
         Ok(Self(loss::Loss::quantile(levels)?))
     }
+
+    /// Of numbers.
+    #[staticmethod]
+    fn huber(delta: f64) -> PyResult<Self> {
+        let loss = loss::Loss::Huber(delta);
+        loss.check(None)?;
+        Ok(Self(loss))
+    }
+
+    /// Of a share for each score.
+    #[staticmethod]
+    fn binary_cross_entropy() -> Self {
+        Self(loss::Loss::BinaryCrossEntropy)
+    }
 }
 
 /// A batch: the steps, (batch, seq), the rows' lengths, the stack's states, which are written in place.
@@ -168,6 +182,35 @@ impl Model {
         })
     }
 
+    /// The same by a function of the scores, 1-D, that gives the loss and its gradient, 1-D.
+    fn loss_and_grad_by<'py>(
+        &self, py: Python<'py>, given: Given<'py>, loss: &Bound<'py, PyAny>, seed: Option<u64>, low_memory: bool,
+    ) -> PyResult<(f64, Bound<'py, PyAny>)> {
+        let training = Training { seed, memory: if low_memory { TapeMemory::Low } else { TapeMemory::Full } };
+        let loss = loss.clone().unbind();
+        each!(&self.0, model => {
+            let lost = {
+                let steps = Steps::new(&given, model.config().vocabulary.is_some())?;
+                let states = steps.states()?;
+                let inputs = steps.inputs(&given, &states)?;
+                // What the function raises goes round the core, which knows no exceptions.
+                let mut raised = None;
+                let lost = py.detach(|| model.loss_and_grad_by(&inputs, &training, &mut |scores| {
+                    Python::attach(|py| called(py, &loss, scores)).map_err(|error| {
+                        raised = Some(error);
+                        crate::Error::Interrupted
+                    })
+                }));
+                match raised {
+                    Some(error) => return Err(error),
+                    None => lost?,
+                }
+            };
+            write_states(&given, &lost.states)?;
+            Ok((lost.loss, give(py, lost.gradients)))
+        })
+    }
+
     /// Tokens drawn one after another.
     fn generator(&self, sampling: (f64, usize, f64, f64), seed: u64) -> PyResult<Generator> {
         let (temperature, top_k, top_p, repetition_penalty) = sampling;
@@ -218,6 +261,13 @@ fn write_states<F: Number>(given: &Given<'_>, states: &[Vec<F>]) -> PyResult<()>
     // Another thread may have given an array another shape, but no other memory.
     slices.into_iter().zip(states).for_each(|(to, state)| to.iter_mut().zip(state).for_each(|(to, &from)| *to = from));
     Ok(())
+}
+
+/// What a function of scores gives back.
+fn called<F: Number>(py: Python<'_>, loss: &Py<PyAny>, scores: &[F]) -> PyResult<(f64, Vec<F>)> {
+    let found = loss.bind(py).call1((PyArray1::from_slice(py, scores),))?;
+    let (lost, gradient): (f64, Bound<'_, PyAny>) = found.extract()?;
+    Ok((lost, borrow::<F>(&gradient)?.as_slice()?.to_vec()))
 }
 
 /// The CTC loss of scores, 1-D, row after row, and its gradient.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from gru_rs._losses import Loss
+    from gru_rs._losses import Loss, LossFunction
 
     from ._batches import Array
     from ._learnt import Learnt, Sizes
@@ -183,7 +183,13 @@ class NetworkEstimator(ABC, Fitted):
         return AdamW(self.learning_rate_init, weight_decay=self.weight_decay)
 
     def _learn(
-        self, examples: Examples, loss: Loss, validate: Callable[[], float] | None, *, epochs: int, stop: bool
+        self,
+        examples: Examples,
+        loss: Loss | LossFunction,
+        validate: Callable[[], float] | None,
+        *,
+        epochs: int,
+        stop: bool,
     ) -> None:
         """Some epochs over examples of any kind."""
         steps = epochs * len(examples.batches(self.batch_size, None))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from gru_rs._losses import Loss
+    from gru_rs._losses import Loss, LossFunction
     from gru_rs._model import Model
 
     from ._batches import Array
@@ -41,7 +41,7 @@ class Corpus:
         self._cells, self._wanted = (padded[at : at + rows * steps].reshape(rows, steps) for at in (0, 1))
         return range(0, steps, self._chunk)
 
-    def learn(self, model: Model, loss: Loss, batch: int) -> tuple[float, Array, float]:
+    def learn(self, model: Model, loss: Loss | LossFunction, batch: int) -> tuple[float, Array, float]:
         """A chunk, from the state in which the one before ended."""
         if batch == 0 or self._state is None:
             self._state = model.state(len(self._cells))

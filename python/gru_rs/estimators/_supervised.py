@@ -30,7 +30,7 @@ from ._training import Labelled
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from gru_rs._losses import Loss
+    from gru_rs._losses import Loss, LossFunction
 
     from ._batches import Array
     from ._learnt import Learnt
@@ -44,7 +44,7 @@ class SupervisedEstimator(NetworkEstimator):
     # What subclasses say
 
     @abstractmethod
-    def _loss(self, targets: Any) -> Loss:
+    def _loss(self, targets: Any) -> Loss | LossFunction:
         """What is lost."""
 
     def _batch_targets(self, targets: Any, rows: Array) -> Array:
@@ -218,15 +218,9 @@ class SequenceEstimator(SupervisedEstimator):
         else:
             reader = self._reader
             sequences = reader.read(self, opened_sequences("X", X), lengths, self.max_length)
-            known = {name: vars(self)[name] for name in self._of_targets}
+            known = {name: getattr(self, name) for name in self._of_targets}
         learnt, targets = self._read_targets(y, sequences, known)
-        weights = None
-        if sample_weight is not None:
-            rows = np.empty((len(sequences.lengths), 1))
-            checked = _check_sample_weight(
-                opened_weights(sample_weight), rows, dtype=np.float64, ensure_non_negative=True
-            )
-            weights = checked.astype(as_float_dtype(self.dtype))
+        weights = self._read_weights(sample_weight, sequences)
         if first:
             found = {"_reader": reader, **reader.fitted(), **learnt}
             self._begin(*reader.inputs(self.embedding_size), self._outputs(learnt), found)
@@ -235,6 +229,17 @@ class SequenceEstimator(SupervisedEstimator):
             self.__dict__.update(learnt)
         self._train(sequences, targets, weights, epochs=epochs, stop=stop)
         return self
+
+    def _read_weights(self, sample_weight: Any, sequences: Sequences) -> Array | None:
+        """How much each row counts, if they do not count alike."""
+        if sample_weight is None:
+            return None
+        rows = np.empty((len(sequences.lengths), 1))
+        checked = _check_sample_weight(
+            opened_weights(sample_weight), rows, dtype=np.float64, ensure_non_negative=True
+        )
+        found: Array = checked.astype(as_float_dtype(self.dtype))
+        return found
 
     def _forget_unknown(self) -> None:
         """What is unknown says nothing until training says otherwise."""

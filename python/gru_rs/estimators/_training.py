@@ -22,7 +22,7 @@ from ._batches import TRAINING, batches, by_length
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from gru_rs._losses import Loss
+    from gru_rs._losses import Loss, LossFunction
     from gru_rs._model import Model
 
     from ._batches import Array, Sequences
@@ -70,7 +70,7 @@ class Examples(Protocol):
         """Those of an epoch; without a generator always the same."""
         ...
 
-    def learn(self, model: Any, loss: Loss, batch: Any) -> tuple[float, Array, float]:
+    def learn(self, model: Any, loss: Loss | LossFunction, batch: Any) -> tuple[float, Array, float]:
         """A batch's loss, its gradients, and how much it counts."""
         ...
 
@@ -92,7 +92,7 @@ class Labelled:
         found = batches(self.sequences.lengths[self.rows], size, rng)
         return [self.rows[places] for places in found]
 
-    def learn(self, model: Model, loss: Loss, batch: Array) -> tuple[float, Array, float]:
+    def learn(self, model: Model, loss: Loss | LossFunction, batch: Array) -> tuple[float, Array, float]:
         """The rows' loss, gradients, and weight; in parts if a long row would make padding of others."""
         parts = by_length(self.sequences.lengths, batch, len(batch), TRAINING)
         if len(parts) == 1:
@@ -105,7 +105,7 @@ class Labelled:
         share = 1 / total if total > 0 else 0.0
         return lost * share, gradients * np.asarray(share, gradients.dtype), total
 
-    def _learn(self, model: Model, loss: Loss, batch: Array) -> tuple[float, Array, float]:
+    def _learn(self, model: Model, loss: Loss | LossFunction, batch: Array) -> tuple[float, Array, float]:
         weights = None if self.weights is None else self.weights[batch]
         x, lengths = self.sequences.batch(batch)
         lost, gradients = model.loss_and_grad(
@@ -202,7 +202,12 @@ class Trainer:
     """One model's training; a second run goes on where the first ended."""
 
     def __init__(
-        self, model: Model, optimizer: AdamW, rates: Rates, loss: Loss, rng: np.random.Generator
+        self,
+        model: Model,
+        optimizer: AdamW,
+        rates: Rates,
+        loss: Loss | LossFunction,
+        rng: np.random.Generator,
     ) -> None:
         self.model, self.optimizer, self.rates, self.loss, self.rng = model, optimizer, rates, loss, rng
         self._norm = 0.0

@@ -13,7 +13,7 @@ from sklearn.utils import check_array, column_or_1d
 
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_real
-from gru_rs._losses import LOSSES_OF_NUMBERS, Loss, loss_of_numbers
+from gru_rs._losses import LOSSES_OF_NUMBERS, Loss, LossFunction, called, loss_of_numbers
 from gru_rs._words import WORDS
 
 from ._batches import end_to_end
@@ -43,10 +43,15 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
         itself. With "each" targets are those of steps: for each sequence ``(T_i,)`` or ``(T_i, n_outputs)``,
         or padded as the sequences are; predictions are a list of such arrays.
     {tokens}
-    loss : {"squared", "absolute", "quantile"}, default "squared"
-        What is made small; the predictions tend to the mean, the median or a quantile.
+    loss : {"squared", "absolute", "quantile", "huber"} or callable, default "squared"
+        What is made small; the predictions tend to the mean, the median, a quantile, or of "huber" to the
+        mean without the pull of outliers. Or a function ``(scores, targets) -> (loss, gradient)`` of two
+        arrays ``(rows, n_outputs)``, both in the units of training, whose gradient is shaped as the scores;
+        it takes no `sample_weight`, and `gru_rs.load` asks for it again.
     quantile : float, default 0.5
         Level, of (0, 1), for "quantile".
+    huber_delta : float, default 1.0
+        For "huber", in the units of training: beyond it errors count by their size, no more by its square.
     scale_target : bool, default True
         Learn each target with mean 0 and variance 1, measured in training. Losses are in these units.
     {training}
@@ -72,15 +77,20 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
     """
 
     pooling: str = "last"
-    loss: str = "squared"
+    loss: str | LossFunction = "squared"
     quantile: float = 0.5
+    huber_delta: float = 1.0
     scale_target: bool = True
 
     def _check(self) -> None:
         super()._check()
-        as_choice("loss", self.loss, LOSSES_OF_NUMBERS)
+        if not callable(self.loss):
+            as_choice("loss", self.loss, LOSSES_OF_NUMBERS)
         if not 0 < as_real("quantile", self.quantile) < 1:
             msg = f"quantile: expected a number of (0, 1), got {self.quantile}"
+            raise ValueError(msg)
+        if not 0 < as_real("huber_delta", self.huber_delta) < np.inf:
+            msg = f"huber_delta: expected a positive finite number, got {self.huber_delta}"
             raise ValueError(msg)
 
     def _pooled(self) -> str:
@@ -143,8 +153,16 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
         outputs: int = learnt["n_outputs_"]
         return outputs
 
-    def _loss(self, targets: Array) -> Loss:  # noqa: ARG002
-        return loss_of_numbers(self.loss, self.quantile)
+    def _read_weights(self, sample_weight: Any, sequences: Sequences) -> Array | None:
+        if sample_weight is not None and callable(self.loss):
+            msg = "sample_weight: expected None for a function as loss, got weights"
+            raise ValueError(msg)
+        return super()._read_weights(sample_weight, sequences)
+
+    def _loss(self, targets: Any) -> Loss | LossFunction:  # noqa: ARG002
+        if callable(self.loss):
+            return self.loss
+        return loss_of_numbers(self.loss, self.quantile, self.huber_delta)
 
     def _batch_targets(self, targets: Any, rows: Array) -> Array:
         return targets.of(rows) if self.pooling == "each" else super()._batch_targets(targets, rows)
@@ -163,11 +181,14 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
         return self._predict_rows(sequences, rows, lambda x, lengths: self.model_.scores(x, lengths=lengths))
 
     def _validation_score(self, sequences: Any, targets: Any, rows: Array, weights: Array | None) -> float:
+        found, wanted = self._found(sequences, rows), self._batch_targets(targets, rows)
+        if callable(self.loss):
+            return -called(self.loss, found, wanted)[0]
         weight = None if weights is None else weights[rows]
         if weight is not None and self.pooling == "each":
             weight = np.repeat(weight, sequences.lengths[rows])
-        off = self._found(sequences, rows).astype(np.float64) - self._batch_targets(targets, rows)
-        lost = loss_of_numbers(self.loss, self.quantile).of_differences(off)
+        off = found.astype(np.float64) - wanted
+        lost = loss_of_numbers(self.loss, self.quantile, self.huber_delta).of_differences(off)
         return -float(np.average(lost.mean(axis=1), weights=weight))
 
     def predict(self, X: Any, lengths: Any = None) -> Any:
