@@ -72,6 +72,8 @@ pub struct Saved<F> {
     pub model: Model<F>,
     /// The classes or labels as text, numbers in decimal; none of a regressor.
     pub classes: Vec<String>,
+    /// Whether a classifier's classes do not exclude each other: each score by itself has a probability.
+    pub multilabel: bool,
     /// Of inputs that are numbers the mean, and 1 over the deviation; of a constant 1.
     pub scale: Option<(Vec<f64>, Vec<f64>)>,
     /// Of a regressor's targets the mean and the deviation.
@@ -179,7 +181,7 @@ impl<F: Dispatch> Saved<F> {
             Estimator::Transcriber => outputs - 1,
             Estimator::Regressor => 0,
         };
-        let mut classes = vec![];
+        let (mut classes, mut multilabel) = (vec![], false);
         if estimator != Estimator::Regressor {
             let field = learnt.get("classes_")?;
             let given: Vec<_> = field.items()?.collect();
@@ -187,6 +189,12 @@ impl<F: Dispatch> Saved<F> {
             expect_rising(&given)?;
             if classes.len() != labels {
                 return Err(field.refusal(format!("{labels} labels, as the model has")));
+            }
+            let several = learnt.maybe("multilabel_").filter(|_| estimator == Estimator::Classifier);
+            multilabel = several.map_or(Ok(false), |field| field.flag())?;
+            let numbered = |(number, class): (usize, &String)| *class == number.to_string();
+            if multilabel && !(labels > 1 && classes.iter().enumerate().all(numbered)) {
+                return Err(field.refusal("the numbers of several labels"));
             }
         }
         expect_inputs(learnt, inputs, model.config().vocabulary.is_some())?;
@@ -199,7 +207,7 @@ impl<F: Dispatch> Saved<F> {
         let of_targets = learnt.maybe("target_scale_").filter(|_| estimator == Estimator::Regressor);
         let of_targets = of_targets.map(|field| moments(&field, outputs));
         let (scale, target_scale) = (scale.transpose()?, of_targets.transpose()?);
-        Ok(Self { estimator, model, classes, scale, target_scale, vocabulary })
+        Ok(Self { estimator, model, classes, multilabel, scale, target_scale, vocabulary })
     }
 
     /// Puts rows of inputs, one behind the other, into the units that the model was trained in.
@@ -247,6 +255,15 @@ impl<F: Dispatch> Saved<F> {
     pub fn probabilities(&self, scores: &mut [F]) -> Result<()> {
         let columns = self.model.config().outputs;
         shape::expect_len("scores", scores.len(), &[scores.len() / columns, columns])?;
+        if self.multilabel {
+            // 1 / (1 + e⁻ˣ) is the softmax of x beside 0.
+            for x in scores {
+                let mut pair = [*x, F::ZERO];
+                F::dispatch(self.model.isa(), Softmax { rows: &mut pair, columns: 2, log_sums: &mut [0.0] });
+                *x = pair[0];
+            }
+            return Ok(());
+        }
         for row in scores.chunks_exact_mut(columns) {
             F::dispatch(self.model.isa(), Softmax { rows: row, columns, log_sums: &mut [0.0] });
         }

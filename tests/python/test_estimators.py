@@ -13,7 +13,7 @@ import gru_rs
 import numpy as np
 import pytest
 from gru_rs import SequenceClassifier, SequenceRegressor, SequenceTagger
-from gru_rs.estimators.tagger import entities
+from gru_rs.estimators.tagger import entities, labels_score
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -167,6 +167,65 @@ def test_entities():
         ("B", 5, 6),
     }
     assert entities([]) == set()
+    assert entities(["B-A", "I-A", "E-A", "E-A", "S-A", "I-A", "O"]) == {
+        ("A", 0, 3),
+        ("A", 3, 4),
+        ("A", 4, 5),
+        ("A", 5, 6),
+    }
+    assert entities(["U-A", "B-A", "L-A", "I-B", "L-A"]) == {
+        ("A", 0, 1),
+        ("A", 1, 3),
+        ("B", 3, 4),
+        ("A", 4, 5),
+    }
+
+
+SCHEMES = {
+    "IOB": ("B-A", "I-A", "I-A", "B-A"),
+    "IOBES": ("B-A", "I-A", "E-A", "S-A"),
+    "BILOU": ("B-A", "I-A", "L-A", "U-A"),
+}
+
+
+@pytest.mark.parametrize("labels", SCHEMES.values(), ids=SCHEMES)
+def test_all_schemes_are_scored_by_entities(labels):
+    begin, inside, end, alone = labels
+    truth = [np.array([begin, inside, end, "O", alone, "O"])]
+    found = [np.array([begin, inside, "O", "O", alone, "O"])]
+    assert labels_score(truth, truth) == 1
+    assert labels_score(truth, found) == 0.5
+    # Letters of no scheme are labels as any others.
+    others = [np.array(["S-Bahn", "U-Bahn"])]
+    assert labels_score(others, [np.array(["S-Bahn", "S-Bahn"])]) == 0.5
+
+
+def test_labels_of_steps_count_by_their_class():
+    rng = np.random.default_rng(1)
+    X = [rng.normal(size=(9, 2)) for _ in range(40)]
+    y = [np.where(x[:, 0] + rng.normal(size=9) > 1.5, "rare", "common") for x in X]
+    options = {"crf": False, "max_iter": 15, "token_features": None}
+    shares = [
+        np.mean(
+            np.concatenate(small(SequenceTagger, class_weight=weight, **options).fit(X, y).predict(X))
+            == "rare"
+        )
+        for weight in (None, "balanced", {"rare": 50.0})
+    ]
+    assert shares[0] < shares[1] < shares[2]
+    # The mean over an epoch is that over all steps, each as heavy as its label.
+    still = options | {"max_iter": 1, "learning_rate_init": 1e-12, "batch_size": 7}
+    tagger = small(SequenceTagger, class_weight={"rare": 50.0}, **still).fit(X, y)
+    x = np.array(tagger._reader.read(tagger, X, None, None).batch(np.arange(40))[0])
+    heavy = gru_rs.CrossEntropy([1.0, 50.0])
+    expected = tagger.model_.loss(x, np.searchsorted(["common", "rare"], np.concatenate(y)), loss=heavy)
+    assert tagger.loss_curve_[0] == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(
+        ValueError, match=r"class_weight: expected None with a chain \(crf=True\), got 'balanced'"
+    ):
+        small(SequenceTagger, class_weight="balanced").fit(X, y)
+    with pytest.raises(ValueError, match="nonsense"):
+        small(SequenceTagger, class_weight="nonsense", **options).fit(X, y)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])

@@ -47,6 +47,7 @@ def classifier(**more):
 ESTIMATORS = {
     "classifier": classifier,
     "two layers": lambda: classifier(num_layers=2, pooling="mean", scale=False),
+    "several labels": lambda: gru_rs.SequenceClassifier(**OPTIONS).fit(NUMBERS, np.eye(8, 3, dtype=int)),
     "lstm": lambda: classifier(cell="lstm", pooling="max"),
     "words": lambda: gru_rs.SequenceClassifier(**OPTIONS).fit(TEXTS, [1, 1, 0, 0] * 4),
     "regressor": lambda: gru_rs.SequenceRegressor(**OPTIONS, reset_after=False).fit(NUMBERS, np.arange(8.0)),

@@ -22,6 +22,22 @@ def log_softmax(scores: Array) -> Array:
     return found
 
 
+def sigmoid(scores: Array) -> Array:
+    """1 / (1 + e⁻ˣ) of each score: the softmax beside a score of 0."""
+    found: Array = softmax(_beside_zero(scores))[..., 0]
+    return found
+
+
+def log_sigmoid(scores: Array) -> Array:
+    """ln of the sigmoid, which stays finite where that is 0."""
+    found: Array = log_softmax(_beside_zero(scores))[..., 0]
+    return found
+
+
+def _beside_zero(scores: Array) -> Array:
+    return np.stack([scores, np.zeros_like(scores)], axis=-1)
+
+
 def log_sums(scores: Array) -> Array:
     """ln Σ eˣ along the last axis, as float64."""
     _, flat = _core.softmax(np.ascontiguousarray(scores), scores.shape[-1])

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from sklearn.utils.class_weight import compute_class_weight
+
 from ._batches import Array, Sequences
 from ._columns import Frame, Ragged, is_missing, is_number, refuse_missing
 from ._containers import opened
@@ -51,6 +54,16 @@ def cut_as_steps(what: str, targets: Array, sequences: Sequences, row: int, most
         msg = f"y: expected {expected}, got shape {targets.shape}"
         raise ValueError(msg)
     return targets[:length]
+
+
+def class_weights(given: Any, classes: Array, places: Array) -> Array | None:
+    """How much each class counts, if they do not count alike; `places`: of the targets among the classes."""
+    if given is None:
+        return None
+    present = np.unique(places)
+    found = np.ones(len(classes))
+    found[present] = compute_class_weight(given, classes=classes[present], y=classes[places])
+    return found
 
 
 def expect_rows(name: str, values: Any, lengths: Array) -> None:

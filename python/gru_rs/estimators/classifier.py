@@ -11,26 +11,29 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
+from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice
-from gru_rs._losses import CrossEntropy
+from gru_rs._losses import BinaryCrossEntropy, CrossEntropy, Loss
 from gru_rs._words import POOLINGS
 
 from ._containers import opened
 from ._doc import document
 from ._files import readable
 from ._labels import as_labels, places_of
-from ._probabilities import log_softmax, softmax
+from ._learnt import refuse
+from ._probabilities import log_sigmoid, log_softmax, sigmoid, softmax
 from ._supervised import StreamedEstimator
-from ._targets import expect_rows, opened_targets, opened_weights
+from ._targets import class_weights, expect_rows, opened_targets, opened_weights
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._batches import Array, Sequences
     from ._learnt import Learnt
+
+_SHAPES = {False: "a class for each sequence, (n,),", True: "several labels for each, (n, n_labels),"}
 
 
 @readable
@@ -39,21 +42,25 @@ if TYPE_CHECKING:
 class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[misc]
     """A class for each sequence, by a GRU or LSTM, trained by cross-entropy.
 
+    Or several labels that do not exclude each other: targets ``(n, n_labels)`` of 0 and 1.
+
     Parameters
     ----------
     {network}
     {pooling}
     {tokens}
     class_weight : "balanced", dict of class to float, or None, default None
-        How much each class counts; "balanced": inversely to how often it comes.
+        How much each class counts; "balanced": inversely to how often it comes. Not of several labels.
     label_smoothing : float, default 0.0
-        Share of the target that goes to all classes alike.
+        Share of the target that goes to all classes alike; of several labels to 0 and 1 alike.
     {training}
 
     Attributes
     ----------
     classes_ : ndarray, (n_classes,)
-        The labels, sorted.
+        The labels, sorted; of several labels a sequence their numbers.
+    multilabel_ : bool
+        Whether each sequence has several labels.
     {attributes}
 
     Examples
@@ -73,42 +80,78 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
     def _pooled(self) -> str:
         return as_choice("pooling", self.pooling, POOLINGS)
 
-    _of_targets = ("classes_",)
+    multilabel_ = False  # of files that say nothing of it
+
+    _of_targets = ("classes_", "multilabel_")
 
     def _read_targets(
         self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], Array]:
-        labels = as_labels("y", column_or_1d(as_labels("y", opened_targets(y)), warn=True))
+        labels = as_labels("y", opened_targets(y))
+        several = labels.ndim == 2 and labels.shape[1] > 1
+        if known is not None and several != known.get("multilabel_", several):
+            msg = f"y: expected {_SHAPES[not several]} as before, got shape {labels.shape}"
+            raise ValueError(msg)
+        if several:
+            return self._several(labels, sequences, known)
+        labels = as_labels("y", column_or_1d(labels, warn=True))
         check_classification_targets(labels)
         expect_rows("y", labels, sequences.lengths)
         classes = unique_labels(labels) if known is None else known["classes_"]
-        return {"classes_": classes}, places_of("classes", labels, classes)
+        return {"classes_": classes, "multilabel_": False}, places_of("classes", labels, classes)
+
+    def _several(
+        self, labels: Array, sequences: Sequences, known: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], Array]:
+        """Labels that do not exclude each other, as numbers for the loss."""
+        expect_rows("y", labels, sequences.lengths)
+        if labels.dtype.kind == "U" or not np.isin(labels, (0, 1)).all():
+            odd = labels[0, 0] if labels.dtype.kind == "U" else labels[~np.isin(labels, (0, 1))][0]
+            msg = f"y: expected 0 or 1 for each of {labels.shape[1]} labels, got {odd.item()!r}"
+            raise ValueError(msg)
+        if self.class_weight is not None:
+            msg = f"class_weight: expected None for several labels a sequence, got {self.class_weight!r}"
+            raise ValueError(msg)
+        classes = np.arange(labels.shape[1]) if known is None else known["classes_"]
+        if not np.array_equal(classes, np.arange(labels.shape[1])):
+            msg = f"y: expected the {len(classes)} labels {classes.tolist()}, got shape {labels.shape}"
+            raise ValueError(msg)
+        return {"classes_": classes, "multilabel_": True}, labels.astype(as_float_dtype(self.dtype))
 
     def _expect_targets(self, learnt: Learnt) -> None:
-        learnt.labels("classes_")
+        classes = learnt.labels("classes_")
+        if not learnt.has("multilabel_") or not learnt.flag("multilabel_"):
+            return
+        if len(classes) < 2 or classes.dtype.kind != "i" or (classes != np.arange(len(classes))).any():
+            refuse("classes_", "the numbers of several labels", classes)
+        if self.class_weight is not None:
+            refuse("multilabel_", "False, as there is a class_weight", True)
 
     def _outputs(self, learnt: Mapping[str, Any]) -> int:
         return len(learnt["classes_"])
 
-    def _loss(self, targets: Array) -> CrossEntropy:
-        return CrossEntropy(self._per_class(targets), label_smoothing=self.label_smoothing)
+    def _loss(self, targets: Array) -> Loss:
+        if self.multilabel_:
+            return BinaryCrossEntropy()
+        weights = class_weights(self.class_weight, self.classes_, targets)
+        return CrossEntropy(weights, label_smoothing=self.label_smoothing)
 
-    def _per_class(self, targets: Array) -> Array | None:
-        """How much each class counts, if they do not count alike."""
-        if self.class_weight is None:
-            return None
-        present = np.unique(targets)
-        found = np.ones(len(self.classes_))
-        found[present] = compute_class_weight(
-            self.class_weight, classes=self.classes_[present], y=self.classes_[targets]
-        )
+    def _batch_targets(self, targets: Array, rows: Array) -> Array:
+        found = super()._batch_targets(targets, rows)
+        if self.multilabel_:
+            share = self.label_smoothing
+            found = (found * (1 - share) + share / 2).astype(found.dtype)
         return found
 
     def _units(self, sequences: Any, targets: Array) -> Array | None:  # noqa: ARG002
-        per_class = self._per_class(targets)
+        if self.multilabel_:
+            return None
+        per_class = class_weights(self.class_weight, self.classes_, targets)
         return None if per_class is None else per_class[targets]
 
     def _split(self, targets: Array, count: int, seed: int) -> tuple[Array, Array]:
+        if self.multilabel_:
+            return super()._split(targets, count, seed)
         # Stratified where every class has rows enough for both parts.
         counts = np.bincount(targets)
         held = max(1, round(count * self.validation_fraction))
@@ -119,7 +162,11 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         return train, validation
 
     def _validation_score(self, sequences: Any, targets: Array, rows: Array, weights: Array | None) -> float:
-        right = self._scores(sequences, rows).argmax(axis=1) == targets[rows]
+        scores = self._scores(sequences, rows)
+        if self.multilabel_:
+            right = ((scores > 0) == (targets[rows] > 0)).mean(axis=1)
+        else:
+            right = scores.argmax(axis=1) == targets[rows]
         return float(np.average(right, weights=None if weights is None else weights[rows]))
 
     def partial_fit(  # type: ignore[override] # the order is scikit-learn's
@@ -166,7 +213,7 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         Returns
         -------
         ndarray, (n, n_classes)
-            In the order of ``classes_``.
+            In the order of ``classes_``; of several labels that of each by itself.
 
         {refused}
         """
@@ -186,32 +233,35 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         {refused}
         """
         sequences = self._read_fitted(X, lengths)
-        return log_softmax(self._scores(sequences, sequences.rows))
+        scores = self._scores(sequences, sequences.rows)
+        return log_sigmoid(scores) if self.multilabel_ else log_softmax(scores)
 
     def _of_scores(self, scores: Array) -> Array:
-        return softmax(scores)
+        return sigmoid(scores) if self.multilabel_ else softmax(scores)
 
     def predict(self, X: Any, lengths: Any = None) -> Array:
-        """The most probable class.
+        """The most probable class; of several labels those that are more probable than not.
 
         {given}
 
         Returns
         -------
         ndarray, (n,)
-            Labels of ``classes_``.
+            Labels of ``classes_``. Of several labels ``(n, n_labels)`` of 0 and 1.
 
         Raises
         ------
         ValueError, TypeError
             As for `predict_proba`.
         """
-        best = self.predict_proba(X, lengths).argmax(axis=1)
-        found: Array = self.classes_[best]
+        probable = self.predict_proba(X, lengths)
+        if self.multilabel_:
+            return (probable > 0.5).astype(np.intp)
+        found: Array = self.classes_[probable.argmax(axis=1)]
         return found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> float:
-        """The accuracy.
+        """The accuracy; of several labels the share of sequences all of whose labels are right.
 
         {scored}
         """
@@ -220,3 +270,8 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
                 opened_targets(y), self.predict(X, lengths), sample_weight=opened_weights(sample_weight)
             )
         )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -17,7 +17,7 @@ from ._files import readable
 from ._labels import as_labels, expect_kind_of, expect_one_kind, places_of
 from ._probabilities import log_softmax, softmax
 from ._supervised import StreamedEstimator
-from ._targets import cut_as_steps, expect_rows, opened_targets, rows_of
+from ._targets import class_weights, cut_as_steps, expect_rows, opened_targets, rows_of
 
 if TYPE_CHECKING:
     from ._batches import Array, Sequences, Token
@@ -37,6 +37,9 @@ class SequenceTagger(StreamedEstimator):
     crf : bool, default True
         A linear chain over the labels (Lafferty et al., 2001): which label follows which is learnt, and the
         best path is predicted. Without it each step is judged by itself.
+    class_weight : "balanced", dict of label to float, or None, default None
+        How much a step of each label counts, "balanced": inversely to how often it comes; for ``crf=False``,
+        as a chain judges whole sequences.
     {training}
 
     Attributes
@@ -56,8 +59,15 @@ class SequenceTagger(StreamedEstimator):
     """
 
     crf: bool = True
+    class_weight: str | Mapping[Any, float] | None = None
     lowercase: bool = False
     token_features: str | Callable[[Any], Sequence[Token]] | None = "spelling"
+
+    def _check(self) -> None:
+        super()._check()
+        if self.crf and self.class_weight is not None:
+            msg = f"class_weight: expected None with a chain (crf=True), got {self.class_weight!r}"
+            raise ValueError(msg)
 
     def _pooled(self) -> str:
         return "each"
@@ -86,15 +96,23 @@ class SequenceTagger(StreamedEstimator):
     def _outputs(self, learnt: Mapping[str, Any]) -> int:
         return len(learnt["classes_"])
 
-    def _loss(self, targets: Sequences) -> CrossEntropy:  # noqa: ARG002
-        return CrossEntropy()
+    def _loss(self, targets: Sequences) -> CrossEntropy:
+        return CrossEntropy(self._per_label(targets))
+
+    def _per_label(self, targets: Sequences) -> Array | None:
+        return class_weights(self.class_weight, self.classes_, targets.flat)
 
     def _batch_targets(self, targets: Sequences, rows: Array) -> Array:
         return targets.of(rows)
 
-    def _units(self, sequences: Any, targets: Sequences) -> Array:  # noqa: ARG002
+    def _units(self, sequences: Any, targets: Sequences) -> Array:
         lengths: Array = sequences.lengths
-        return lengths
+        per_label = self._per_label(targets)
+        if per_label is None:
+            return lengths
+        sums = np.concatenate([[0.0], per_label[targets.flat].cumsum()])
+        found: Array = sums[targets.starts + lengths] - sums[targets.starts]
+        return found
 
     def _validation_score(
         self, sequences: Any, targets: Sequences, rows: Array, weights: Array | None
@@ -171,7 +189,11 @@ class SequenceTagger(StreamedEstimator):
         return self._predict_rows(sequences, sequences.rows, logarithms)
 
     def score(self, X: Any, y: Any, lengths: Any = None) -> float:
-        """F1 of whole entities if all labels are ``B-…``, ``I-…`` or ``O``, else the share of right labels.
+        """F1 of whole entities, else the share of right labels.
+
+        Entities are counted if all labels are ``O`` or, with a type behind the dash, of one of the schemes
+        IOB (``B- I-``), IOBES (``B- I- E- S-``) and BILOU (``B- I- L- U-``). What goes on with nothing of its
+        type begins an entity, as in the CoNLL-2000 evaluation.
 
         Parameters
         ----------
@@ -204,10 +226,16 @@ def _labels_of_steps(y: Any, sequences: Sequences, most: int | None) -> list[Arr
     return found
 
 
+_SCHEMES = ("BI", "BIES", "BILU")
+"""The letters before a type, of IOB, IOBES and BILOU."""
+
+
 def labels_score(truth: Sequence[Array], predicted: Sequence[Array], weights: Array | None = None) -> float:
     rows = np.ones(len(truth)) if weights is None else weights
-    labels = {str(label) for row in truth for label in row}
-    if not labels or not all(label == "O" or label[:2] in ("B-", "I-") for label in labels):
+    labels = {str(label) for row in truth for label in row} - {"O"}
+    letters = {label[0] if label[1:2] == "-" else "" for label in labels}
+    known = any(letters <= set(scheme) for scheme in _SCHEMES)
+    if not known or not any(len(row) for row in truth):
         right = rows @ [int((a == b).sum()) for a, b in zip(truth, predicted, strict=True)]
         total = rows @ [len(row) for row in truth]
         return float(right / total) if total else 0.0
@@ -219,20 +247,27 @@ def labels_score(truth: Sequence[Array], predicted: Sequence[Array], weights: Ar
 
 
 def entities(labels: Sequence[Any] | Array) -> set[tuple[str, int, int]]:
-    """The (type, first, end) of the entities in labels of the IOB2 kind.
+    """The (type, first, end) of the entities in labels of IOB2, IOBES or BILOU.
 
-    An ``I-`` that goes on with nothing of its type begins an entity, as in the CoNLL-2000 evaluation.
+    ``B-``, ``S-`` and ``U-`` begin an entity; ``S-``, ``U-``, ``E-`` and ``L-`` end it, as does whatever does
+    not go on with its type. What goes on with nothing begins one, as in the CoNLL-2000 evaluation.
 
     Examples
     --------
     >>> sorted(entities(["B-PER", "I-PER", "O", "I-LOC"]))
     [('LOC', 3, 4), ('PER', 0, 2)]
+    >>> sorted(entities(["B-PER", "E-PER", "S-PER"]))
+    [('PER', 0, 2), ('PER', 2, 3)]
     """
     found, kind, start = set(), "", 0
     for place, label in enumerate([*map(str, labels), "O"]):
-        goes_on = label == f"I-{kind}"
+        letter, own = (label[0], label[2:]) if label[1:2] == "-" and label[0] in "BIESLU" else ("", "")
+        goes_on = letter != "" and letter in "IEL" and own == kind
         if kind and not goes_on:
             found.add((kind, start, place))
         if not goes_on:
-            kind, start = (label[2:], place) if label[:2] in ("B-", "I-") else ("", place)
+            kind, start = own, place
+        if kind and letter in "ESLU":
+            found.add((kind, start, place + 1))
+            kind = ""
     return found
