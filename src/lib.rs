@@ -64,7 +64,7 @@ pub use half::Half;
 pub use io::{Estimator, Saved, Token, Vocabulary};
 pub use model::{
     EncoderDecoder, EncoderDecoderConfig, Generator, Hypothesis, Inputs, Lost, Model, ModelConfig, ModelStream,
-    Numbers, Sampling, StreamState,
+    Numbers, OwnLoss, Sampling, StreamState,
 };
 pub use nn::attention::Attention;
 pub use nn::ctc::{Ctc, Guess};

@@ -222,7 +222,7 @@ fn a_tagger_learns() {
 #[test]
 fn a_loss_of_ones_own_has_a_slope_for_each_score() {
     let inputs = Inputs { numbers: Numbers::Floats(&[0.5; 6]), batch: 2, seq: 3, lengths: None, states: &[] };
-    let by = |config, loss: &mut dyn FnMut(&[f32]) -> gru_rs::Result<(f64, Vec<f32>)>| {
+    let by = |config, loss: &mut gru_rs::OwnLoss<'_, f32>| {
         let model = Model::<f32>::new(config).unwrap();
         model.loss_and_grad_by(&inputs, &Training::default(), loss).unwrap_err().to_string()
     };

@@ -16,4 +16,4 @@ pub use generator::{Generator, Sampling};
 pub use model::Model;
 pub use pair::{EncoderDecoder, EncoderDecoderConfig, Hypothesis};
 pub use stream::{ModelStream, StreamState};
-pub use training::Lost;
+pub use training::{Lost, OwnLoss};

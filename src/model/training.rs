@@ -38,6 +38,9 @@ pub struct Lost<F> {
     pub states: Vec<Vec<F>>,
 }
 
+/// A loss of one's own: of the scores, row after row, the loss and its gradient; see [`Model::loss_and_grad_by`].
+pub type OwnLoss<'a, F> = dyn FnMut(&[F]) -> Result<(f64, Vec<F>)> + 'a;
+
 /// What the scores of a batch have lost, and the gradient at them; that of the chain, if there is one, is written.
 type Lose<'a, F> = dyn FnMut(&Store<F>, &[F], &mut [F]) -> Result<(f64, Vec<F>)> + 'a;
 
@@ -86,7 +89,7 @@ impl<F: Dispatch> Model<F> {
     /// # Ok::<(), gru_rs::Error>(())
     /// ```
     pub fn loss_and_grad_by(
-        &self, inputs: &Inputs<'_, F>, training: &Training, loss: &mut dyn FnMut(&[F]) -> Result<(f64, Vec<F>)>,
+        &self, inputs: &Inputs<'_, F>, training: &Training, loss: &mut OwnLoss<'_, F>,
     ) -> Result<Lost<F>> {
         if self.config.crf {
             return Err(Error::value("loss", "cross-entropy for a chain over the labels", "a function"));
