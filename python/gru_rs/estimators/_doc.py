@@ -72,7 +72,7 @@ _PARTS = {
         batch_size : int, default 32
             Sequences of a step, of about the same length.
         max_iter : int, default 50
-            Most epochs.
+            Most epochs of a run.
         shuffle : bool, default True
             Another order in each epoch.
         early_stopping : bool, default False
@@ -85,7 +85,12 @@ _PARTS = {
         tol : float, default 1e-4
             Less is no improvement.
         warm_start : bool, default False
-            Let `fit` go on from the last weights.
+            Let `fit` go on. With the same data, a run that was stopped before its end, by a callback, by
+            Ctrl-C or with the process, is taken up where it was, in the midst of an epoch, too, and goes on
+            to `max_iter`: bit for bit the run that was not stopped, also from a file or a pickle. After a run
+            that came to its end another one of `max_iter` epochs follows, from its last weights; a cosine
+            begins anew, all else goes on. With other data a run begins with the weights that there are and
+            with the optimizer's moments; that a stopped one is given up for it is a warning.
         callbacks : callable or sequence of callables, default ()
             Each is given a `TrainingInfo` after each batch and epoch; one that returns True ends training.
         verbose : bool, default False

@@ -19,7 +19,7 @@ from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_size
 
 from ._base import NetworkEstimator
-from ._batches import UNKNOWN, Sequences, Token, by_length
+from ._batches import UNKNOWN, Sequences, Token, by_length, checksum
 from ._learnt import Sizes, expect_reader
 from ._reader import FITTED, SAVED, NumberReader, Reader, TokenReader, holds_tokens, opened_sequences
 from ._stream import EstimatorStream
@@ -75,12 +75,16 @@ class SupervisedEstimator(NetworkEstimator):
     ) -> None:
         """Some epochs; with `stop` they may end early, by the parameters."""
         count = len(sequences.lengths)
-        train, held = np.arange(count), None
+        train, held, seed, data = np.arange(count), None, None, None
+        if stop:
+            data = checksum(sequences, targets, weights, *self._cut())
+        before = self._goes_on(data)
         if stop and self.early_stopping:
             if count < 2:
                 msg = "early_stopping: expected at least 2 sequences, of which one is held out, got 1"
                 raise ValueError(msg)
-            train, held = self._split(targets, count, int(self._rng.integers(2**31)))
+            seed = int(self._rng.integers(2**31)) if before is None else before
+            train, held = self._split(targets, count, seed)
         units = self._units(sequences, targets)
         counts = weights if units is None else units if weights is None else units * weights
         examples = Labelled(
@@ -89,7 +93,7 @@ class SupervisedEstimator(NetworkEstimator):
         validate = None
         if held is not None:
             validate = partial(self._validation_score, sequences, targets, held, weights)
-        self._learn(examples, self._loss(targets), validate, epochs=epochs, stop=stop)
+        self._learn(examples, self._loss(targets), validate, epochs=epochs, stop=stop, data=data, held=seed)
 
     # Prediction
 

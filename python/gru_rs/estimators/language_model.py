@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -13,7 +13,7 @@ from gru_rs._checks import as_choice, as_size
 from gru_rs._losses import CrossEntropy
 
 from ._base import NetworkEstimator
-from ._batches import UNKNOWN, Token, vocabulary_of
+from ._batches import UNKNOWN, Token, checksum, vocabulary_of
 from ._corpus import END, Corpus, hold_out
 from ._doc import document
 from ._files import readable
@@ -90,6 +90,8 @@ class LanguageModel(NetworkEstimator):
     max_vocabulary: int | None = None
     embedding_size: int = 64
     chunk_length: int = 100
+
+    _carries: ClassVar[bool] = True
 
     def _check(self) -> None:
         super()._check()
@@ -194,11 +196,16 @@ class LanguageModel(NetworkEstimator):
             self._begin(self.embedding_size, outputs, outputs, learnt)
         else:
             expect_kinds("X", texts, self._reader.kinds)
-        numbers, held = self._encode(texts, self._reader.vocabulary), None
+        numbers, held, seed, data = self._encode(texts, self._reader.vocabulary), None, None, None
+        if stop:
+            data = checksum(numbers, self.chunk_length, *self._cut())
+        before = self._goes_on(data)
         if stop and self.early_stopping:
-            numbers, held = hold_out(numbers, self.validation_fraction, self._rng)
+            seed = int(self._rng.integers(2**31)) if before is None else before
+            numbers, held = hold_out(numbers, self.validation_fraction, np.random.default_rng(seed))
         validate = None if held is None else lambda: -self._loss_of(held)
-        self._learn(Corpus(numbers, self.chunk_length), CrossEntropy(), validate, epochs=epochs, stop=stop)
+        corpus = Corpus(numbers, self.chunk_length)
+        self._learn(corpus, CrossEntropy(), validate, epochs=epochs, stop=stop, data=data, held=seed)
         return self
 
     # How probable texts are
