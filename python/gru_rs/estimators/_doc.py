@@ -93,6 +93,7 @@ _PARTS = {
             with the optimizer's moments; that a stopped one is given up for it is a warning.
         callbacks : callable or sequence of callables, default ()
             Each is given a `TrainingInfo` after each batch and epoch; one that returns True ends training.
+            `Checkpoint`, `CSVLog` and `TensorBoardLog` are some.
         verbose : bool, default False
             A line for each epoch, and why training ended; a bar if tqdm is installed.
         dtype : {"float32", "float64"}, default "float32"
