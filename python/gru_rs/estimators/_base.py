@@ -188,8 +188,10 @@ class NetworkEstimator(ABC, Fitted):
 
     def _cut(self) -> tuple[Any, ...]:
         """By what data become batches and are held out: a run does not go on with others."""
+        scoring = getattr(self, "scoring", None)
+        scoring = getattr(scoring, "__qualname__", type(scoring).__name__) if callable(scoring) else scoring
         held = self.validation_fraction if self.early_stopping else None
-        return self.batch_size, self.shuffle, held
+        return self.batch_size, self.shuffle, held, scoring
 
     def _goes_on(self, data: int | None) -> int | None:
         """Goes back to where the last run stood; the seed by which it held rows out, if this is its data."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._validation import split_groups
+
 if TYPE_CHECKING:
     from gru_rs._losses import Loss, LossFunction
     from gru_rs._model import Model
@@ -61,14 +63,21 @@ class Corpus:
         return copies if len(copies) > 1 else copies[0]
 
 
-def hold_out(texts: list[Array], share: float, rng: np.random.Generator) -> tuple[list[Array], list[Array]]:
-    """Texts to learn from, and some texts that are not, or the end of the only one."""
+def hold_out(
+    texts: list[Array], share: float, seed: int, groups: Array | None
+) -> tuple[list[Array], list[Array]]:
+    """Texts to learn from, and some texts that are not, whole groups if there are any; or the end of the only
+    text.
+    """
+    if groups is not None:
+        train, held = split_groups(groups, share, seed)
+        return [texts[text] for text in train], [texts[text] for text in held]
     if len(texts) == 1:
         if len(texts[0]) < 2:
             msg = "X: expected texts of which some can be held out, got one without tokens"
             raise ValueError(msg)
         cut = min(max(1, round(len(texts[0]) * (1 - share))), len(texts[0]) - 1)
         return [texts[0][:cut]], [texts[0][cut:]]
-    order = rng.permutation(len(texts))
+    order = np.random.default_rng(seed).permutation(len(texts))
     count = min(max(1, round(len(texts) * share)), len(texts) - 1)
     return [texts[text] for text in order[count:]], [texts[text] for text in order[:count]]

@@ -57,6 +57,15 @@ _PARTS = {
             shape, or what a function from a token to a sequence of hashable features gives, the same number
             for each token. By default None, for a tagger "spelling".
     """,
+    "scoring": """
+        scoring : str, callable or None, default None
+            By what an epoch is scored, on what is held out or on `validation_data`; higher is better. None:
+            by accuracy, of numbers by the loss, of labels of steps as `score` does, of spellings by the error
+            rate. A name of scikit-learn's scorers; labels and numbers of steps are taken one behind the
+            other, and sequences of labels or tokens are right as a whole or wrong. Or a function of the
+            estimator, X and y, with `sample_weight` by name if there are weights: X can be given to all
+            methods of the estimator that take sequences, and y is what `predict` should give.
+    """,
     "training": """
         learning_rate_init : float, default 0.003
             Of AdamW.
@@ -76,7 +85,8 @@ _PARTS = {
         shuffle : bool, default True
             Another order in each epoch.
         early_stopping : bool, default False
-            Hold a share of the sequences out, and keep the weights that are best on them.
+            Hold a share of the sequences out, or take `validation_data`, and keep the weights that are best
+            on them.
         validation_fraction : float, default 0.1
             That share.
         n_iter_no_change : int, optional
@@ -122,7 +132,7 @@ _PARTS = {
         loss_curve_ : list of float
             The loss of each epoch.
         validation_scores_ : list of float, or None
-            With early stopping.
+            Of each epoch with early stopping or `validation_data`.
         best_validation_score_ : float, or None
             The highest.
         quantization_ : gru_rs.Quantization

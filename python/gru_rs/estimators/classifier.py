@@ -53,6 +53,7 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         How much each class counts; "balanced": inversely to how often it comes. Not of several labels.
     label_smoothing : float, default 0.0
         Share of the target that goes to all classes alike; of several labels to 0 and 1 alike.
+    {scoring}
     {training}
 
     Attributes
@@ -117,6 +118,12 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
             msg = f"y: expected the {len(classes)} labels {classes.tolist()}, got shape {labels.shape}"
             raise ValueError(msg)
         return {"classes_": classes, "multilabel_": True}, labels.astype(as_float_dtype(self.dtype))
+
+    def _truth(self, targets: Array, rows: Array) -> Array:
+        if self.multilabel_:
+            return targets[rows].astype(np.intp)
+        found: Array = self.classes_[targets[rows]]
+        return found
 
     def _expect_targets(self, learnt: Learnt) -> None:
         classes = learnt.labels("classes_")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class SequenceTagger(StreamedEstimator):
     class_weight : "balanced", dict of label to float, or None, default None
         How much a step of each label counts, "balanced": inversely to how often it comes; for ``crf=False``,
         as a chain judges whole sequences.
+    {scoring}
+            Beside those "steps", the share of right labels, and "entities", F1 of whole entities.
     {training}
 
     Attributes
@@ -84,7 +86,27 @@ class SequenceTagger(StreamedEstimator):
         if len(classes) == 0:
             msg = "y: expected at least one label, got none"
             raise ValueError(msg)
+        if self.scoring == "entities" and not of_entities(classes):
+            got = ", ".join(map(repr, classes.tolist()))
+            msg = f"scoring: expected 'entities' of labels of IOB, IOBES or BILOU, got {got:.200}"
+            raise ValueError(msg)
         return {"classes_": classes}, end_to_end(places_of("labels", flat, classes), lengths)
+
+    def _answers(self) -> Literal["one", "steps", "sequences"]:
+        return "steps"
+
+    def _truth(self, targets: Sequences, rows: Array) -> list[Array]:
+        return [self.classes_[targets.of(rows[i : i + 1])] for i in range(len(rows))]
+
+    _own_scores = ("steps", "entities")
+
+    def _scored(self, sequences: Sequences, targets: Sequences, rows: Array, weights: Array | None) -> float:
+        if self.scoring not in self._own_scores:
+            return super()._scored(sequences, targets, rows, weights)
+        truth = self._truth(targets, rows)
+        found = [self.classes_[path] for path in self._paths(sequences, rows)]
+        chosen = None if weights is None else weights[rows]
+        return (share_of_steps if self.scoring == "steps" else labels_score)(truth, found, chosen)
 
     def _expect_targets(self, learnt: Learnt) -> None:
         learnt.labels("classes_")
@@ -118,7 +140,7 @@ class SequenceTagger(StreamedEstimator):
         self, sequences: Any, targets: Sequences, rows: Array, weights: Array | None
     ) -> float:
         return labels_score(
-            [self.classes_[targets.of(rows[i : i + 1])] for i in range(len(rows))],
+            self._truth(targets, rows),
             [self.classes_[path] for path in self._paths(sequences, rows)],
             None if weights is None else weights[rows],
         )
@@ -232,18 +254,28 @@ _SCHEMES = ("BI", "BIES", "BILU")
 
 def labels_score(truth: Sequence[Array], predicted: Sequence[Array], weights: Array | None = None) -> float:
     rows = np.ones(len(truth)) if weights is None else weights
-    labels = {str(label) for row in truth for label in row} - {"O"}
-    letters = {label[0] if label[1:2] == "-" else "" for label in labels}
-    known = any(letters <= set(scheme) for scheme in _SCHEMES)
-    if not known or not any(len(row) for row in truth):
-        right = rows @ [int((a == b).sum()) for a, b in zip(truth, predicted, strict=True)]
-        total = rows @ [len(row) for row in truth]
-        return float(right / total) if total else 0.0
+    if not of_entities({str(label) for row in truth for label in row}):
+        return share_of_steps(truth, predicted, weights)
     found = [entities(row) for row in predicted]
     real = [entities(row) for row in truth]
     right = rows @ [len(a & b) for a, b in zip(found, real, strict=True)]
     total = rows @ [len(a) + len(b) for a, b in zip(found, real, strict=True)]
     return float(2 * right / total) if total else 1.0
+
+
+def of_entities(labels: Any) -> bool:
+    """Whether labels, of which there are some, say where entities begin and go on."""
+    kinds = {str(label) for label in labels} - {"O"}
+    letters = {kind[0] if kind[1:2] == "-" else "" for kind in kinds}
+    return len(labels) > 0 and any(letters <= set(scheme) for scheme in _SCHEMES)
+
+
+def share_of_steps(truth: Sequence[Array], predicted: Sequence[Array], weights: Array | None = None) -> float:
+    """That of right labels."""
+    rows = np.ones(len(truth)) if weights is None else weights
+    right = rows @ [int((a == b).sum()) for a, b in zip(truth, predicted, strict=True)]
+    total = rows @ [len(row) for row in truth]
+    return float(right / total) if total else 0.0
 
 
 def entities(labels: Sequence[Any] | Array) -> set[tuple[str, int, int]]:
