@@ -21,6 +21,7 @@ from ._doc import document
 from ._files import readable
 from ._learnt import refuse
 from ._numbers import row_array
+from ._states import StateFeatures
 from ._supervised import StreamedEstimator
 from ._targets import cut_as_steps, expect_rows, opened_targets, opened_weights, rows_of
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc]
+class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # type: ignore[misc]
     """One or several numbers for each sequence, or for each of its steps, by a GRU or LSTM.
 
     Parameters

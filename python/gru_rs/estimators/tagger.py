@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from gru_rs._checks import as_size
 from gru_rs._losses import CrossEntropy
 
 from ._batches import end_to_end
@@ -15,7 +16,7 @@ from ._containers import opened
 from ._doc import document
 from ._files import readable
 from ._labels import as_labels, expect_kind_of, expect_one_kind, places_of
-from ._probabilities import log_softmax, softmax
+from ._probabilities import log_softmax, softmax, top
 from ._supervised import StreamedEstimator
 from ._targets import class_weights, cut_as_steps, expect_rows, opened_targets, rows_of
 
@@ -209,6 +210,30 @@ class SequenceTagger(StreamedEstimator):
             return found
 
         return self._predict_rows(sequences, sequences.rows, logarithms)
+
+    def predict_top_k(self, X: Any, lengths: Any = None, *, k: int = 5) -> list[tuple[Array, Array]]:
+        """The k most probable labels of each step, the most probable first; with a chain over all paths, so
+        that the first of them need not be those of `predict`.
+
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+        k : int, default 5
+            At most the number of labels.
+
+        Returns
+        -------
+        list of (labels, probabilities), ndarray (T_i, k) each
+            Labels of ``classes_``, and their probabilities as of `predict_proba`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `predict_proba`; a `k` that is too large.
+        """
+        count = as_size("k", k)
+        return [top(found, self.classes_, count) for found in self.predict_proba(X, lengths)]
 
     def score(self, X: Any, y: Any, lengths: Any = None) -> float:
         """F1 of whole entities, else the share of right labels.
