@@ -105,6 +105,10 @@ class _Optimizer(ABC):
         """Goes on with a layer from what `_remembered` gave."""
         self._memory[layer] = Memory(remembered)
 
+    def _forget(self, layer: Network) -> None:
+        """Begins anew with a layer."""
+        self._memory[layer] = Memory()
+
     def _steps(self, layer: Network) -> int:
         """Steps that a layer has taken."""
         remembered = self._remembered(layer)

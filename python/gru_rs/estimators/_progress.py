@@ -118,6 +118,10 @@ class Progress:
         )
         return leads
 
+    def give_up(self, reason: str) -> None:
+        """Nobody goes on with the run."""
+        self.set(stop_reason=reason, data=None, held=None, place=_BEGIN, carried=(), drawn=None, plateau=None)
+
     def without_run(self) -> Progress:
         """What has come of training, without what it would go on from."""
         curve, scores = list(self.loss_curve), list(self.validation_scores)

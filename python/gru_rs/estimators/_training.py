@@ -216,8 +216,9 @@ class Trainer:
             kept = "as they are" if progress.best is None else "of the best epoch so far"
             warnings.warn(f"training was ended by Ctrl-C; the weights are {kept}", stacklevel=2)
         except FloatingPointError as error:
-            # Nobody goes on from there.
-            progress.set(stop_reason=f"diverged: {error}", data=None)
+            # Nobody goes on from there, or with such moments.
+            progress.give_up(f"diverged: {error}")
+            self.optimizer._forget(self.model)
             ended = True
             if progress.best is None:
                 raise
