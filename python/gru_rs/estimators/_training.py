@@ -18,6 +18,7 @@ from gru_rs._optim import AdamW, clip_grad_norm
 from gru_rs._schedules import CosineSchedule, PlateauSchedule
 
 from ._batches import TRAINING, batches, by_length
+from ._progress import Progress  # pickles of before look for it here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from gru_rs._model import Model
 
     from ._batches import Array, Sequences
-    from ._progress import Progress
 
 
 @dataclass(frozen=True)
