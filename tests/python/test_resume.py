@@ -9,11 +9,15 @@ import random
 import re
 import signal
 import sys
+import tempfile
 import warnings
+from pathlib import Path
 
 import gru_rs
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_mutants import edit, edit_tensors, joined, parts
 from test_training import LEARNT
 from test_training import made as made_by
@@ -45,6 +49,17 @@ class Stop:
                 signal.raise_signal(signal.SIGINT)
             return True
         return None
+
+
+class After:
+    """Ends training after so many events."""
+
+    def __init__(self, events):
+        self.left = events
+
+    def __call__(self, _):
+        self.left -= 1
+        return self.left == 0
 
 
 def through_file(estimator, path):
@@ -121,6 +136,39 @@ def test_every_way(tmp_path, name, way):
     options = {"output_dropout": 0.3, "early_stopping": True, "learning_rate": "cosine", "cell": "lstm"}
     found = again(name, way, tmp_path, [Stop("batch", 1, 2), Stop("epoch", 3)], **options)
     assert outcome(found) == outcome(whole(name, **options))
+
+
+@given(
+    name=st.sampled_from(sorted(LEARNT)),
+    ways=st.lists(st.tuples(st.sampled_from(sorted(WAYS)), st.integers(1, 6)), min_size=1, max_size=3),
+    options=st.fixed_dictionaries(
+        {
+            "cell": st.sampled_from(["gru", "lstm"]),
+            "learning_rate": st.sampled_from(["constant", "cosine", "plateau"]),
+            "early_stopping": st.booleans(),
+            "shuffle": st.booleans(),
+            "output_dropout": st.sampled_from([0.0, 0.4]),
+            "batch_size": st.integers(3, 9),
+            "n_iter_no_change": st.sampled_from([None, 3]),
+            "weight_decay": st.sampled_from([0.0, 0.1]),
+            "dtype": st.sampled_from(["float32", "float64"]),
+        }
+    ),
+)
+def test_wherever_it_is_stopped(name, ways, options):
+    """After any number of batches and epochs, by any way, and again."""
+    expected = whole(name, **options)
+    model, data = made(name, **(OPTIONS | options))
+    for way, events in ways:
+        stop = After(events)
+        model.set_params(callbacks=stop).fit(*data)
+        if stop.left > 0:  # it came to its end
+            break
+        with tempfile.TemporaryDirectory() as folder:
+            model = WAYS[way](model, Path(folder) / "model").set_params(warm_start=True)
+    else:
+        model.set_params(callbacks=()).fit(*data)
+    assert outcome(model) == outcome(expected)
 
 
 @pytest.mark.parametrize("name", LEARNT)
