@@ -457,6 +457,24 @@ def test_what_was_edited_is_refused_or_trains(tmp_path, name):
     assert counts[True] > 5 < counts[False]
 
 
+def test_weights_that_were_set_meanwhile_count():
+    model = whole("classifier", early_stopping=True).set_params(warm_start=True, learning_rate_init=1e-30)
+    mine = np.ones_like(model.model_.flat)
+    model.model_.set_flat(mine)
+    model.fit(*LEARNT["classifier"][1])
+    assert model._progress.last.tobytes() == mine.tobytes()
+
+
+def test_a_plateau_is_of_its_data():
+    """What was the best loss of others does not count, nor for an end without improvement."""
+    options = {"learning_rate": "plateau", "n_iter_no_change": 3, "warm_start": True}
+    model, (X, y) = made("regressor", **(OPTIONS | options | {"scale_target": False}))
+    model.fit(X, np.zeros(len(X)))
+    model.fit(X, 1e3 + np.array(y))
+    assert model.n_iter_ == 2 * EPOCHS
+    assert model._progress.plateau[1] == min(model.loss_curve_[EPOCHS:])
+
+
 def test_training_that_diverged_is_not_gone_on_with(tmp_path):
     """Its file is as good as any: with the best weights and fresh moments."""
 

@@ -91,11 +91,12 @@ class Progress:
         whole = len(self.loss_curve) - self.partial
         self.set(loss_curve=self.loss_curve[:whole], partial=False, stop_reason=None)
         if data is None or data != self.data:
-            first = self.first if data is self.data is None else whole
-            self.set(best=None, best_score=None, last=None, waiting=0, ended=True, first=first)
+            self.set(best=None, best_score=None, last=None, waiting=0, ended=True)
+            if not (data is self.data is None):
+                self.set(plateau=None, first=whole)
         if self.ended:
             over = patience is not None and self.waiting >= patience
-            self.set(place=Place(), carried=(), drawn=None, waiting=0 if over else self.waiting)
+            self.set(place=_BEGIN, carried=(), drawn=None, waiting=0 if over else self.waiting)
         self.set(data=data, held=held, ended=False)
 
     def end_epoch(

@@ -203,7 +203,9 @@ class Trainer:
         ``progress.stop_reason`` says what it was.
         """
         if progress.last is not None:
-            self.model.set_flat(progress.last)
+            # Unless somebody has given the model others than the best.
+            if progress.best is not None and np.array_equal(self.model.flat, progress.best):
+                self.model.set_flat(progress.last)
             progress.set(last=None)
         # Of the optimizer, besides those of the run.
         self._before = self.optimizer._steps(self.model) - progress.place.steps
