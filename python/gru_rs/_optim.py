@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from ._arrays import Array
 
-    Moments = tuple[str, list[Array], int, tuple[float, float]]
-    """The dtype, the moments, the steps taken, β₁ᵗ and β₂ᵗ."""
+Moments: TypeAlias = tuple[str, list[Any], int, tuple[float, float]]
+"""The dtype, the moments, the steps taken, β₁ᵗ and β₂ᵗ."""
 
 
 class _Optimizer(ABC):
