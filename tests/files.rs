@@ -135,6 +135,23 @@ fn float_and_quantized_weights_are_read_as_they_are() {
 }
 
 #[test]
+fn what_training_goes_on_from_is_passed_over() {
+    let (mut parts, expected) = (Parts::of(TURNS), summary(&Saved::from_bytes(TURNS).unwrap()));
+    for name in ["training.mean", "training.square"] {
+        parts.tensors.insert(name.into(), (Dtype::F32, vec![3], vec![1; 12]));
+    }
+    assert_eq!(summary(&Saved::from_bytes(&parts.summed()).unwrap()), expected);
+    // It counts for the sum, and not for the layers that there may be.
+    let sized = parts.sized("num_layers", json!(parts.tensors.len()));
+    let error = Saved::<f32>::from_bytes(&sized.summed()).unwrap_err().to_string();
+    assert!(error.starts_with("num_layers: expected at most the file's"), "{error}");
+    let mut file = parts.summed();
+    *file.last_mut().unwrap() ^= 1;
+    let error = Saved::<f32>::from_bytes(&file).unwrap_err().to_string();
+    assert!(error.contains("it is damaged"), "{error}");
+}
+
+#[test]
 fn what_stands_around_the_model() {
     let saved = Saved::<f32>::from_bytes(TURNS).unwrap();
     let (mean, factor) = saved.scale.clone().unwrap();

@@ -43,12 +43,15 @@ with suppress(ImportError):  # not installed
 
 if TYPE_CHECKING:
     from ._load import load as load
+    from .estimators import Checkpoint as Checkpoint
+    from .estimators import CSVLog as CSVLog
     from .estimators import Forecaster as Forecaster
     from .estimators import LanguageModel as LanguageModel
     from .estimators import Seq2Seq as Seq2Seq
     from .estimators import SequenceClassifier as SequenceClassifier
     from .estimators import SequenceRegressor as SequenceRegressor
     from .estimators import SequenceTagger as SequenceTagger
+    from .estimators import TensorBoardLog as TensorBoardLog
     from .estimators import TrainingInfo as TrainingInfo
     from .estimators import Transcriber as Transcriber
     from .estimators import compare as compare
@@ -65,12 +68,15 @@ if TYPE_CHECKING:
 # What needs more than NumPy is imported when it is asked for: where it is, and the extra it needs.
 # It is not in __all__, so that a star does not ask for it.
 _LAZY = {
+    "CSVLog": ("estimators", "sklearn"),
+    "Checkpoint": ("estimators", "sklearn"),
     "Forecaster": ("estimators", "sklearn"),
     "LanguageModel": ("estimators", "sklearn"),
     "Seq2Seq": ("estimators", "sklearn"),
     "SequenceClassifier": ("estimators", "sklearn"),
     "SequenceRegressor": ("estimators", "sklearn"),
     "SequenceTagger": ("estimators", "sklearn"),
+    "TensorBoardLog": ("estimators", "sklearn"),
     "TrainingInfo": ("estimators", "sklearn"),
     "Transcriber": ("estimators", "sklearn"),
     "compare": ("estimators", "sklearn"),

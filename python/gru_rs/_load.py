@@ -32,8 +32,8 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, **function
     -------
     estimator, Model, EncoderDecoder, GRU, LSTM, GRUCell or LSTMCell
         Of the class that was saved, with the bits of its weights and its place in the generator of dropout.
-        An estimator's callbacks and its optimizer's moments are not saved: training goes on without the
-        former and with fresh ones of the latter.
+        An estimator goes on training where it stood, unless it was saved without that: see `warm_start`. Its
+        callbacks are not saved.
 
     Raises
     ------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._arrays import Array
+
+Moments: TypeAlias = tuple[str, list[Any], int, tuple[float, float]]
+"""The dtype, the moments, the steps taken, β₁ᵗ and β₂ᵗ."""
 
 
 class _Optimizer(ABC):
@@ -93,6 +96,23 @@ class _Optimizer(ABC):
             if known is not None and known is not layer:
                 self._memory[layer] = self._memory.pop(known)
         return self._memory.setdefault(layer, Memory())
+
+    def _remembered(self, layer: Network) -> Moments | None:
+        """What is remembered of a layer, to be kept elsewhere; None where no step was taken."""
+        return self._memory_of(layer).state()
+
+    def _remember(self, layer: Network, remembered: Moments) -> None:
+        """Goes on with a layer from what `_remembered` gave."""
+        self._memory[layer] = Memory(remembered)
+
+    def _forget(self, layer: Network) -> None:
+        """Begins anew with a layer."""
+        self._memory[layer] = Memory()
+
+    def _steps(self, layer: Network) -> int:
+        """Steps that a layer has taken."""
+        remembered = self._remembered(layer)
+        return 0 if remembered is None else remembered[2]
 
     def __getstate__(self) -> dict[str, Any]:
         state = {

@@ -42,10 +42,20 @@ def readable(kind: C) -> C:
     return kind
 
 
+TRAINING = "training."
+"""What the names of tensors begin with that are no network's, but its training's."""
+
+
 def write(
-    path: str | os.PathLike[str], saved: Network, quantization: Quantization | None, **header: Any
+    path: str | os.PathLike[str],
+    saved: Network,
+    quantization: Quantization | None,
+    tensors: Mapping[str, Any] | None = None,
+    **header: Any,
 ) -> None:
-    """Write a network, and what else a header says; the file is complete or not there."""
+    """Write a network, and what else a header says, with tensors of its training; the file is complete or not
+    there.
+    """
     options = saved._options | {"dtype": saved.dtype.name, "seed": saved.seed}
     generators = {"model": saved._core.rng_state} | header.pop("generators", {})
     # The text says that there is a checksum, whose own name in the file may be what is damaged.
@@ -54,9 +64,8 @@ def write(
     if quantization is not None:
         header["quantization"] = asdict(quantization)
     text = json.dumps(header, allow_nan=True)
-    parts = {
-        name: _safetensors.part(tensor) for name, tensor in to_tensors(saved._names, saved._tensors()).items()
-    }
+    all_tensors = to_tensors(saved._names, saved._tensors()) | dict(tensors or {})
+    parts = {name: _safetensors.part(tensor) for name, tensor in all_tensors.items()}
     data = _safetensors.written(parts, {_KEY: text, _CHECKSUM_KEY: checksum(text, parts)})
     write_whole(path, data)
 
@@ -126,7 +135,7 @@ def unusable(path: Path, error: Exception) -> ValueError:
 UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError, RecursionError)
 """What comes of such a file."""
 
-ADDED_LATER: frozenset[str] = frozenset({"class_weight", "huber_delta"})
+ADDED_LATER: frozenset[str] = frozenset({"class_weight", "huber_delta", "scoring"})
 """Arguments of networks, and parameters of estimators, that files of earlier versions do not have: they meant
 the default.
 """

@@ -13,6 +13,9 @@ use safetensors::tensor::{Metadata, TensorInfo};
 /// The header's place: its length comes first.
 const LENGTH: usize = 8;
 
+/// What the names of tensors begin with that are for Python's training to go on from: no part of the model.
+const TRAINING: &str = "training.";
+
 /// A file in memory.
 pub struct Tensors<'a> {
     metadata: Metadata,
@@ -61,12 +64,17 @@ impl<'a> Tensors<'a> {
         Err(Error::value("file", expected, format!("{found}: it is damaged")))
     }
 
-    /// How many there are.
+    /// How many a model may have of them.
     pub fn len(&self) -> usize {
-        self.metadata.offset_keys().len()
+        self.of_model().count()
     }
 
-    /// The parameters of these names and shapes, which must be all that there is.
+    /// The names of all but those of training.
+    fn of_model(&self) -> impl Iterator<Item = String> {
+        self.metadata.offset_keys().into_iter().filter(|name| !name.starts_with(TRAINING))
+    }
+
+    /// The parameters of these names and shapes, which must be all that there is of a model.
     pub fn tensors<F: Float>(&self, names: &Names) -> Result<Vec<Tensor<F>>> {
         let mut found = Vec::with_capacity(2 * names.len());
         let tensors = names.iter().map(|(name, _, shape)| {
@@ -85,7 +93,7 @@ impl<'a> Tensors<'a> {
             }
         });
         let tensors = tensors.collect::<Result<_>>()?;
-        match self.metadata.offset_keys().into_iter().find(|name| !found.contains(name)) {
+        match self.of_model().find(|name| !found.contains(name)) {
             Some(other) => Err(Error::value(other, "no tensor that the model does not have", "one")),
             None => Ok(tensors),
         }

@@ -103,6 +103,7 @@ EDITS = [
     (CLASSES, at("parameters/tokens", 1), "tokens: expected a bool"),
     (CLASSES, at("parameters/lowercase", 0), "lowercase: expected a bool"),
     (CLASSES, at("parameters/random_state", "x"), "cannot be used to seed"),
+    (CLASSES, at("parameters/scoring", "x"), "scoring: expected None, a function or one of accuracy"),
     (CLASSES, at("parameters/callbacks", {"list": [1]}), "callbacks: expected none, as they are not saved"),
     (CLASSES, at("parameters/max_iter", [1]), "expected lists by the name of their type"),
     (

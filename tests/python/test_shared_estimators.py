@@ -113,6 +113,8 @@ ESTIMATORS = {
             "predict": asked("predict", TEXTS),
             "predict_proba": asked("predict_proba", TEXTS[:5]),
             "predict_log_proba": asked("predict_log_proba", TEXTS[:3]),
+            "predict_top_k": asked("predict_top_k", TEXTS[:5], k=2),
+            "transform": asked("transform", TEXTS),
             "lists": asked("predict_proba", [text.split() for text in TEXTS[:3]]),
             "an empty text": asked("predict_proba", [""]),
             "unknown words": asked("predict_proba", ["nobody knows"]),

@@ -2,6 +2,7 @@
 ``gru-rs[sklearn]``; each is also an attribute of `gru_rs`.
 """
 
+from ._callbacks import Checkpoint, CSVLog, TensorBoardLog
 from ._compare import Comparison, Entry, compare
 from ._files import load
 from ._stream import EstimatorStream, SpellingStream
@@ -16,6 +17,8 @@ from .transcriber import Transcriber
 
 __all__ = [
     "Backtest",
+    "CSVLog",
+    "Checkpoint",
     "Comparison",
     "Entry",
     "EstimatorStream",
@@ -27,6 +30,7 @@ __all__ = [
     "SequenceRegressor",
     "SequenceTagger",
     "SpellingStream",
+    "TensorBoardLog",
     "TrainingInfo",
     "Transcriber",
     "compare",

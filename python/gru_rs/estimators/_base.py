@@ -9,6 +9,7 @@ once.
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy, deepcopy
@@ -28,7 +29,8 @@ from gru_rs._quantize import Quantization, as_width, compared, expect_validate
 from gru_rs._words import WORDS
 
 from . import _files
-from ._training import Examples, Plan, Progress, Rates, Trainer
+from ._progress import Progress
+from ._training import Examples, Plan, Rates, Trainer
 
 if TYPE_CHECKING:
     import os
@@ -94,6 +96,8 @@ class NetworkEstimator(ABC, Fitted):
     # What subclasses say
 
     _network: ClassVar[type[SequenceNetwork]] = Model
+    _carries: ClassVar[bool] = False
+    """Whether a batch goes on from the state in which the one before it ended."""
     _once_learnt: ClassVar[tuple[str, ...]] = ()
     """Attributes of a fit that the next one may not have."""
 
@@ -182,6 +186,25 @@ class NetworkEstimator(ABC, Fitted):
     def _fresh_optimizer(self) -> AdamW:
         return AdamW(self.learning_rate_init, weight_decay=self.weight_decay)
 
+    def _cut(self) -> tuple[Any, ...]:
+        """By what data become batches and are held out: a run does not go on with others."""
+        scoring = getattr(self, "scoring", None)
+        scoring = getattr(scoring, "__qualname__", type(scoring).__name__) if callable(scoring) else scoring
+        held = self.validation_fraction if self.early_stopping else None
+        return self.batch_size, self.shuffle, held, scoring
+
+    def _goes_on(self, data: int | None) -> int | None:
+        """Goes back to where the last run stood; the seed by which it held rows out, if this is its data."""
+        progress = self._progress
+        if progress.drawn is not None:
+            self._rng.bit_generator.state = progress.drawn
+        same = data is not None and data == progress.data
+        if not (same or progress.ended or data is None or progress.data is None):
+            run = f"the run that was stopped after {progress.place.epochs} epochs"
+            msg = f"X: expected the data, the batches and the validation of {run}, got others; another begins"
+            warnings.warn(msg, stacklevel=2)
+        return progress.held if same else None
+
     def _learn(
         self,
         examples: Examples,
@@ -190,11 +213,16 @@ class NetworkEstimator(ABC, Fitted):
         *,
         epochs: int,
         stop: bool,
+        data: int | None,
+        held: int | None,
     ) -> None:
-        """Some epochs over examples of any kind."""
-        steps = epochs * len(examples.batches(self.batch_size, None))
-        rates = Rates(self.learning_rate_init, self.learning_rate, steps, self.warmup_fraction)
-        trainer = Trainer(self.model_, self._optimizer, rates, loss, self._rng)
+        """A run over examples of any kind, or the rest of one. `data`: a checksum of all of them; None if
+        nobody goes on with the run. `held`: the seed of those that are held out.
+        """
+        progress, steps = self._progress, epochs * len(examples.batches(self.batch_size, None))
+        progress.begin(data, held, self._patience(stop=stop))
+        schedule = self.learning_rate_init, self.learning_rate, steps, self.warmup_fraction
+        trainer = Trainer(self.model_, self._optimizer, Rates(*schedule, progress.plateau), loss, self._rng)
         plan = Plan(
             epochs=epochs,
             batch_size=self.batch_size,
@@ -206,11 +234,12 @@ class NetworkEstimator(ABC, Fitted):
             verbose=self.verbose,
             callbacks=self._callbacks(),
             validate=validate,
+            keep_best=stop and self.early_stopping,
         )
         try:
-            trainer.run(examples, plan, self._progress, self)
+            trainer.run(examples, plan, progress, self)
         finally:
-            self.__dict__.update(self._progress.shown())
+            self.__dict__.update(progress.shown())
 
     # Quantized weights
 
@@ -246,9 +275,10 @@ class NetworkEstimator(ABC, Fitted):
         check_is_fitted(self, "model_")
         expect_validate(validate, lengths)
         other = copy(self)
-        # What training goes on with is not shared.
-        other._rng, other._progress = deepcopy(self._rng), deepcopy(self._progress)
-        other.loss_curve_, other._optimizer = other._progress.loss_curve, other._fresh_optimizer()
+        # It is not trained: what has come of training is its own, and what goes on from there is not there.
+        other._rng, other._optimizer = deepcopy(self._rng), other._fresh_optimizer()
+        other._progress = self._progress.without_run()
+        other.loss_curve_ = other._progress.loss_curve
         other.model_ = self.model_.quantize(dtype)
         other.quantization_ = other.model_.quantization
         if validate is not None:
@@ -263,7 +293,7 @@ class NetworkEstimator(ABC, Fitted):
 
     # Files
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, training: bool = True) -> None:
         """Write the fitted estimator to one safetensors file: complete, or not at all.
 
         Parameters
@@ -271,6 +301,10 @@ class NetworkEstimator(ABC, Fitted):
         path : path-like
             Usually ``….safetensors``. A file there is replaced, and gives its mode to the new one; of a
             symbolic link the target is.
+        training : bool, default True
+            Whether the file has what training goes on from: the optimizer's moments, and of `early_stopping`
+            the last weights beside the best, which is three or four times the size of the weights. What is
+            quantized is not trained, and has none.
 
         Raises
         ------
@@ -281,7 +315,7 @@ class NetworkEstimator(ABC, Fitted):
         ValueError
             Parameters that were set after `fit` and would make another network.
         """
-        _files.save(self, path)
+        _files.save(self, path, training=training)
 
     @classmethod
     def load(
@@ -346,15 +380,14 @@ class NetworkEstimator(ABC, Fitted):
         self._recall()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the optimizer's moments, which training would begin anew."""
-        state: dict[str, Any] = dict(super().__getstate__())
-        state.pop("_optimizer", None)
-        return state
+        """A dict of its own."""
+        return dict(super().__getstate__())
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "model_" in state:
-            self._optimizer = self._fresh_optimizer()
+            # Pickles did not always have the optimizer.
+            self.__dict__.setdefault("_optimizer", self._fresh_optimizer())
             if "_reader" not in state:
                 self._recall()
 

@@ -5,6 +5,7 @@ Nothing is padded before its batch is asked for, so that memory is the data's ow
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -75,6 +76,15 @@ class Sequences:
         lengths = self.lengths[rows]
         before = np.cumsum(lengths) - lengths
         found: Array = np.arange(lengths.sum()) + np.repeat(self.starts[rows] - before, lengths)
+        return found
+
+    def checksum(self, found: int) -> int:
+        """Of all steps, whatever numbers hold them, on from another."""
+        found = zlib.crc32(self.lengths.astype(np.int64).data, found)
+        kind = np.float64 if self.flat.dtype.kind in "fiub" else self.flat.dtype
+        on_each_other = (self.starts[1:] < self.starts[:-1] + self.lengths[:-1]).any()
+        for _, steps in [(None, self.flat)] if on_each_other else self.blocks():
+            found = zlib.crc32(np.ascontiguousarray(steps, kind).data, found)
         return found
 
     def batch(self, rows: Array) -> tuple[Array, Array]:
@@ -217,6 +227,20 @@ def spelling(token: Token) -> tuple[Token, ...]:
         kind = "X" if letter.isupper() else "x" if letter.isalpha() else "0" if letter.isdigit() else letter
         shape += "" if shape.endswith(kind) else kind
     return token, ("small", small), ("end", small[-3:]), ("begin", small[:3]), ("shape", shape[:8])
+
+
+def checksum(*values: Any) -> int:
+    """CRC-32 of sequences, arrays of numbers, lists of them, and whatever is written as it is."""
+    found = 0
+    for value in values:
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, Sequences):
+                found = one.checksum(found)
+            elif isinstance(one, np.ndarray):
+                found = zlib.crc32(np.ascontiguousarray(one).data, zlib.crc32(str(one.shape).encode(), found))
+            else:
+                found = zlib.crc32(repr(one).encode(), found)
+    return found
 
 
 def end_to_end(flat: Array, lengths: Array) -> Sequences:

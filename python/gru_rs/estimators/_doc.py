@@ -57,6 +57,15 @@ _PARTS = {
             shape, or what a function from a token to a sequence of hashable features gives, the same number
             for each token. By default None, for a tagger "spelling".
     """,
+    "scoring": """
+        scoring : str, callable or None, default None
+            By what an epoch is scored, on what is held out or on `validation_data`; higher is better. None:
+            by accuracy, of numbers by the loss, of labels of steps as `score` does, of spellings by the error
+            rate. A name of scikit-learn's scorers; labels and numbers of steps are taken one behind the
+            other, and sequences of labels or tokens are right as a whole or wrong. Or a function of the
+            estimator, X and y, with `sample_weight` by name if there are weights: X can be given to all
+            methods of the estimator that take sequences, and y is what `predict` should give.
+    """,
     "training": """
         learning_rate_init : float, default 0.003
             Of AdamW.
@@ -72,11 +81,12 @@ _PARTS = {
         batch_size : int, default 32
             Sequences of a step, of about the same length.
         max_iter : int, default 50
-            Most epochs.
+            Most epochs of a run.
         shuffle : bool, default True
             Another order in each epoch.
         early_stopping : bool, default False
-            Hold a share of the sequences out, and keep the weights that are best on them.
+            Hold a share of the sequences out, or take `validation_data`, and keep the weights that are best
+            on them.
         validation_fraction : float, default 0.1
             That share.
         n_iter_no_change : int, optional
@@ -85,9 +95,15 @@ _PARTS = {
         tol : float, default 1e-4
             Less is no improvement.
         warm_start : bool, default False
-            Let `fit` go on from the last weights.
+            Let `fit` go on. With the same data, a run that was stopped before its end, by a callback, by
+            Ctrl-C or with the process, is taken up where it was, in the midst of an epoch, too, and goes on
+            to `max_iter`: bit for bit the run that was not stopped, also from a file or a pickle. After a run
+            that came to its end another one of `max_iter` epochs follows, from its last weights; a cosine
+            begins anew, all else goes on. With other data a run begins with the weights that there are and
+            with the optimizer's moments; that a stopped one is given up for it is a warning.
         callbacks : callable or sequence of callables, default ()
             Each is given a `TrainingInfo` after each batch and epoch; one that returns True ends training.
+            `Checkpoint`, `CSVLog` and `TensorBoardLog` are some.
         verbose : bool, default False
             A line for each epoch, and why training ended; a bar if tqdm is installed.
         dtype : {"float32", "float64"}, default "float32"
@@ -116,7 +132,7 @@ _PARTS = {
         loss_curve_ : list of float
             The loss of each epoch.
         validation_scores_ : list of float, or None
-            With early stopping.
+            Of each epoch with early stopping or `validation_data`.
         best_validation_score_ : float, or None
             The highest.
         quantization_ : gru_rs.Quantization

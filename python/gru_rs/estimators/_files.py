@@ -14,7 +14,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .. import _saved
-from .._checks import as_size
+from .._checks import as_flag, as_size
+from . import _resume
 from ._learnt import Learnt, expect_progress
 
 if TYPE_CHECKING:
@@ -33,21 +34,26 @@ def readable(kind: C) -> C:
     return kind
 
 
-def save(estimator: Any, path: str | os.PathLike[str]) -> None:
-    """Write a fitted estimator; the file is complete or not there."""
+def save(estimator: Any, path: str | os.PathLike[str], *, training: bool) -> None:
+    """Write a fitted estimator, perhaps with what training goes on from: complete, or not at all."""
     check_is_fitted(estimator, "model_")
+    with_training = as_flag("training", training) and estimator.model_.quantization is None
     parameters = {name: _parameter(name, value) for name, value in estimator.get_params(deep=False).items()}
     model, learnt = estimator.model_, {name: _to_json(value) for name, value in estimator._saved().items()}
     # What could not be loaded is not saved: such as parameters that were set behind the back of the network.
     options = model._options | {"dtype": model.dtype.name, "seed": model.seed}
     _expect_together(estimator, {name: _from_json(value) for name, value in learnt.items()}, options)
+    header, tensors = _resume.kept(estimator) if with_training else (None, {})
     _saved.write(
         path,
         model,
         None if model.quantization is None else estimator.quantization_,
+        tensors,
+        **({} if header is None else {"training": header}),
         estimator=type(estimator).__name__,
         parameters=parameters,
-        generators={"shuffling": estimator._rng.bit_generator.state},
+        # As it was before the epoch that is not at its end.
+        generators={"shuffling": estimator._progress.drawn or estimator._rng.bit_generator.state},
         learnt=learnt,
     )
 
@@ -75,7 +81,7 @@ def _restore(
     tensors: dict[str, Any], header: dict[str, Any], functions: dict[str, Callable[..., Any]]
 ) -> Any:
     wanted = ("format_version", "estimator", "parameters", "generators", "learnt", "model")
-    _saved.expect_names("metadata", header, wanted, ("quantization",))
+    _saved.expect_names("metadata", header, wanted, ("quantization", "training"))
     _saved.expect_names("generators", header["generators"], ("model", "shuffling"))
     if header["estimator"] not in _KINDS:
         msg = f"estimator: expected one of {sorted(_KINDS)}, got {header['estimator']!r}"
@@ -85,10 +91,21 @@ def _restore(
     estimator._check()
     learnt = {name: _from_json(value) for name, value in header["learnt"].items()}
     _expect_together(estimator, learnt, header["model"])
-    model, quantization = _saved.network_of(estimator._network, tensors, header)
+    of_training = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if "training" in header and name.startswith(_saved.TRAINING)
+    }
+    of_network = {name: tensor for name, tensor in tensors.items() if name not in of_training}
+    model, quantization = _saved.network_of(estimator._network, of_network, header)
     estimator._resume(learnt, model, header["generators"]["shuffling"])
     if quantization is not None:
         estimator.quantization_ = quantization
+    if "training" in header:
+        if quantization is not None:
+            msg = "training: expected none of quantized weights, which are not trained, got some"
+            raise ValueError(msg)
+        _resume.resume(estimator, header["training"], of_training)
     return estimator
 
 

@@ -43,3 +43,12 @@ def log_sums(scores: Array) -> Array:
     _, flat = _core.softmax(np.ascontiguousarray(scores), scores.shape[-1])
     found: Array = flat.reshape(scores.shape[:-1])
     return found
+
+
+def top(probabilities: Array, classes: Array, k: int) -> tuple[Array, Array]:
+    """Of each row the k most probable classes and their probabilities, those of equal ones in their order."""
+    if k > len(classes):
+        msg = f"k: expected at most {len(classes)}, the number of classes, got {k}"
+        raise ValueError(msg)
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    return classes[best], np.take_along_axis(probabilities, best, axis=1)

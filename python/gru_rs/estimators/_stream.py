@@ -69,6 +69,8 @@ class EstimatorStream:
     def __init__(self, estimator: Streamed, batch_size: int | None = None) -> None:
         # As it is now: to fit it again shall not change how a stream reads.
         self._estimator = copy(estimator)
+        for name in ("_optimizer", "_progress", "_rng"):  # nor does it train
+            self._estimator.__dict__.pop(name, None)
         self._stream: ModelStream = estimator.model_.stream(batch_size)
 
     def __call__(self, x_t: Any) -> Any:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -19,13 +20,23 @@ from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_size
 
 from ._base import NetworkEstimator
-from ._batches import UNKNOWN, Sequences, Token, by_length
+from ._batches import UNKNOWN, Sequences, Token, by_length, checksum
 from ._learnt import Sizes, expect_reader
 from ._reader import FITTED, SAVED, NumberReader, Reader, TokenReader, holds_tokens, opened_sequences
 from ._stream import EstimatorStream
 from ._targets import opened_weights
 from ._tokens import Tokenizer
 from ._training import Labelled
+from ._validation import (
+    Validation,
+    arguments_of,
+    expect_scoring,
+    of_validation_data,
+    opened_groups,
+    part,
+    scored,
+    split_groups,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -70,17 +81,37 @@ class SupervisedEstimator(NetworkEstimator):
 
     # Training
 
+    def _scored(self, sequences: Sequences, targets: Any, rows: Array, weights: Array | None) -> float:
+        """How good the model is, by what the user wants to know."""
+        return self._validation_score(sequences, targets, rows, weights)
+
     def _train(
-        self, sequences: Sequences, targets: Any, weights: Array | None, *, epochs: int, stop: bool
+        self,
+        sequences: Sequences,
+        targets: Any,
+        weights: Array | None,
+        *,
+        epochs: int,
+        stop: bool,
+        validation: Validation | None = None,
+        groups: Any = None,
     ) -> None:
         """Some epochs; with `stop` they may end early, by the parameters."""
         count = len(sequences.lengths)
-        train, held = np.arange(count), None
-        if stop and self.early_stopping:
+        train, held, seed, data = np.arange(count), None, None, None
+        if stop:
+            data = checksum(sequences, targets, weights, *(validation or ()), groups, *self._cut())
+        before = self._goes_on(data)
+        if stop and self.early_stopping and validation is None:
             if count < 2:
                 msg = "early_stopping: expected at least 2 sequences, of which one is held out, got 1"
                 raise ValueError(msg)
-            train, held = self._split(targets, count, int(self._rng.integers(2**31)))
+            seed = int(self._rng.integers(2**31)) if before is None else before
+            train, held = (
+                self._split(targets, count, seed)
+                if groups is None
+                else split_groups(groups, self.validation_fraction, seed)
+            )
         units = self._units(sequences, targets)
         counts = weights if units is None else units if weights is None else units * weights
         examples = Labelled(
@@ -88,8 +119,11 @@ class SupervisedEstimator(NetworkEstimator):
         )
         validate = None
         if held is not None:
-            validate = partial(self._validation_score, sequences, targets, held, weights)
-        self._learn(examples, self._loss(targets), validate, epochs=epochs, stop=stop)
+            validate = partial(self._scored, sequences, targets, held, weights)
+        elif validation is not None:
+            others, wanted, their_weights = validation
+            validate = partial(self._scored, others, wanted, others.rows, their_weights)
+        self._learn(examples, self._loss(targets), validate, epochs=epochs, stop=stop, data=data, held=seed)
 
     # Prediction
 
@@ -135,6 +169,7 @@ class SequenceEstimator(SupervisedEstimator):
     embedding_size: int = 64
     max_length: int | None = None
     token_features: str | Callable[[Any], Sequence[Token]] | None = None
+    scoring: str | Callable[..., float] | None = None
 
     _once_learnt: ClassVar[tuple[str, ...]] = FITTED
     _of_targets: ClassVar[tuple[str, ...]] = ()
@@ -156,6 +191,23 @@ class SequenceEstimator(SupervisedEstimator):
     def _expect_targets(self, learnt: Learnt) -> None:
         """What was learnt of targets, value by value, fits together."""
 
+    @abstractmethod
+    def _truth(self, targets: Any, rows: Array) -> Any:
+        """The targets of some rows as `predict` should give them."""
+
+    def _answers(self) -> Literal["one", "steps", "sequences"]:
+        """What `predict` gives for a sequence."""
+        return "one"
+
+    _own_scores: ClassVar[tuple[str, ...]] = ()
+    """Names for `scoring` that scikit-learn does not have."""
+
+    def _scored(self, sequences: Sequences, targets: Any, rows: Array, weights: Array | None) -> float:
+        if self.scoring is None:
+            return self._validation_score(sequences, targets, rows, weights)
+        chosen = None if weights is None else weights[rows]
+        return scored(self.scoring, self, part(sequences, rows), self._truth(targets, rows), chosen)
+
     def _expect_learnt(self, learnt: Learnt) -> Sizes:
         inputs, vocabulary_size = expect_reader(self, learnt)
         self._expect_targets(learnt)
@@ -174,6 +226,7 @@ class SequenceEstimator(SupervisedEstimator):
             as_flag("tokens", self.tokens)
         if self.token_features is not None and not callable(self.token_features):
             as_choice("token_features", self.token_features, ("spelling",))
+        expect_scoring(self.scoring, self._own_scores)
 
     def _tokenizer(self) -> Tokenizer:
         return Tokenizer(self.analyzer, self.lowercase, self.token_features)
@@ -210,6 +263,8 @@ class SequenceEstimator(SupervisedEstimator):
         epochs: int,
         stop: bool,
         known: Mapping[str, Any] | None = None,
+        validation_data: Any = None,
+        groups: Any = None,
     ) -> Self:
         """Training from the beginning, perhaps with targets that are known, or on from where it was."""
         self._check()
@@ -221,13 +276,17 @@ class SequenceEstimator(SupervisedEstimator):
             known = {name: getattr(self, name) for name in self._of_targets}
         learnt, targets = self._read_targets(y, sequences, known)
         weights = self._read_weights(sample_weight, sequences)
+        validation = self._read_validation(validation_data, reader, learnt)
+        used = self.early_stopping and validation is None
+        numbers = opened_groups(groups, sequences.lengths, used=used)
         if first:
             found = {"_reader": reader, **reader.fitted(), **learnt}
             self._begin(*reader.inputs(self.embedding_size), self._outputs(learnt), found)
             self._forget_unknown()
         else:
             self.__dict__.update(learnt)
-        self._train(sequences, targets, weights, epochs=epochs, stop=stop)
+        how: dict[str, Any] = {"epochs": epochs, "stop": stop, "validation": validation, "groups": numbers}
+        self._train(sequences, targets, weights, **how)
         return self
 
     def _read_weights(self, sample_weight: Any, sequences: Sequences) -> Array | None:
@@ -241,6 +300,26 @@ class SequenceEstimator(SupervisedEstimator):
         found: Array = checked.astype(as_float_dtype(self.dtype))
         return found
 
+    def _read_validation(
+        self, validation_data: Any, reader: Reader, learnt: Mapping[str, Any]
+    ) -> Validation | None:
+        """Data of their own to validate on, read as those that are learnt from; nothing is learnt of them."""
+        if validation_data is None:
+            return None
+        given = arguments_of(validation_data, ("X", "y", "sample_weight", "lengths"), 2)
+        as_fitted: Any = copy(self)
+        for name in self._once_learnt:
+            as_fitted.__dict__.pop(name, None)
+        as_fitted.__dict__.update(reader.fitted())
+        with of_validation_data():
+            X = opened_sequences("X", given["X"])
+            sequences = reader.read(as_fitted, X, given.get("lengths"), self.max_length)
+            if len(sequences.lengths) == 0:
+                msg = "X: expected at least one sequence, got none"
+                raise ValueError(msg)
+            _, targets = self._read_targets(given["y"], sequences, learnt)
+            return Validation(sequences, targets, self._read_weights(given.get("sample_weight"), sequences))
+
     def _forget_unknown(self) -> None:
         """What is unknown says nothing until training says otherwise."""
         if self.model_.vocabulary_size is not None:
@@ -248,7 +327,16 @@ class SequenceEstimator(SupervisedEstimator):
             flat[UNKNOWN * self.embedding_size : (UNKNOWN + 1) * self.embedding_size] = 0
             self.model_.set_flat(flat)
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        lengths: Any = None,
+        *,
+        validation_data: Any = None,
+        groups: Any = None,
+    ) -> Self:
         """Train on sequences and their targets.
 
         Parameters
@@ -266,6 +354,13 @@ class SequenceEstimator(SupervisedEstimator):
         lengths : array_like of int, (n,), optional
             Steps of each row of a padded form: an array, a tensor, a column of lists of fixed size. What lies
             behind is not read; labels of steps that are padded alike are cut alike.
+        validation_data : tuple or dict, optional
+            ``(X, y)``, ``(X, y, sample_weight)`` or ``(X, y, sample_weight, lengths)``, or a dict of these
+            names: what each epoch is scored on, in ``validation_scores_``. With `early_stopping` it is in
+            place of a part that is held out.
+        groups : array_like, (n,), optional
+            With `early_stopping`: rows of one group, such as those of one person, are held out together or
+            not at all; `validation_fraction` is a share of the groups.
 
         Returns
         -------
@@ -288,7 +383,9 @@ class SequenceEstimator(SupervisedEstimator):
         weights as before the step; with `early_stopping` a warning, with the best weights so far.
         """
         first = not (self.warm_start and hasattr(self, "model_"))
-        return self._fit(X, y, sample_weight, lengths, first=first, epochs=self.max_iter, stop=True)
+        how: dict[str, Any] = {"first": first, "epochs": self.max_iter, "stop": True}
+        how |= {"validation_data": validation_data, "groups": groups}
+        return self._fit(X, y, sample_weight, lengths, **how)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
         """One epoch over these sequences. The first call fixes vocabulary and scales, and what targets are.
@@ -315,6 +412,8 @@ class SequenceEstimator(SupervisedEstimator):
 
     def _read_whole(self, X: Any, lengths: Any, most: int | None = None) -> Sequences:
         check_is_fitted(self, "model_")
+        if isinstance(X, Sequences):  # that were read to be validated on
+            return X
         reader: Reader = self._reader
         return reader.read(self, opened_sequences("X", X), lengths, most)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ from gru_rs._optim import AdamW, clip_grad_norm
 from gru_rs._schedules import CosineSchedule, PlateauSchedule
 
 from ._batches import TRAINING, batches, by_length
+from ._progress import Progress  # pickles of before look for it here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +49,9 @@ class TrainingInfo:
         Of the last step.
     gradient_norm : float
         Of all parameters together in the last step, before it was clipped.
+    best : bool
+        At the end of an epoch: whether it is better than all before it, by the validation score if there is
+        one, else by the loss.
     estimator : estimator
         The one in training, with its newest weights in ``model_``.
     """
@@ -60,11 +64,15 @@ class TrainingInfo:
     seconds: float
     learning_rate: float
     gradient_norm: float
+    best: bool
     estimator: Any
 
 
 class Examples(Protocol):
     """What is learnt from, batch by batch; what a batch is is their own affair."""
+
+    carried: tuple[Array, ...]
+    """What the next batch of an epoch goes on from."""
 
     def batches(self, size: int, rng: np.random.Generator | None) -> Sequence[Any]:
         """Those of an epoch; without a generator always the same."""
@@ -86,6 +94,8 @@ class Labelled:
     """Those that are learnt from."""
     counts: Array | None = None
     """How much each row counts in a mean over all; all alike when there are none."""
+    carried: tuple[Array, ...] = ()
+    """Nothing: each batch is by itself."""
 
     def batches(self, size: int, rng: np.random.Generator | None) -> list[Array]:
         """Rows of about the same length."""
@@ -129,66 +139,40 @@ class Plan:
     verbose: bool
     callbacks: Sequence[Callable[[TrainingInfo], object]]
     validate: Callable[[], float] | None
-
-
-@dataclass
-class Progress:
-    """What training has come to."""
-
-    loss_curve: list[float] = field(default_factory=list)
-    validation_scores: list[float] = field(default_factory=list)
-    best_score: float | None = None
-    stop_reason: str | None = None
-    """Why training ended; None while it has not."""
-
-    def improves(self, loss: float, score: float | None, tolerance: float) -> bool:
-        """Whether an epoch is better than all before it: by its score, or else by its loss."""
-        if score is not None:
-            return self.best_score is None or score > self.best_score + tolerance
-        return not self.loss_curve or loss < min(self.loss_curve) - tolerance
-
-    def add(self, loss: float, score: float | None) -> bool:
-        """An epoch more; whether its score is the best."""
-        self.loss_curve.append(loss)
-        if score is None:
-            return False
-        self.validation_scores.append(score)
-        best = self.best_score is None or score > self.best_score
-        self.best_score = score if best else self.best_score
-        return best
-
-    def shown(self) -> dict[str, Any]:
-        """The attributes by which an estimator shows it."""
-        return {
-            "loss_curve_": self.loss_curve,
-            "validation_scores_": self.validation_scores or None,
-            "best_validation_score_": self.best_score,
-            "n_iter_": len(self.loss_curve),
-            "stop_reason_": self.stop_reason,
-        }
+    keep_best: bool
+    """Whether the weights with the best score are kept."""
 
 
 class Rates:
-    """The learning rate of each step."""
+    """The learning rate of each step of a run, from where it stands."""
 
-    def __init__(self, first: float, schedule: str, steps: int, warmup_fraction: float) -> None:
-        self._steps = 0
+    def __init__(
+        self,
+        first: float,
+        schedule: str,
+        steps: int,
+        warmup_fraction: float,
+        plateau: tuple[float, float, int] | None,
+    ) -> None:
         warmup = round(steps * warmup_fraction)
         self._cosine = CosineSchedule(first, steps, warmup_steps=warmup) if schedule == "cosine" else None
         self._plateau = PlateauSchedule(first) if schedule == "plateau" else None
         self._rate = first
+        if self._plateau is not None and plateau is not None:
+            # A first rate that was set lower meanwhile counts.
+            self._rate = min(first, plateau[0])
+            self._plateau._core.resume(self._rate, *plateau[1:])
 
-    def next(self) -> float:
-        """Of the step that comes."""
-        if self._cosine is not None:
-            self._rate = self._cosine(self._steps)
-        self._steps += 1
-        return self._rate
+    def at(self, step: int) -> float:
+        """Of a step of the run."""
+        return self._rate if self._cosine is None else self._cosine(step)
 
-    def end_of_epoch(self, loss: float) -> None:
-        """Tells what is to become smaller."""
-        if self._plateau is not None:
-            self._rate = self._plateau.step(loss)
+    def end_of_epoch(self, loss: float) -> tuple[float, float, int] | None:
+        """Tells what is to become smaller; where the schedule stands then, if it goes by that."""
+        if self._plateau is None:
+            return None
+        self._rate = self._plateau.step(loss)
+        return self._plateau._core.state()
 
 
 _LEAST = np.finfo(np.float64).tiny
@@ -211,91 +195,137 @@ class Trainer:
     ) -> None:
         self.model, self.optimizer, self.rates, self.loss, self.rng = model, optimizer, rates, loss, rng
         self._norm = 0.0
+        self._before = 0
         self._begin = time.perf_counter()
 
     def run(self, examples: Examples, plan: Plan, progress: Progress, estimator: Any) -> None:
-        """Some epochs. Whatever ends them, the best weights that validation has seen are kept, and
+        """The rest of a run. Whatever ends it, the best weights that validation has seen are kept, and
         ``progress.stop_reason`` says what it was.
         """
-        best: Array | None = None
-        waiting = 0
-        progress.best_score = None  # a score before was of other held-out rows
-        progress.stop_reason = None
+        if progress.last is not None:
+            # Unless somebody has given the model others than the best.
+            if progress.best is not None and np.array_equal(self.model.flat, progress.best):
+                self.model.set_flat(progress.last)
+            progress.set(last=None)
+        # Of the optimizer, besides those of the run.
+        self._before = self.optimizer._steps(self.model) - progress.place.steps
+        ended = False
         try:
-            for _ in range(plan.epochs):
-                epoch = len(progress.loss_curve)
-                loss, count, ended = self._epoch(epoch, examples, plan, estimator)
-                score = None if plan.validate is None else plan.validate()
-                _expect_finite("the validation score", 0.0 if score is None else score, epoch)
-                waiting = 0 if progress.improves(loss, score, plan.tolerance) else waiting + 1
-                if progress.add(loss, score):
-                    best = self.model.flat.copy()
-                self.rates.end_of_epoch(loss if score is None else -score)
-                if plan.verbose:
-                    shown = "" if score is None else f", validation score {score:.4f}"
-                    print(f"epoch {epoch + 1}: loss {loss:.6f}{shown}, {self._seconds():.1f} s")
-                info = self._info("epoch", epoch, count, loss, score, estimator)
-                if ended or _ends(plan.callbacks, info):
-                    progress.stop_reason = "a callback returned True"
-                elif plan.patience is not None and waiting >= plan.patience:
-                    what = "loss" if score is None else "validation score"
-                    progress.stop_reason = f"the {what} has not improved in {waiting} epochs"
-                if progress.stop_reason is not None:
-                    break
-            else:
-                progress.stop_reason = f"max_iter: {plan.epochs} epochs"
+            progress.stop_reason = self._run(examples, plan, progress, estimator)
+            ended = progress.stop_reason != _BY_CALLBACK
         except KeyboardInterrupt:
             progress.stop_reason = "Ctrl-C"
-            kept = "as they are" if best is None else "of the best epoch so far"
+            kept = "as they are" if progress.best is None else "of the best epoch so far"
             warnings.warn(f"training was ended by Ctrl-C; the weights are {kept}", stacklevel=2)
         except FloatingPointError as error:
-            progress.stop_reason = f"diverged: {error}"
-            if best is None:
+            # Nobody goes on from there, or with such moments.
+            progress.give_up(f"diverged: {error}")
+            self.optimizer._forget(self.model)
+            ended = True
+            if progress.best is None:
                 raise
             warnings.warn(f"{error}; the weights are of the best epoch so far", stacklevel=2)
         finally:
-            if best is not None:
-                self.model.set_flat(best)
+            if progress.best is not None:
+                progress.set(last=None if progress.data is None else self.model.flat.copy())
+                self.model.set_flat(progress.best)
+            progress.set(ended=ended)
             if plan.verbose:
                 print(f"training ended: {progress.stop_reason or 'an error'}")
+
+    def _run(self, examples: Examples, plan: Plan, progress: Progress, estimator: Any) -> str:
+        """Epochs until the run ends or a callback ends it; which of them it was."""
+        while (reason := _end(plan, progress)) is None:
+            epoch = len(progress.loss_curve)
+            if self._epoch(epoch, examples, plan, progress, estimator):
+                return _BY_CALLBACK
+            place = progress.place
+            loss, count = place.loss / max(place.weight, _LEAST), place.batches
+            score = None if plan.validate is None else plan.validate()
+            _expect_finite("the validation score", 0.0 if score is None else score, epoch)
+            weights = self.model.flat.copy() if plan.keep_best else None
+            plateau = self.rates.end_of_epoch(loss if score is None else -score)
+            best = progress.end_epoch(loss, score, plan.tolerance, weights, plateau)
+            if plan.verbose:
+                shown = "" if score is None else f", validation score {score:.4f}"
+                print(f"epoch {epoch + 1}: loss {loss:.6f}{shown}, {self._seconds():.1f} s")
+            if _ends(plan.callbacks, self._info("epoch", epoch, count, loss, estimator, score, best=best)):
+                return _BY_CALLBACK
+        return reason
 
     def _seconds(self) -> float:
         return time.perf_counter() - self._begin
 
     def _info(
-        self, event: Any, epoch: int, batch: int, loss: float, score: float | None, estimator: Any
+        self,
+        event: Any,
+        epoch: int,
+        batch: int,
+        loss: float,
+        estimator: Any,
+        score: float | None = None,
+        *,
+        best: bool = False,
     ) -> TrainingInfo:
-        return TrainingInfo(
-            event, epoch, batch, loss, score, self._seconds(), self.optimizer.lr, self._norm, estimator
-        )
+        last = self._seconds(), self.optimizer.lr, self._norm
+        return TrainingInfo(event, epoch, batch, loss, score, *last, best, estimator)
 
-    def _epoch(self, epoch: int, examples: Examples, plan: Plan, estimator: Any) -> tuple[float, int, bool]:
-        """The mean loss of an epoch, its batches, and whether a callback ended it."""
+    def _epoch(self, epoch: int, examples: Examples, plan: Plan, progress: Progress, estimator: Any) -> bool:
+        """The batches of an epoch that are left; whether a callback ended it."""
+        progress.set(drawn=self.rng.bit_generator.state)
         found = examples.batches(plan.batch_size, self.rng if plan.shuffle else None)
-        total = counted = 0.0
-        for number, batch in enumerate(progress_bar(found, f"epoch {epoch + 1}", plan.verbose)):
-            loss, count = self._step(examples, batch, plan, epoch)
-            total, counted = total + loss * count, counted + count
-            if plan.callbacks and _ends(
-                plan.callbacks, self._info("batch", epoch, number, loss, None, estimator)
-            ):
-                return total / max(counted, _LEAST), number + 1, True
-        return total / max(counted, _LEAST), len(found), False
+        examples.carried = progress.carried
+        begun = progress.place.batches
+        if begun > len(found):  # of a file that somebody has edited
+            msg = f"training.place: expected at most the {len(found)} batches of an epoch, got {begun}"
+            raise ValueError(msg)
+        bar = progress_bar(found[begun:], f"epoch {epoch + 1}", plan.verbose)
+        for number, batch in enumerate(bar, begun):
+            loss = self._step(examples, batch, plan, progress, epoch)
+            if plan.callbacks and _ends(plan.callbacks, self._info("batch", epoch, number, loss, estimator)):
+                mean = progress.place.loss / max(progress.place.weight, _LEAST)
+                progress.set(loss_curve=[*progress.loss_curve, mean], partial=True)
+                return True
+        return False
 
-    def _step(self, examples: Examples, batch: Any, plan: Plan, epoch: int) -> tuple[float, float]:
-        """A step; a FloatingPointError if it cannot be made, with the weights as before it."""
-        loss, gradients, count = examples.learn(self.model, self.loss, batch)
-        _expect_finite("the loss", loss, epoch)
-        self._norm = clip_grad_norm(gradients, np.inf if plan.clip_norm is None else plan.clip_norm)
-        _expect_finite("the norm of the gradients", self._norm, epoch)
-        self.optimizer.lr = rate = self.rates.next()
-        bold = rate > _BOLD or rate * plan.weight_decay > _BOLD
-        before = self.model.flat.copy() if bold else None
-        self.optimizer.step(self.model, gradients)
+    def _step(self, examples: Examples, batch: Any, plan: Plan, progress: Progress, epoch: int) -> float:
+        """A step, all of it or, with a FloatingPointError if it cannot be made, nothing."""
+        drawn, carried, place = self.model._core.rng_state, examples.carried, progress.place
+        made = self._before + place.steps
+        try:
+            loss, gradients, count = examples.learn(self.model, self.loss, batch)
+            _expect_finite("the loss", loss, epoch)
+            self._norm = clip_grad_norm(gradients, np.inf if plan.clip_norm is None else plan.clip_norm)
+            _expect_finite("the norm of the gradients", self._norm, epoch)
+            self.optimizer.lr = rate = self.rates.at(place.steps)
+            bold = rate > _BOLD or rate * plan.weight_decay > _BOLD
+            before = self.model.flat.copy() if bold else None
+            place = place.after_batch(loss, count)
+            self.optimizer.step(self.model, gradients)
+            progress.set(place=place, carried=examples.carried)
+        except BaseException:
+            # Ctrl-C comes between any two instructions: either the step was made or it was not.
+            if self.optimizer._steps(self.model) > made:
+                progress.set(place=place, carried=examples.carried)
+            else:
+                self.model._core.set_rng_state(drawn)
+                examples.carried = carried
+            raise
         if before is not None and not np.isfinite(self.model.flat).all():
             self.model.set_flat(before)
             _expect_finite("a weight", np.inf, epoch)
-        return loss, count
+        return loss
+
+
+_BY_CALLBACK = "a callback returned True"
+
+
+def _end(plan: Plan, progress: Progress) -> str | None:
+    """Why a run has come to its end, if it has."""
+    if plan.patience is not None and progress.waiting >= plan.patience:
+        what = "loss" if plan.validate is None else "validation score"
+        return f"the {what} has not improved in {progress.waiting} epochs"
+    return f"max_iter: {plan.epochs} epochs" if progress.place.epochs >= plan.epochs else None
 
 
 def _expect_finite(what: str, value: float, epoch: int) -> None:

@@ -14,7 +14,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from gru_rs._arrays import as_float_dtype
-from gru_rs._checks import as_choice
+from gru_rs._checks import as_choice, as_size
 from gru_rs._losses import BinaryCrossEntropy, CrossEntropy, Loss
 from gru_rs._words import POOLINGS
 
@@ -23,7 +23,8 @@ from ._doc import document
 from ._files import readable
 from ._labels import as_labels, places_of
 from ._learnt import refuse
-from ._probabilities import log_sigmoid, log_softmax, sigmoid, softmax
+from ._probabilities import log_sigmoid, log_softmax, sigmoid, softmax, top
+from ._states import StateFeatures
 from ._supervised import StreamedEstimator
 from ._targets import class_weights, expect_rows, opened_targets, opened_weights
 
@@ -39,7 +40,7 @@ _SHAPES = {False: "a class for each sequence, (n,),", True: "several labels for 
 @readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[misc]
+class SequenceClassifier(ClassifierMixin, StateFeatures, StreamedEstimator):  # type: ignore[misc]
     """A class for each sequence, by a GRU or LSTM, trained by cross-entropy.
 
     Or several labels that do not exclude each other: targets ``(n, n_labels)`` of 0 and 1.
@@ -53,6 +54,7 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         How much each class counts; "balanced": inversely to how often it comes. Not of several labels.
     label_smoothing : float, default 0.0
         Share of the target that goes to all classes alike; of several labels to 0 and 1 alike.
+    {scoring}
     {training}
 
     Attributes
@@ -117,6 +119,12 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
             msg = f"y: expected the {len(classes)} labels {classes.tolist()}, got shape {labels.shape}"
             raise ValueError(msg)
         return {"classes_": classes, "multilabel_": True}, labels.astype(as_float_dtype(self.dtype))
+
+    def _truth(self, targets: Array, rows: Array) -> Array:
+        if self.multilabel_:
+            return targets[rows].astype(np.intp)
+        found: Array = self.classes_[targets[rows]]
+        return found
 
     def _expect_targets(self, learnt: Learnt) -> None:
         classes = learnt.labels("classes_")
@@ -235,6 +243,30 @@ class SequenceClassifier(ClassifierMixin, StreamedEstimator):  # type: ignore[mi
         sequences = self._read_fitted(X, lengths)
         scores = self._scores(sequences, sequences.rows)
         return log_sigmoid(scores) if self.multilabel_ else log_softmax(scores)
+
+    def predict_top_k(self, X: Any, lengths: Any = None, *, k: int = 5) -> tuple[Array, Array]:
+        """The k most probable classes, the most probable first.
+
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+        k : int, default 5
+            At most the number of classes.
+
+        Returns
+        -------
+        classes : ndarray, (n, k)
+            Labels of ``classes_``; of equally probable ones the first comes first, as for `predict`.
+        probabilities : ndarray, (n, k)
+            Those of `predict_proba`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `predict_proba`; a `k` that is too large.
+        """
+        return top(self.predict_proba(X, lengths), self.classes_, as_size("k", k))
 
     def _of_scores(self, scores: Array) -> Array:
         return sigmoid(scores) if self.multilabel_ else softmax(scores)

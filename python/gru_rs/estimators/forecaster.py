@@ -21,6 +21,7 @@ from ._learnt import Sizes, expect_deviation, refuse
 from ._numbers import moments_of
 from ._series import as_columns, as_series
 from ._supervised import SupervisedEstimator
+from ._validation import Validation, arguments_of, of_validation_data
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -229,7 +230,7 @@ class Forecaster(SupervisedEstimator):
     def _first_origin(self) -> int:
         return max(self.window + (self.season or 1), self._season_before(self.horizon))
 
-    def fit(self, y: Any, exog: Any = None) -> Self:
+    def fit(self, y: Any, exog: Any = None, *, validation_data: Any = None) -> Self:
         """Train on a series.
 
         Parameters
@@ -238,6 +239,10 @@ class Forecaster(SupervisedEstimator):
             Values at equal distances of time, the oldest first.
         exog : array_like, (n, k), optional
             Columns that are known up to the horizon ahead, such as the day of the week or a set price.
+        validation_data : tuple or dict, optional
+            ``(y,)``, ``(y, exog)`` or a dict of these names: another series, or a later part of this one with
+            what its first window reads, whose forecasts each epoch is scored by, in ``validation_scores_``.
+            With `early_stopping` it is in place of the last windows.
 
         Returns
         -------
@@ -249,22 +254,18 @@ class Forecaster(SupervisedEstimator):
             A parameter or an argument that cannot be used; a series too short for one window and its target.
         """
         self._check()
-        values = as_series("y", y)
-        columns, names = as_columns("exog", exog, values)
-        least = self._first_origin() + self.horizon
-        if len(values) < least:
-            parts = "the window, the season and the horizon"
-            msg = f"y: expected at least {least} values for {parts}, got {len(values)}"
-            raise ValueError(msg)
+        values, columns, names = self._series(y, exog)
         first = not (self.warm_start and hasattr(self, "model_"))
         if not first:
             self._expect_columns("exog", columns, names)
-        # The windows that end before the last horizon have targets; columns reach as far.
-        origins = np.arange(self._first_origin(), len(values) - self.horizon + 1)
-        features = self._features(values, columns)[: origins[-1] - (self.season or 1)]
-        targets = np.lib.stride_tricks.sliding_window_view(values, self.horizon)[origins] - self._base(
-            values, origins
-        )
+        features, targets = self._examples(values, columns)
+        later = None
+        if validation_data is not None:
+            given = arguments_of(validation_data, ("y", "exog"), 1)
+            with of_validation_data():
+                other, beside, others = self._series(given["y"], given.get("exog"))
+                expect_same_columns("exog", beside, others, columns.shape[1], names)
+                later = self._examples(other, beside)
         if first:
             deviation = targets.std() if self.scale else 0.0
             learnt = {
@@ -274,13 +275,37 @@ class Forecaster(SupervisedEstimator):
                 "target_scale_": float(deviation) if deviation > 0 else 1.0,
             }
             self._begin(features.shape[1], None, self._outputs(), learnt)
-        skipped = origins[0] - self.window - (self.season or 1)
-        windows = self._windows(features[skipped:])
-        scaled = (targets / self.target_scale_).astype(as_float_dtype(self.dtype))
         keep = self._first_origin() + self.horizon
         self.history_, self.history_exog_ = values[-keep:], columns[-keep:]
-        self._train(windows, scaled, None, epochs=self.max_iter, stop=True)
+        validation = None if later is None else Validation(*self._scaled(*later), None)
+        how: dict[str, Any] = {"epochs": self.max_iter, "stop": True, "validation": validation}
+        self._train(*self._scaled(features, targets), None, **how)
         return self
+
+    def _series(self, y: Any, exog: Any) -> tuple[Array, Array, list[str] | None]:
+        """A series that is long enough, its columns and their names."""
+        values = as_series("y", y)
+        columns, names = as_columns("exog", exog, values)
+        least = self._first_origin() + self.horizon
+        if len(values) < least:
+            parts = "the window, the season and the horizon"
+            msg = f"y: expected at least {least} values for {parts}, got {len(values)}"
+            raise ValueError(msg)
+        return values, columns, names
+
+    def _examples(self, values: Array, columns: Array) -> tuple[Array, Array]:
+        """What the windows read that end before the last horizon, and so have targets; and these."""
+        origins = np.arange(self._first_origin(), len(values) - self.horizon + 1)
+        # Columns reach as far.
+        features = self._features(values, columns)[: origins[-1] - (self.season or 1)]
+        ahead = np.lib.stride_tricks.sliding_window_view(values, self.horizon)[origins]
+        return features, ahead - self._base(values, origins)
+
+    def _scaled(self, features: Array, targets: Array) -> tuple[Numeric, Array]:
+        """The windows and their targets in the units of training."""
+        skipped = self._first_origin() - self.window - (self.season or 1)
+        scaled = (targets / self.target_scale_).astype(as_float_dtype(self.dtype))
+        return self._windows(features[skipped:]), scaled
 
     def predict(self, exog: Any = None, *, y: Any = None, past_exog: Any = None) -> Array:
         """The values after a series.
@@ -399,13 +424,19 @@ class Forecaster(SupervisedEstimator):
         return columns
 
     def _expect_columns(self, name: str, columns: Array, names: list[str] | None) -> None:
-        if columns.shape[1] != self.n_exog_:
-            msg = f"{name}: expected {self.n_exog_} columns as in training, got {columns.shape[1]}"
-            raise ValueError(msg)
-        known = getattr(self, "exog_names_", None)
-        if known is not None and names is not None and names != known:
-            msg = f"{name}: expected the columns {known} in this order, as in training, got {names}"
-            raise ValueError(msg)
+        expect_same_columns(name, columns, names, self.n_exog_, getattr(self, "exog_names_", None))
+
+
+def expect_same_columns(
+    name: str, columns: Array, names: list[str] | None, count: int, known: list[str] | None
+) -> None:
+    """As many columns as training had, with their names if both have them."""
+    if columns.shape[1] != count:
+        msg = f"{name}: expected {count} columns as in training, got {columns.shape[1]}"
+        raise ValueError(msg)
+    if known is not None and names is not None and names != known:
+        msg = f"{name}: expected the columns {known} in this order, as in training, got {names}"
+        raise ValueError(msg)
 
 
 def _moments(name: str, features: Array) -> tuple[Array, Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -13,7 +13,7 @@ from gru_rs._checks import as_choice, as_size
 from gru_rs._losses import CrossEntropy
 
 from ._base import NetworkEstimator
-from ._batches import UNKNOWN, Token, vocabulary_of
+from ._batches import UNKNOWN, Token, checksum, vocabulary_of
 from ._corpus import END, Corpus, hold_out
 from ._doc import document
 from ._files import readable
@@ -23,6 +23,7 @@ from ._learnt import Sizes
 from ._probabilities import log_sums
 from ._reader import TokenReader, opened_sequences
 from ._tokens import Tokenizer, expect_apart, expect_kinds, is_text
+from ._validation import of_validation_data, opened_groups
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -91,6 +92,8 @@ class LanguageModel(NetworkEstimator):
     embedding_size: int = 64
     chunk_length: int = 100
 
+    _carries: ClassVar[bool] = True
+
     def _check(self) -> None:
         super()._check()
         for name in ("min_frequency", "embedding_size", "chunk_length"):
@@ -135,7 +138,14 @@ class LanguageModel(NetworkEstimator):
     def _recall(self) -> None:
         self._reader = TokenReader(Tokenizer(self.analyzer, self.lowercase), self.vocabulary_)
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,  # noqa: ARG002 - scikit-learn's signature
+        *,
+        validation_data: Any = None,
+        groups: Any = None,
+    ) -> Self:
         """Train on texts.
 
         Parameters
@@ -144,6 +154,12 @@ class LanguageModel(NetworkEstimator):
             One text or several.
         y : None
             Not used.
+        validation_data : str, list of str, or list of lists of tokens, optional
+            Texts on which each epoch is scored, in ``validation_scores_``. With `early_stopping` they are in
+            place of a part that is held out.
+        groups : array_like, (n,), optional
+            With `early_stopping`: texts of one group, such as those of one author, are held out together or
+            not at all; `validation_fraction` is a share of the groups.
 
         Returns
         -------
@@ -155,7 +171,8 @@ class LanguageModel(NetworkEstimator):
             A parameter or an argument that cannot be used.
         """
         first = not (self.warm_start and hasattr(self, "model_"))
-        return self._fit(X, first=first, epochs=self.max_iter, stop=True)
+        how: dict[str, Any] = {"validation_data": validation_data, "groups": groups}
+        return self._fit(X, first=first, epochs=self.max_iter, stop=True, **how)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
         """One epoch over these texts. The first call fixes the vocabulary.
@@ -176,29 +193,49 @@ class LanguageModel(NetworkEstimator):
         """
         return self._fit(X, first=not hasattr(self, "model_"), epochs=1, stop=False)
 
-    def _fit(self, X: Any, *, first: bool, epochs: int, stop: bool) -> Self:
+    def _fit(
+        self,
+        X: Any,
+        *,
+        first: bool,
+        epochs: int,
+        stop: bool,
+        validation_data: Any = None,
+        groups: Any = None,
+    ) -> Self:
         self._check()
         given, first_tokenizer = _as_texts(X), Tokenizer(self.analyzer, self.lowercase)
         texts = self._tokens(first_tokenizer if first else self._reader.tokenizer, "X", given)
+        reader: TokenReader
         if first:
             expect_apart("X", texts)
             most = None if self.max_vocabulary is None else self.max_vocabulary - 1
             found = vocabulary_of(texts, self.min_frequency, most)
             vocabulary = plain_vocabulary("X", {token: number + 1 for token, number in found.items()})
-            learnt = {
-                "of_text_": is_text(given),
-                "vocabulary_": vocabulary,
-                "_reader": TokenReader(first_tokenizer, vocabulary),
-            }
-            outputs = len(vocabulary) + 2
-            self._begin(self.embedding_size, outputs, outputs, learnt)
+            reader = TokenReader(first_tokenizer, vocabulary)
         else:
-            expect_kinds("X", texts, self._reader.kinds)
-        numbers, held = self._encode(texts, self._reader.vocabulary), None
-        if stop and self.early_stopping:
-            numbers, held = hold_out(numbers, self.validation_fraction, self._rng)
+            reader = self._reader
+            expect_kinds("X", texts, reader.kinds)
+        held = None
+        if validation_data is not None:
+            with of_validation_data():
+                held = self._numbers(validation_data, reader)
+        apart = stop and self.early_stopping and held is None
+        together = opened_groups(groups, np.arange(len(texts)), used=apart)
+        if first:
+            outputs = len(reader.vocabulary) + 2
+            learnt = {"of_text_": is_text(given), "vocabulary_": reader.vocabulary, "_reader": reader}
+            self._begin(self.embedding_size, outputs, outputs, learnt)
+        numbers, seed, data = self._encode(texts, reader.vocabulary), None, None
+        if stop:
+            data = checksum(numbers, held, together, self.chunk_length, *self._cut())
+        before = self._goes_on(data)
+        if apart:
+            seed = int(self._rng.integers(2**31)) if before is None else before
+            numbers, held = hold_out(numbers, self.validation_fraction, seed, together)
         validate = None if held is None else lambda: -self._loss_of(held)
-        self._learn(Corpus(numbers, self.chunk_length), CrossEntropy(), validate, epochs=epochs, stop=stop)
+        corpus = Corpus(numbers, self.chunk_length)
+        self._learn(corpus, CrossEntropy(), validate, epochs=epochs, stop=stop, data=data, held=seed)
         return self
 
     # How probable texts are
@@ -240,7 +277,9 @@ class LanguageModel(NetworkEstimator):
 
     def _fitted_numbers(self, X: Any) -> list[Array]:
         check_is_fitted(self, "model_")
-        reader: TokenReader = self._reader
+        return self._numbers(X, self._reader)
+
+    def _numbers(self, X: Any, reader: TokenReader) -> list[Array]:
         texts = self._tokens(reader.tokenizer, "X", _as_texts(X))
         expect_kinds("X", texts, reader.kinds)
         return self._encode(texts, reader.vocabulary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sklearn.base import RegressorMixin
@@ -21,6 +21,7 @@ from ._doc import document
 from ._files import readable
 from ._learnt import refuse
 from ._numbers import row_array
+from ._states import StateFeatures
 from ._supervised import StreamedEstimator
 from ._targets import cut_as_steps, expect_rows, opened_targets, opened_weights, rows_of
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc]
+class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # type: ignore[misc]
     """One or several numbers for each sequence, or for each of its steps, by a GRU or LSTM.
 
     Parameters
@@ -54,6 +55,7 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
         For "huber", in the units of training: beyond it errors count by their size, no more by its square.
     scale_target : bool, default True
         Learn each target with mean 0 and variance 1, measured in training. Losses are in these units.
+    {scoring}
     {training}
 
     Attributes
@@ -142,6 +144,14 @@ class SequenceRegressor(RegressorMixin, StreamedEstimator):  # type: ignore[misc
             deviation = rows.std(axis=0)
             scale = rows.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
         return {"_flat": targets.ndim == 1, "n_outputs_": rows.shape[1], "target_scale_": scale}
+
+    def _answers(self) -> Literal["one", "steps", "sequences"]:
+        return "steps" if self.pooling == "each" else "one"
+
+    def _truth(self, targets: Any, rows: Array) -> Any:
+        if self.pooling != "each":
+            return self._of_scores(targets[rows])
+        return [self._of_scores(targets.of(rows[i : i + 1])) for i in range(len(rows))]
 
     def _expect_targets(self, learnt: Learnt) -> None:
         outputs = learnt.size("n_outputs_")

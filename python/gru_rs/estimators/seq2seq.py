@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -87,6 +87,7 @@ class Seq2Seq(SequenceEstimator):
         Above 0 favours longer targets in a beam; see `gru_rs.EncoderDecoder.decode`.
     max_target_length : int, optional
         Most tokens of a prediction; twice those of the longest target of training when missing.
+    {scoring}
     {training}
 
     Attributes
@@ -166,6 +167,13 @@ class Seq2Seq(SequenceEstimator):
             np.array([numbers.get(token, UNKNOWN_TARGET) for token in target], np.uint32)
             for target in targets
         ]
+
+    def _answers(self) -> Literal["one", "steps", "sequences"]:
+        return "sequences"
+
+    def _truth(self, targets: list[Array], rows: Array) -> list[Any]:
+        tokens = self._tokens()
+        return [self._written(targets[row].tolist(), tokens) for row in rows]
 
     def _expect_targets(self, learnt: Learnt) -> None:
         first, of_text = UNKNOWN_TARGET + 1, learnt.flag("_of_text")

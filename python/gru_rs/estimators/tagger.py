@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from gru_rs._checks import as_size
 from gru_rs._losses import CrossEntropy
 
 from ._batches import end_to_end
@@ -15,7 +16,7 @@ from ._containers import opened
 from ._doc import document
 from ._files import readable
 from ._labels import as_labels, expect_kind_of, expect_one_kind, places_of
-from ._probabilities import log_softmax, softmax
+from ._probabilities import log_softmax, softmax, top
 from ._supervised import StreamedEstimator
 from ._targets import class_weights, cut_as_steps, expect_rows, opened_targets, rows_of
 
@@ -40,6 +41,8 @@ class SequenceTagger(StreamedEstimator):
     class_weight : "balanced", dict of label to float, or None, default None
         How much a step of each label counts, "balanced": inversely to how often it comes; for ``crf=False``,
         as a chain judges whole sequences.
+    {scoring}
+            Beside those "steps", the share of right labels, and "entities", F1 of whole entities.
     {training}
 
     Attributes
@@ -84,7 +87,27 @@ class SequenceTagger(StreamedEstimator):
         if len(classes) == 0:
             msg = "y: expected at least one label, got none"
             raise ValueError(msg)
+        if self.scoring == "entities" and not of_entities(classes):
+            got = ", ".join(map(repr, classes.tolist()))
+            msg = f"scoring: expected 'entities' of labels of IOB, IOBES or BILOU, got {got:.200}"
+            raise ValueError(msg)
         return {"classes_": classes}, end_to_end(places_of("labels", flat, classes), lengths)
+
+    def _answers(self) -> Literal["one", "steps", "sequences"]:
+        return "steps"
+
+    def _truth(self, targets: Sequences, rows: Array) -> list[Array]:
+        return [self.classes_[targets.of(rows[i : i + 1])] for i in range(len(rows))]
+
+    _own_scores = ("steps", "entities")
+
+    def _scored(self, sequences: Sequences, targets: Sequences, rows: Array, weights: Array | None) -> float:
+        if self.scoring not in self._own_scores:
+            return super()._scored(sequences, targets, rows, weights)
+        truth = self._truth(targets, rows)
+        found = [self.classes_[path] for path in self._paths(sequences, rows)]
+        chosen = None if weights is None else weights[rows]
+        return (share_of_steps if self.scoring == "steps" else labels_score)(truth, found, chosen)
 
     def _expect_targets(self, learnt: Learnt) -> None:
         learnt.labels("classes_")
@@ -118,7 +141,7 @@ class SequenceTagger(StreamedEstimator):
         self, sequences: Any, targets: Sequences, rows: Array, weights: Array | None
     ) -> float:
         return labels_score(
-            [self.classes_[targets.of(rows[i : i + 1])] for i in range(len(rows))],
+            self._truth(targets, rows),
             [self.classes_[path] for path in self._paths(sequences, rows)],
             None if weights is None else weights[rows],
         )
@@ -188,6 +211,30 @@ class SequenceTagger(StreamedEstimator):
 
         return self._predict_rows(sequences, sequences.rows, logarithms)
 
+    def predict_top_k(self, X: Any, lengths: Any = None, *, k: int = 5) -> list[tuple[Array, Array]]:
+        """The k most probable labels of each step, the most probable first; with a chain over all paths, so
+        that the first of them need not be those of `predict`.
+
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+        k : int, default 5
+            At most the number of labels.
+
+        Returns
+        -------
+        list of (labels, probabilities), ndarray (T_i, k) each
+            Labels of ``classes_``, and their probabilities as of `predict_proba`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `predict_proba`; a `k` that is too large.
+        """
+        count = as_size("k", k)
+        return [top(found, self.classes_, count) for found in self.predict_proba(X, lengths)]
+
     def score(self, X: Any, y: Any, lengths: Any = None) -> float:
         """F1 of whole entities, else the share of right labels.
 
@@ -232,18 +279,28 @@ _SCHEMES = ("BI", "BIES", "BILU")
 
 def labels_score(truth: Sequence[Array], predicted: Sequence[Array], weights: Array | None = None) -> float:
     rows = np.ones(len(truth)) if weights is None else weights
-    labels = {str(label) for row in truth for label in row} - {"O"}
-    letters = {label[0] if label[1:2] == "-" else "" for label in labels}
-    known = any(letters <= set(scheme) for scheme in _SCHEMES)
-    if not known or not any(len(row) for row in truth):
-        right = rows @ [int((a == b).sum()) for a, b in zip(truth, predicted, strict=True)]
-        total = rows @ [len(row) for row in truth]
-        return float(right / total) if total else 0.0
+    if not of_entities({str(label) for row in truth for label in row}):
+        return share_of_steps(truth, predicted, weights)
     found = [entities(row) for row in predicted]
     real = [entities(row) for row in truth]
     right = rows @ [len(a & b) for a, b in zip(found, real, strict=True)]
     total = rows @ [len(a) + len(b) for a, b in zip(found, real, strict=True)]
     return float(2 * right / total) if total else 1.0
+
+
+def of_entities(labels: Any) -> bool:
+    """Whether labels, of which there are some, say where entities begin and go on."""
+    kinds = {str(label) for label in labels} - {"O"}
+    letters = {kind[0] if kind[1:2] == "-" else "" for kind in kinds}
+    return len(labels) > 0 and any(letters <= set(scheme) for scheme in _SCHEMES)
+
+
+def share_of_steps(truth: Sequence[Array], predicted: Sequence[Array], weights: Array | None = None) -> float:
+    """That of right labels."""
+    rows = np.ones(len(truth)) if weights is None else weights
+    right = rows @ [int((a == b).sum()) for a, b in zip(truth, predicted, strict=True)]
+    total = rows @ [len(row) for row in truth]
+    return float(right / total) if total else 0.0
 
 
 def entities(labels: Sequence[Any] | Array) -> set[tuple[str, int, int]]:

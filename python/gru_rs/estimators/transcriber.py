@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
@@ -42,6 +42,7 @@ class Transcriber(StreamedEstimator):
     {tokens}
     beam_width : int or None, default None
         Prefixes that `predict` keeps at each step; None takes the best label of each step.
+    {scoring}
     {training}
 
     Attributes
@@ -100,6 +101,12 @@ class Transcriber(StreamedEstimator):
                 raise ValueError(msg)
             found.append(np.array([numbers[label] for label in labels], np.uint32))
         return dict(known), found
+
+    def _answers(self) -> Literal["one", "steps", "sequences"]:
+        return "sequences"
+
+    def _truth(self, targets: list[Array], rows: Array) -> list[Any]:
+        return [self._spelled(targets[row].tolist()) for row in rows]
 
     def _expect_targets(self, learnt: Learnt) -> None:
         classes = learnt.labels("classes_")
