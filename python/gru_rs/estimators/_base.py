@@ -28,6 +28,7 @@ from gru_rs._quantize import Quantization, as_width, compared, expect_validate
 from gru_rs._words import WORDS
 
 from . import _files
+from ._frozen import Frozen, expect_frozen
 from ._training import Examples, Plan, Progress, Rates, Trainer
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class NetworkEstimator(ABC, Fitted):
     n_iter_no_change: int | None = None
     tol: float = 1e-4
     warm_start: bool = False
+    frozen: Sequence[str] = ()
     callbacks: Callable[..., object] | Sequence[Callable[..., object]] = ()
     verbose: bool = False
     dtype: Any = "float32"
@@ -114,6 +116,7 @@ class NetworkEstimator(ABC, Fitted):
             if isinstance(field.default, bool):
                 as_flag(field.name, getattr(self, field.name))
         as_real("tol", self.tol)
+        expect_frozen(self.frozen)
         _expect_share("warmup_fraction", self.warmup_fraction, least=0.0)
         _expect_share("validation_fraction", self.validation_fraction, least=np.nextafter(0, 1))
         if self.clip_norm is not None and not as_real("clip_norm", self.clip_norm) > 0:
@@ -168,6 +171,7 @@ class NetworkEstimator(ABC, Fitted):
         seed, shuffling = (int(draws.randint(2**31)) for _ in range(2))
         make: Callable[..., SequenceNetwork] = self._network
         model = make(**self._network_options(inputs, vocabulary_size, outputs), seed=seed)
+        Frozen(self.frozen, model)  # or an error, while nothing has changed
         optimizer, state = self._fresh_optimizer(), self.__dict__
         for name in (*self._once_learnt, "quantization_"):
             state.pop(name, None)
@@ -201,6 +205,7 @@ class NetworkEstimator(ABC, Fitted):
             shuffle=self.shuffle,
             clip_norm=self.clip_norm,
             weight_decay=self.weight_decay,
+            frozen=Frozen(self.frozen, self.model_),
             tolerance=self.tol,
             patience=self._patience(stop=stop),
             verbose=self.verbose,

@@ -86,6 +86,10 @@ _PARTS = {
             Less is no improvement.
         warm_start : bool, default False
             Let `fit` go on from the last weights.
+        frozen : sequence of str, default ()
+            Parameters that training leaves as they are, to the bit, by the names of ``model_.params`` or what
+            these begin with: "embedding", "rnn", "head", "crf"; of a `Seq2Seq` "source", "encoder", "target",
+            "decoder", "attention", "combine", "head".
         callbacks : callable or sequence of callables, default ()
             Each is given a `TrainingInfo` after each batch and epoch; one that returns True ends training.
         verbose : bool, default False

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gru_rs._model import Model
 
     from ._batches import Array, Sequences
+    from ._frozen import Frozen
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class Plan:
     shuffle: bool
     clip_norm: float | None
     weight_decay: float
+    frozen: Frozen
     tolerance: float
     patience: int | None
     """Epochs without improvement that end training; None for no end."""
@@ -286,12 +288,15 @@ class Trainer:
         """A step; a FloatingPointError if it cannot be made, with the weights as before it."""
         loss, gradients, count = examples.learn(self.model, self.loss, batch)
         _expect_finite("the loss", loss, epoch)
+        plan.frozen.still(gradients)
         self._norm = clip_grad_norm(gradients, np.inf if plan.clip_norm is None else plan.clip_norm)
         _expect_finite("the norm of the gradients", self._norm, epoch)
         self.optimizer.lr = rate = self.rates.next()
         bold = rate > _BOLD or rate * plan.weight_decay > _BOLD
-        before = self.model.flat.copy() if bold else None
+        before = self.model.flat.copy() if bold or plan.frozen else None
         self.optimizer.step(self.model, gradients)
+        if before is not None and plan.frozen:
+            self.model.set_flat(plan.frozen.restored(self.model.flat, before))
         if before is not None and not np.isfinite(self.model.flat).all():
             self.model.set_flat(before)
             _expect_finite("a weight", np.inf, epoch)
