@@ -87,6 +87,8 @@ class Labelled:
     """Those that are learnt from."""
     counts: Array | None = None
     """How much each row counts in a mean over all; all alike when there are none."""
+    altered: Callable[[Array], Array] | None = None
+    """What training makes of a batch's inputs; None: what they are."""
 
     def batches(self, size: int, rng: np.random.Generator | None) -> list[Array]:
         """Rows of about the same length."""
@@ -109,6 +111,7 @@ class Labelled:
     def _learn(self, model: Model, loss: Loss | LossFunction, batch: Array) -> tuple[float, Array, float]:
         weights = None if self.weights is None else self.weights[batch]
         x, lengths = self.sequences.batch(batch)
+        x = x if self.altered is None else self.altered(x)
         lost, gradients = model.loss_and_grad(
             x, self.targets(batch), lengths=lengths, loss=loss, sample_weight=weights
         )
