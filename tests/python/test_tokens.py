@@ -2,6 +2,8 @@
 tokens, vocabularies and word vectors that are given, features beside a token.
 """
 
+import subprocess
+import sys
 from pathlib import Path
 
 import gru_rs
@@ -499,3 +501,22 @@ def test_files_of_before_keep_their_meaning(tmp_path):
         vars(again._reader.tokenizer).pop(later, None)
         vars(again._reader).pop(later, None)
     assert np.array_equal(again.predict_proba([["aa", "bb", "c"]])[0], first)
+
+
+# A star -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_star_gives_the_estimators_that_there_are(installed):
+    code = f"""
+import sys
+if not {installed}:
+    sys.modules["sklearn"] = None
+import gru_rs
+assert "sklearn.base" not in sys.modules
+from gru_rs import *
+assert ("SequenceClassifier" in globals(), "compare" in globals()) == ({installed}, {installed})
+assert GRU(2, 3).hidden_size == 3 and "from_onnx" not in globals()
+assert "SequenceClassifier" in dir(gru_rs)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
