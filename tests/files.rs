@@ -65,6 +65,13 @@ impl Parts {
         other
     }
 
+    /// With one more of what was learnt.
+    fn learnt(&self, name: &str, value: Value) -> Self {
+        let mut other = self.clone();
+        other.header["learnt"][name] = value;
+        other
+    }
+
     /// With an option of the network and the parameter of that name replaced.
     fn sized(&self, name: &str, value: Value) -> Self {
         self.with(&format!("/model/{name}"), value.clone()).with(&format!("/parameters/{name}"), value)
@@ -267,6 +274,14 @@ fn errors_name_what_is_wrong() {
     let few = json!({"dict": [["day", 1], ["good", 2]]});
     let got = words.with("/learnt/_per_step", json!(2)).refusal();
     assert_eq!(got, "metadata.learnt._per_step: expected 1, as token_features says, got 2");
+    // What Python may leave open: how texts are read, and how large embeddings are.
+    let paired = words.with("/learnt/_per_step", json!(2)).learnt("_analyzer", json!("unspaced"));
+    assert_eq!(Saved::<f32>::from_bytes(&paired.bytes()).unwrap().vocabulary.unwrap().per_step(), 2);
+    let open = words.with("/parameters/embedding_size", json!(null));
+    assert!(open.refusal().ends_with("metadata.parameters.embedding_size: expected a size, got null"));
+    assert!(Saved::<f32>::from_bytes(&open.learnt("_embedding_size", json!(2)).bytes()).is_ok());
+    let got = open.learnt("_embedding_size", json!(3)).refusal();
+    assert!(got.ends_with("input_size: expected 3 as the parameters say, got 2"), "{got}");
     for (vocabulary, expected) in [
         (one, "[0][1]: expected a number from 1 to below 7, each of them once, got 99"),
         (twice, "[1][1]: expected a number from 1 to below 7, each of them once, got 1"),

@@ -12,6 +12,7 @@ Examples
 
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ._cells import CellTape, GRUCell, LSTMCell
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
     from .io._torch import to_torch_state_dict as to_torch_state_dict
 
 # What needs more than NumPy is imported when it is asked for: where it is, and the extra it needs.
-# It is not in __all__, so that a star does not ask for it.
 _LAZY = {
     "CSVLog": ("estimators", "sklearn"),
     "Checkpoint": ("estimators", "sklearn"),
@@ -145,3 +145,8 @@ __all__ = [
     "set_num_threads",
     "show_config",
 ]
+
+# A star asks for all of these, so it takes what there is: the estimators if scikit-learn is installed, which
+# is looked for and not imported. What other extras bring is asked for by name.
+if find_spec("sklearn") is not None:
+    __all__ += [name for name, (_, extra) in _LAZY.items() if extra == "sklearn"]

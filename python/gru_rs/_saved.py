@@ -135,7 +135,17 @@ def unusable(path: Path, error: Exception) -> ValueError:
 UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError, RecursionError)
 """What comes of such a file."""
 
-ADDED_LATER: frozenset[str] = frozenset({"class_weight", "huber_delta", "scoring"})
+ADDED_LATER: frozenset[str] = frozenset(
+    {
+        "class_weight",
+        "embedding_init",
+        "frozen",
+        "huber_delta",
+        "scoring",
+        "token_dropout",
+        "vocabulary",
+    }
+)
 """Arguments of networks, and parameters of estimators, that files of earlier versions do not have: they meant
 the default.
 """

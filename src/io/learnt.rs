@@ -19,16 +19,23 @@ const SHARED: [&str; 10] = [
     "dtype",
 ];
 
-/// Numbers of a word with `token_features="spelling"`.
-const SPELLING: usize = 5;
+/// What `token_features="spelling"` tells of a word.
+const SPELLING: usize = 4;
 
 /// The parameters that determine the network, a class's own among them, say what its options say.
-pub fn expect_network(own: &[&str], parameters: &Field<'_>, options: &Field<'_>) -> Result<()> {
+pub fn expect_network(own: &[&str], parameters: &Field<'_>, learnt: &Field<'_>, options: &Field<'_>) -> Result<()> {
     for name in SHARED.iter().chain(own) {
         expect_same(&options.get(name)?, &parameters.get(name)?)?;
     }
-    let vocabulary = options.maybe("vocabulary_size");
-    vocabulary.map_or(Ok(()), |_| expect_same(&options.get("input_size")?, &parameters.get("embedding_size")?))
+    if options.maybe("vocabulary_size").is_none() {
+        return Ok(());
+    }
+    // What the parameter may leave open was learnt.
+    let (given, found) = (parameters.maybe("embedding_size"), learnt.maybe("_embedding_size"));
+    for size in given.iter().chain(&found) {
+        expect_same(&options.get("input_size")?, size)?;
+    }
+    if given.is_none() && found.is_none() { Err(parameters.get("embedding_size")?.refusal("a size")) } else { Ok(()) }
 }
 
 /// Sequences are tokens, or numbers of so many features, as the network takes them.
@@ -44,18 +51,20 @@ pub fn expect_inputs(learnt: &Field<'_>, inputs: usize, tokens: bool) -> Result<
     }
 }
 
-/// As many numbers a step as the features of tokens make.
+/// As many numbers a step as a token, the pair with the one before it, and its features make.
 pub fn expect_features(parameters: &Field<'_>, learnt: &Field<'_>) -> Result<()> {
     let Some(field) = learnt.maybe("_per_step") else { return Ok(()) };
     let (per_step, features) = (field.size()?, parameters.get("token_features")?);
     if features.value().is_object() {
         return Ok(()); // a function's, which may be any
     }
-    let most = if features.value().is_null() { 1 } else { features.choice(&[("spelling", SPELLING)])? };
-    if per_step == 1 || per_step == most {
+    let pairs = learnt.maybe("_analyzer").is_some_and(|analyzer| analyzer.value() == "unspaced");
+    let alone = 1 + usize::from(pairs);
+    let told = if features.value().is_null() { 0 } else { features.choice(&[("spelling", SPELLING)])? };
+    if per_step == alone || per_step == alone + told {
         return Ok(());
     }
-    let counts = if most == 1 { "1".into() } else { format!("1 or {most}") };
+    let counts = if told == 0 { alone.to_string() } else { format!("{alone} or {}", alone + told) };
     Err(field.refusal(format!("{counts}, as token_features says")))
 }
 

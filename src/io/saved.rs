@@ -167,7 +167,7 @@ impl<F: Dispatch> Saved<F> {
             Estimator::Tagger => &["crf"],
             Estimator::Transcriber => &[],
         };
-        expect_network(own, &parameters, &options)?;
+        expect_network(own, &parameters, &learnt, &options)?;
         expect_features(&parameters, &learnt)?;
         let found = tensors.tensors(&config.names())?;
         Self::learnt(estimator, Model::from_tensors(config, found)?, &learnt)

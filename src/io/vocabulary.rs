@@ -100,7 +100,8 @@ impl Vocabulary {
         self.numbers.get(token).copied().unwrap_or(0)
     }
 
-    /// Tokens of a step: several where a token stands for what can be told of it (`token_features`).
+    /// Tokens of a step: one, and what is told of it: in texts without spaces the tuple of "pair", the token before
+    /// and the token, and what `token_features` gives.
     pub fn per_step(&self) -> usize {
         self.per_step
     }

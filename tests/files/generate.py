@@ -1,5 +1,6 @@
 """Writes the small models that documentation and `tests/files.rs` read: `python tests/files/generate.py`.
 They are as they were before there was a checksum, as such files have to be read for ever.
+`tagger_of_features.safetensors` cannot be written again: its features stand in place of the token.
 """
 
 import json

@@ -43,6 +43,16 @@ def at(path, value):
     return change
 
 
+def both(one, other):
+    """Two changes."""
+
+    def change(header):
+        one(header)
+        other(header)
+
+    return change
+
+
 DELETED = object()
 CLASSES, WORDS, TABLE, NUMERIC = (
     "classifier of numbers",
@@ -92,7 +102,44 @@ EDITS = [
     (CLASSES, at("parameters/dtype", "float64"), "dtype: expected a network with 'float64'"),
     (CLASSES, at("model/dropout", False), "dropout: expected a network with 0.0, .* got one with False"),
     (CLASSES, at("model/bias", False), "bias: expected a network with True"),
-    (WORDS, at("parameters/embedding_size", 4), "input_size: expected a network with 4"),
+    (
+        WORDS,
+        at("parameters/embedding_size", 4),
+        "learnt._embedding_size: expected 4, as embedding_size, got 3",
+    ),
+    (WORDS, at("learnt/_embedding_size", 4), "learnt._embedding_size: expected 3, as embedding_size, got 4"),
+    (
+        WORDS,
+        both(at("parameters/embedding_size", None), at("learnt/_embedding_size", DELETED)),
+        "embedding_size: exp",
+    ),
+    (
+        WORDS,
+        both(at("parameters/embedding_size", None), at("learnt/_embedding_size", 2)),
+        "expected a network with 2",
+    ),
+    (
+        WORDS,
+        at("learnt/_analyzer", "char"),
+        "learnt._analyzer: expected 'word' or 'unspaced', as the parameter",
+    ),
+    (
+        WORDS,
+        at("learnt/_analyzer", "unspaced"),
+        "learnt._per_step: expected 2, as without token_features, got 1",
+    ),
+    (
+        WORDS,
+        at("learnt/_analyzer", DELETED),
+        "learnt._analyzer: expected what 'auto' was decided to be, got None",
+    ),
+    (
+        WORDS,
+        at("parameters/analyzer", "char"),
+        "learnt._analyzer: expected 'char', as the parameter says, got 'w",
+    ),
+    (WORDS, at("learnt/_own_token", False), "learnt._own_token: expected True, as with token_features=None"),
+    (WORDS, at("learnt/_own_token", 1), "_own_token: expected a bool"),
     ("tagger", at("parameters/crf", False), "crf: expected a network with False"),
     ("seq2seq", at("parameters/attention", "additive"), "attention: expected a network with 'additive'"),
     ("seq2seq", at("model/begin", 1), "begin: expected a network with 0"),

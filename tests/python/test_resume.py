@@ -183,6 +183,20 @@ def test_half_and_half(tmp_path, name):
         assert half.model_.flat.tobytes() == expected.model_.flat.tobytes()
 
 
+@pytest.mark.parametrize("stop", [Stop("batch", 2, 1), Stop("batch", 0, 0, by_signal=True), Stop("epoch", 3)])
+def test_rare_tokens_are_dropped_and_parts_are_frozen_as_they_would_have_been(tmp_path, stop):
+    words = np.random.default_rng(0).integers(40, size=(30, 3))
+    texts, labels = [" ".join(f"w{word}" for word in row) for row in words], words[:, 0] % 2
+    options = OPTIONS | {"token_dropout": 0.9, "frozen": ["head"], "weight_decay": 0.1, "random_state": 1}
+    expected = gru_rs.SequenceClassifier(**options).fit(texts, labels)
+    sequences = expected._read_fitted(texts, None)
+    assert expected._altered(sequences, sequences.rows) is not None
+    found = gru_rs.SequenceClassifier(**options, callbacks=stop, warm_start=True).fit(texts, labels)
+    assert outcome(found) != outcome(expected)
+    found = through_file(found, tmp_path / "model").fit(texts, labels)
+    assert outcome(found) == outcome(expected)
+
+
 @pytest.mark.parametrize("name", ["classifier", "language model", "forecaster"])
 def test_ctrl_c(tmp_path, name):
     options = {"dropout": 0.2, "num_layers": 2, "learning_rate": "cosine"}
@@ -255,7 +269,10 @@ def test_a_run_of_other_data_begins_anew(tmp_path):
     assert model.best_validation_score_ == max(model.validation_scores_[2:])
 
 
-@pytest.mark.parametrize("option", [{"batch_size": 5}, {"shuffle": False}, {"validation_fraction": 0.4}])
+@pytest.mark.parametrize(
+    "option",
+    [{"batch_size": 5}, {"shuffle": False}, {"validation_fraction": 0.4}, {"token_dropout": 0.1}],
+)
 def test_other_batches_are_another_run(option):
     model, data = made("classifier", **OPTIONS, early_stopping=True, callbacks=Stop("batch", 1, 1))
     model.fit(*data).set_params(callbacks=(), warm_start=True, **option)

@@ -29,6 +29,7 @@ from gru_rs._quantize import Quantization, as_width, compared, expect_validate
 from gru_rs._words import WORDS
 
 from . import _files
+from ._frozen import Frozen, expect_frozen
 from ._progress import Progress
 from ._training import Examples, Plan, Rates, Trainer
 
@@ -88,6 +89,7 @@ class NetworkEstimator(ABC, Fitted):
     n_iter_no_change: int | None = None
     tol: float = 1e-4
     warm_start: bool = False
+    frozen: Sequence[str] = ()
     callbacks: Callable[..., object] | Sequence[Callable[..., object]] = ()
     verbose: bool = False
     dtype: Any = "float32"
@@ -118,8 +120,9 @@ class NetworkEstimator(ABC, Fitted):
             if isinstance(field.default, bool):
                 as_flag(field.name, getattr(self, field.name))
         as_real("tol", self.tol)
-        _expect_share("warmup_fraction", self.warmup_fraction, least=0.0)
-        _expect_share("validation_fraction", self.validation_fraction, least=np.nextafter(0, 1))
+        expect_frozen(self.frozen)
+        expect_share("warmup_fraction", self.warmup_fraction)
+        expect_share("validation_fraction", self.validation_fraction, least=np.nextafter(0, 1))
         if self.clip_norm is not None and not as_real("clip_norm", self.clip_norm) > 0:
             msg = f"clip_norm: expected a positive number or None, got {self.clip_norm}"
             raise ValueError(msg)
@@ -165,13 +168,23 @@ class NetworkEstimator(ABC, Fitted):
         return own | {"input_size": inputs, "output_size": outputs, "vocabulary_size": vocabulary_size}
 
     def _begin(
-        self, inputs: int, vocabulary_size: int | None, outputs: int, learnt: Mapping[str, Any]
+        self,
+        inputs: int,
+        vocabulary_size: int | None,
+        outputs: int,
+        learnt: Mapping[str, Any],
+        prepare: Callable[[SequenceNetwork], None] | None = None,
     ) -> None:
-        """A fresh network, and what was learnt of the data for it; nothing changes if it cannot be made."""
+        """A fresh network, prepared, and what was learnt of the data for it; nothing changes if it cannot be
+        made.
+        """
         draws = check_random_state(self.random_state)
         seed, shuffling = (int(draws.randint(2**31)) for _ in range(2))
         make: Callable[..., SequenceNetwork] = self._network
         model = make(**self._network_options(inputs, vocabulary_size, outputs), seed=seed)
+        Frozen(self.frozen, model)  # or an error, while nothing has changed
+        if prepare is not None:
+            prepare(model)
         optimizer, state = self._fresh_optimizer(), self.__dict__
         for name in (*self._once_learnt, "quantization_"):
             state.pop(name, None)
@@ -229,6 +242,7 @@ class NetworkEstimator(ABC, Fitted):
             shuffle=self.shuffle,
             clip_norm=self.clip_norm,
             weight_decay=self.weight_decay,
+            frozen=Frozen(self.frozen, self.model_),
             tolerance=self.tol,
             patience=self._patience(stop=stop),
             verbose=self.verbose,
@@ -392,7 +406,8 @@ class NetworkEstimator(ABC, Fitted):
                 self._recall()
 
 
-def _expect_share(name: str, value: Any, *, least: float) -> None:
+def expect_share(name: str, value: Any, *, least: float = 0.0) -> None:
+    """A share that is not all."""
     if not least <= as_real(name, value) < 1:
         msg = f"{name}: expected a number from 0 to below 1, got {value}"
         raise ValueError(msg)

@@ -22,6 +22,9 @@ Token: TypeAlias = Hashable
 UNKNOWN = 0
 """The number of a token that the vocabulary does not have."""
 
+EMBEDDING_SIZE = 64
+"""Numbers of a token, if nobody says how many."""
+
 
 @dataclass
 class Sequences:
@@ -200,6 +203,37 @@ def vocabulary_of(
     return {token: number for number, token in enumerate(kept, UNKNOWN + 1)}
 
 
+@dataclass(frozen=True)
+class Unknowing:
+    """Batches for training, of whose rare tokens some are read as unknown: so that the unknown one, which
+    predictions will meet, learns what tokens are like that seldom come.
+
+    All that is told of a token goes by one number drawn for its step: a word that is dropped may leave its
+    end behind, which is more frequent, and never the other way round.
+    """
+
+    shares: Array
+    """Of each token's number: how often it is dropped."""
+
+    @classmethod
+    def of(cls, sequences: Sequences, rows: Array, share: float) -> Unknowing | None:
+        """A token that comes c times in these rows is dropped with probability share to the power of c: one
+        that comes often hardly ever, as predictions do not lack it. None if as many are unknown already, or
+        less than one of an epoch would be.
+        """
+        counts = np.bincount(sequences.of(rows).reshape(-1), minlength=1)
+        shares = np.power(share, counts, dtype=np.float64)
+        dropped = (counts * shares)[UNKNOWN + 1 :].sum()
+        return None if dropped < 1 or dropped <= counts[UNKNOWN] else cls(shares)
+
+    def __call__(self, x: Array, seed: int) -> Array:
+        """A batch ``(B, T, k)``, some of it unknown; the seed alone says which, so that training that was
+        stopped within an epoch goes on as it would have.
+        """
+        drawn = np.random.default_rng(seed).random((*x.shape[:2], 1))
+        return np.where(drawn < self.shares[x], x.dtype.type(UNKNOWN), x)
+
+
 def encode(
     sequences: Iterable[Sequence[Token]], vocabulary: dict[Token, int], max_length: int | None, per_step: int
 ) -> Sequences:
@@ -219,14 +253,14 @@ def spelling(token: Token) -> tuple[Token, ...]:
     Examples
     --------
     >>> spelling("Bob's")
-    ("Bob's", ('small', "bob's"), ('end', "b's"), ('begin', 'bob'), ('shape', "Xx'x"))
+    (('small', "bob's"), ('end', "b's"), ('begin', 'bob'), ('shape', "Xx'x"))
     """
     word = str(token)
     small, shape = word.lower(), ""
     for letter in word:
         kind = "X" if letter.isupper() else "x" if letter.isalpha() else "0" if letter.isdigit() else letter
         shape += "" if shape.endswith(kind) else kind
-    return token, ("small", small), ("end", small[-3:]), ("begin", small[:3]), ("shape", shape[:8])
+    return ("small", small), ("end", small[-3:]), ("begin", small[:3]), ("shape", shape[:8])
 
 
 def checksum(*values: Any) -> int:

@@ -39,23 +39,44 @@ _PARTS = {
             Whether sequences are tokens. None: strings and lists of lists of integers or strings are.
             Arrays, lists of arrays, tensors and columns of numbers are numbers, whatever their dtype, and so
             are lists that hold a float anywhere.
-        analyzer : {"word", "char"} or callable, default "word"
-            How a string becomes tokens: words and single marks, characters, or a function from str to a list.
+        analyzer : {"auto", "word", "char", "unspaced"} or callable, default "auto"
+            How a string becomes tokens: words and single marks; characters; the letters of scripts without
+            spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) one by one, each with the pair that it makes
+            with the one before, and words of other scripts as they are; or a function from str to a list.
+            "auto" is "unspaced" if a tenth of all letters that the first `fit` is given are such, which a
+            warning says, else "word".
         lowercase : bool
             Take all letters as small ones; not before an analyzer of your own. By default True, for a tagger
             False.
-        min_frequency : int, default 1
-            Tokens that come less often in training count as unknown.
+        vocabulary : list of tokens or dict of token to int, optional
+            The tokens that are known, in order, or with their numbers from 1 on; 0 is the unknown one. What
+            `token_features` or pairs tell of them is numbered behind them. None: those of training.
+        min_frequency : int, optional
+            Tokens that come less often in training count as unknown. None: 1 of less than 50,000 tokens, from
+            there on 2, and one more for each hundredfold.
         max_vocabulary : int, optional
             Most tokens that are known, the unknown one among them.
-        embedding_size : int, default 64
-            Numbers for a token.
+        embedding_size : int, optional
+            Numbers for a token. None: as many as the vectors of `embedding_init` have, else 64.
+        embedding_init : mapping, pair or path, optional
+            Word vectors to begin with: token to vector; tokens and an array ``(tokens, width)``; or a text
+            file of word2vec, fastText or GloVe, with or without the line that counts. A word that is not
+            there is looked for in small letters; what is not found is drawn at random, as far apart as the
+            vectors are. Where `max_vocabulary` leaves room, it is filled with the first tokens that training
+            does not have, so that predictions know them. `verbose` says how many were found. A file of the
+            estimator holds what was learnt, and None here.
         max_length : int, optional
             Longer sequences are cut.
         token_features : "spelling", callable or None
             Embeddings that are added to a token's own: for its small letters, its end, its beginning and its
             shape, or what a function from a token to a sequence of hashable features gives, the same number
-            for each token. By default None, for a tagger "spelling".
+            for each token. By default None, for a tagger "spelling". A feature stands in ``vocabulary_`` with
+            its place, such as ``(0, feature)``.
+        token_dropout : float, default 0.5
+            How often training reads a token as unknown that comes once, drawn anew in each epoch; one that
+            comes c times with the c-th power of this. So the unknown token, which predictions will meet,
+            learns what rare ones are like. None is dropped where training has as many unknown ones already,
+            by `min_frequency` or a vocabulary, nor in `partial_fit`, which meets what its first call did not.
     """,
     "scoring": """
         scoring : str, callable or None, default None
@@ -101,6 +122,10 @@ _PARTS = {
             that came to its end another one of `max_iter` epochs follows, from its last weights; a cosine
             begins anew, all else goes on. With other data a run begins with the weights that there are and
             with the optimizer's moments; that a stopped one is given up for it is a warning.
+        frozen : sequence of str, default ()
+            Parameters that training leaves as they are, to the bit, by the names of ``model_.params`` or what
+            these begin with: "embedding", "rnn", "head", "crf"; of a `Seq2Seq` "source", "encoder", "target",
+            "decoder", "attention", "combine", "head".
         callbacks : callable or sequence of callables, default ()
             Each is given a `TrainingInfo` after each batch and epoch; one that returns True ends training.
             `Checkpoint`, `CSVLog` and `TensorBoardLog` are some.

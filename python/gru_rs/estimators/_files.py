@@ -149,6 +149,8 @@ def _parameter(name: str, value: Any) -> Any:
     """A constructor's argument; functions are left to `load`'s caller."""
     if name == "callbacks":
         return _to_json(())
+    if name == "embedding_init":  # the network has what was learnt from them
+        return None
     if name == "dtype":
         return np.dtype(value).name
     if callable(value):

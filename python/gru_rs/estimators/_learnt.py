@@ -182,17 +182,48 @@ def _expect_tokens(estimator: Any, learnt: Learnt) -> tuple[int, int | None]:
     if estimator.tokens is not None and not estimator.tokens:
         refuse("_reads_tokens", "False, as with tokens=False", True)
     vocabulary = learnt.vocabulary("vocabulary_", first=1)
-    # Files of taggers did not always say it.
+    # Files did not always say these.
     per_step = learnt.size("_per_step") if learnt.has("_per_step") else 1
-    features = estimator.token_features
-    if features is None and per_step != 1:
-        refuse("_per_step", "1, as without token_features", per_step)
-    if features == "spelling" and per_step != 1:
-        if per_step != len(spelling("")):
-            refuse("_per_step", f"1 or {len(spelling(''))}, as of token_features='spelling'", per_step)
+    own = learnt.flag("_own_token") if learnt.has("_own_token") else not callable(estimator.token_features)
+    alone = own + (_expect_analyzer(estimator, learnt) == "unspaced")
+    features, spelled = estimator.token_features, alone + len(spelling(""))
+    if not callable(features) and not own:
+        refuse("_own_token", f"True, as with token_features={features!r}", own)
+    if features is None and per_step != alone:
+        refuse("_per_step", f"{alone}, as without token_features", per_step)
+    if features == "spelling" and per_step != alone:
+        if per_step != spelled:
+            refuse("_per_step", f"{alone} or {spelled}, as of token_features='spelling'", per_step)
         if not all(isinstance(token, (str, tuple)) for token in vocabulary):
             refuse("vocabulary_", "texts and what is told of them, as _per_step says", list(vocabulary)[:5])
-    return as_size("embedding_size", estimator.embedding_size), len(vocabulary) + 1
+    if per_step < alone:
+        refuse("_per_step", f"at least {alone}, as of a token and what was before it", per_step)
+    return _expect_embedding_size(estimator, learnt), len(vocabulary) + 1
+
+
+def _expect_analyzer(estimator: Any, learnt: Learnt) -> Any:
+    """How texts are read: what the parameter says, or what it left open."""
+    given = estimator.analyzer
+    if not learnt.has("_analyzer"):
+        if given == "auto":
+            refuse("_analyzer", "what 'auto' was decided to be", None)
+        return given
+    found = learnt.value("_analyzer")
+    decided = ("word", "unspaced") if given == "auto" else (given if isinstance(given, str) else None,)
+    if found not in decided:
+        refuse("_analyzer", f"{' or '.join(map(repr, decided))}, as the parameter says", found)
+    return found
+
+
+def _expect_embedding_size(estimator: Any, learnt: Learnt) -> int:
+    """Numbers of a token: what the parameter says, or what it left open."""
+    given = estimator.embedding_size
+    if not learnt.has("_embedding_size"):
+        return as_size("embedding_size", given)
+    found = learnt.size("_embedding_size")
+    if given is not None and found != as_size("embedding_size", given):
+        refuse("_embedding_size", f"{given}, as embedding_size", found)
+    return found
 
 
 def expect_deviation(learnt: Learnt, name: str) -> None:

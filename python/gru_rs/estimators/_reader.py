@@ -20,12 +20,12 @@ from sklearn.utils.validation import validate_data
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_flag, as_size
 
-from ._batches import Array, Numeric, Scale, Sequences, Token, encode, spelling, vocabulary_of
+from ._batches import EMBEDDING_SIZE, Array, Numeric, Scale, Sequences, Token, encode, spelling
 from ._columns import Frame, Ragged, is_integral, is_missing, is_number, refuse_missing
 from ._containers import opened
-from ._labels import plain_vocabulary
 from ._numbers import expect_usable, moments_of, numbers_of, row_array
 from ._tokens import Tokenizer, expect_apart, expect_kinds, kinds_of, width_of
+from ._vocabulary import Choice
 
 
 def opened_sequences(name: str, given: Any) -> Any:
@@ -110,8 +110,12 @@ class Reader(Protocol):
         """What a stream of so many sequences is given, as its model takes it."""
         ...
 
-    def inputs(self, embedding_size: int) -> tuple[int, int | None]:
+    def inputs(self) -> tuple[int, int | None]:
         """Numbers a step, and tokens if there are any, of a model for such sequences."""
+        ...
+
+    def expect_stepwise(self) -> None:
+        """A step is read by itself, whatever was before it."""
         ...
 
     def fitted(self) -> dict[str, Any]:
@@ -133,6 +137,7 @@ class TokenReader:
 
     tokenizer: Tokenizer
     vocabulary: dict[Token, int]
+    embedding_size: int = EMBEDDING_SIZE
     kinds: frozenset[str] = field(init=False)
     """Of the vocabulary's tokens; made once, as it may be large."""
 
@@ -146,9 +151,11 @@ class TokenReader:
         given: Any,
         lengths: Any,
         most: int | None,
-        frequencies: tuple[int, int | None],
+        choice: Choice,
+        embedding_size: int | None,
     ) -> tuple[TokenReader, Sequences]:
-        """From the first sequences, which are given back read; `frequencies`: what `vocabulary_of` takes."""
+        """From the first sequences, which are given back read."""
+        tokenizer = tokenizer.decided_for(given)
         sequences = tokenizer.tokens("X", given, lengths)
         if not any(map(len, sequences)):
             got = f"{len(sequences)} sequences without any" if sequences else "none"
@@ -157,19 +164,28 @@ class TokenReader:
         expect_apart("X", sequences)
         tokenizer = tokenizer.fitted_to(sequences)
         features = tokenizer.features(sequences)
-        reader = cls(tokenizer, plain_vocabulary("X", vocabulary_of(features, *frequencies)))
+        vocabulary = choice.made_of(features, sum(map(len, sequences)))
+        size = embedding_size or EMBEDDING_SIZE
+        if choice.vectors is not None:
+            size = choice.vectors.expect_size(embedding_size)
+        reader = cls(tokenizer, vocabulary, size)
         found = encode(features, reader.vocabulary, most, tokenizer.per_step)
         return reader, replace(found, width=width_of(given))
 
     @classmethod
-    def of_saved(cls, tokenizer: Tokenizer, state: Mapping[str, Any]) -> TokenReader:
-        """From what a file holds. One of a tagger that had read an empty sentence says one feature a step."""
+    def of_saved(cls, tokenizer: Tokenizer, state: Mapping[str, Any], embedding_size: int) -> TokenReader:
+        """From what a file holds."""
         vocabulary, per_step = state["vocabulary_"], as_size("_per_step", state.get("_per_step", 1))
-        features = tokenizer.token_features
+        features, own = tokenizer.token_features, state.get("_own_token", False)
+        tokenizer = replace(tokenizer, analyzer=state.get("_analyzer") or tokenizer.analyzer)
         if features == "spelling":
+            # One of a tagger that had read an empty sentence said one feature a step.
             spelt = any(isinstance(token, tuple) and token[:1] == ("small",) for token in vocabulary)
-            features, per_step = ("spelling", len(spelling(""))) if spelt or per_step > 1 else (None, 1)
-        return cls(replace(tokenizer, token_features=features, per_step=per_step), vocabulary)
+            alone = 1 + tokenizer.pairs
+            full = alone + len(spelling(""))
+            features, per_step = ("spelling", full) if spelt or per_step > alone else (None, alone)
+        read = replace(tokenizer, token_features=features, per_step=per_step, own=own)
+        return cls(read, vocabulary, embedding_size)
 
     def read(self, estimator: Any, given: Any, lengths: Any, most: int | None) -> Sequences:  # noqa: ARG002
         """Sequences, of at most `most` steps."""
@@ -196,9 +212,16 @@ class TokenReader:
         steps = max(counts) // per_step
         return numbers.reshape((*_axis(batch_size), steps, *([per_step] if per_step > 1 else [])))
 
-    def inputs(self, embedding_size: int) -> tuple[int, int | None]:
+    def inputs(self) -> tuple[int, int | None]:
         """Numbers of an embedding; the known tokens and the unknown one."""
-        return embedding_size, len(self.vocabulary) + 1
+        return self.embedding_size, len(self.vocabulary) + 1
+
+    def expect_stepwise(self) -> None:
+        """Pairs of tokens are no stream's, whose chunks may end between them."""
+        if self.tokenizer.pairs:
+            expected = "tokens by themselves for a stream, as analyzer='char' reads them"
+            msg = f"analyzer: expected {expected}, got 'unspaced', which reads pairs"
+            raise ValueError(msg)
 
     def fitted(self) -> dict[str, Any]:
         """The vocabulary."""
@@ -206,7 +229,14 @@ class TokenReader:
 
     def saved(self) -> dict[str, Any]:
         """Names that src/io/vocabulary.rs knows."""
-        return {"_reads_tokens": True, "_per_step": self.tokenizer.per_step}
+        tokenizer = self.tokenizer
+        return {
+            "_reads_tokens": True,
+            "_per_step": tokenizer.per_step,
+            "_own_token": tokenizer.own or not callable(tokenizer.token_features),
+            "_analyzer": tokenizer.analyzer if isinstance(tokenizer.analyzer, str) else None,
+            "_embedding_size": self.embedding_size,
+        }
 
 
 def _axis(batch_size: int | None) -> tuple[int, ...]:
@@ -324,9 +354,12 @@ class NumberReader:
             # Of a batch of chunks, (B, T, F).
             return np.stack([row_array(f"x_t, row {row}", one)[0] for row, one in enumerate(found)])
 
-    def inputs(self, embedding_size: int) -> tuple[int, int | None]:  # noqa: ARG002
+    def inputs(self) -> tuple[int, int | None]:
         """Features; no tokens."""
         return self.features, None
+
+    def expect_stepwise(self) -> None:
+        """So it is."""
 
     def fitted(self) -> dict[str, Any]:
         """The scale, and what scikit-learn asks for."""
@@ -360,5 +393,13 @@ def _may_be_ids(given: Any, found: Ragged) -> bool:
     return one_each and bool(found.flat.min(initial=0) >= 0)
 
 
-SAVED = ("_reads_tokens", "_per_step", "_features", "_is_table")
+SAVED = (
+    "_reads_tokens",
+    "_per_step",
+    "_own_token",
+    "_analyzer",
+    "_embedding_size",
+    "_features",
+    "_is_table",
+)
 """The names of files, which no attribute has any more."""

@@ -19,13 +19,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_size
 
-from ._base import NetworkEstimator
-from ._batches import UNKNOWN, Sequences, Token, by_length, checksum
+from ._base import NetworkEstimator, expect_share
+from ._batches import UNKNOWN, Sequences, Token, Unknowing, by_length, checksum
 from ._learnt import Sizes, expect_reader
 from ._reader import FITTED, SAVED, NumberReader, Reader, TokenReader, holds_tokens, opened_sequences
 from ._stream import EstimatorStream
 from ._targets import opened_weights
-from ._tokens import Tokenizer
+from ._tokens import ANALYZERS, Tokenizer
 from ._training import Labelled
 from ._validation import (
     Validation,
@@ -37,11 +37,14 @@ from ._validation import (
     scored,
     split_groups,
 )
+from ._vectors import vectors_of
+from ._vocabulary import Choice
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from gru_rs._losses import Loss, LossFunction
+    from gru_rs._model import SequenceNetwork
 
     from ._batches import Array
     from ._learnt import Learnt
@@ -71,6 +74,10 @@ class SupervisedEstimator(NetworkEstimator):
 
     def _units(self, sequences: Sequences, targets: Any) -> Array | None:  # noqa: ARG002
         """Over how many numbers of each row the loss is a mean; None: over one."""
+        return None
+
+    def _altered(self, sequences: Sequences, rows: Array) -> Callable[[Array, int], Array] | None:  # noqa: ARG002
+        """What training makes of a batch of these rows; None: what it is."""
         return None
 
     @abstractmethod
@@ -117,6 +124,8 @@ class SupervisedEstimator(NetworkEstimator):
         examples = Labelled(
             sequences, lambda rows: self._batch_targets(targets, rows), weights, train, counts
         )
+        if stop:  # of a part of the data nobody knows what is rare in all
+            examples.altered = self._altered(sequences, train)
         validate = None
         if held is not None:
             validate = partial(self._scored, sequences, targets, held, weights)
@@ -162,13 +171,16 @@ class SequenceEstimator(SupervisedEstimator):
 
     scale: bool = True
     tokens: bool | None = None
-    analyzer: str | Callable[[str], list[str]] = "word"
+    analyzer: str | Callable[[str], list[str]] = "auto"
     lowercase: bool = True
-    min_frequency: int = 1
+    vocabulary: Any = None
+    min_frequency: int | None = None
     max_vocabulary: int | None = None
-    embedding_size: int = 64
+    embedding_size: int | None = None
+    embedding_init: Any = None
     max_length: int | None = None
     token_features: str | Callable[[Any], Sequence[Token]] | None = None
+    token_dropout: float = 0.5
     scoring: str | Callable[..., float] | None = None
 
     _once_learnt: ClassVar[tuple[str, ...]] = FITTED
@@ -215,13 +227,13 @@ class SequenceEstimator(SupervisedEstimator):
 
     def _check(self) -> None:
         super()._check()
-        as_size("min_frequency", self.min_frequency)
-        as_size("embedding_size", self.embedding_size)
-        for name in ("max_vocabulary", "max_length"):
+        self._choice().check()
+        for name in ("embedding_size", "max_length"):
             if getattr(self, name) is not None:
                 as_size(name, getattr(self, name))
         if not callable(self.analyzer):
-            as_choice("analyzer", self.analyzer, ("word", "char"))
+            as_choice("analyzer", self.analyzer, ANALYZERS)
+        expect_share("token_dropout", self.token_dropout)
         if self.tokens is not None:
             as_flag("tokens", self.tokens)
         if self.token_features is not None and not callable(self.token_features):
@@ -231,18 +243,33 @@ class SequenceEstimator(SupervisedEstimator):
     def _tokenizer(self) -> Tokenizer:
         return Tokenizer(self.analyzer, self.lowercase, self.token_features)
 
-    def _learn_to_read(self, X: Any, lengths: Any) -> tuple[Reader, Sequences]:
+    def _choice(self) -> Choice:
+        vectors = None if self.embedding_init is None else vectors_of(self.embedding_init)
+        return Choice(self.min_frequency, self.max_vocabulary, self.vocabulary, vectors)
+
+    def _learn_to_read(self, X: Any, lengths: Any, choice: Choice) -> tuple[Reader, Sequences]:
         """A reader of such sequences, and these, read by it."""
         given, most = opened_sequences("X", X), self.max_length
         if holds_tokens("X", given) if self.tokens is None else self.tokens:
-            frequencies = (self.min_frequency, self.max_vocabulary)
-            return TokenReader.learn(self._tokenizer(), given, lengths, most, frequencies)
+            return TokenReader.learn(self._tokenizer(), given, lengths, most, choice, self.embedding_size)
+        for name in ("vocabulary", "embedding_init"):
+            if getattr(self, name) is not None:
+                msg = f"{name}: expected None for sequences of numbers, got one"
+                raise ValueError(msg)
         return NumberReader.learn(self, given, lengths, most, scale=bool(self.scale))
+
+    def _altered(self, sequences: Sequences, rows: Array) -> Callable[[Array, int], Array] | None:
+        if self.model_.vocabulary_size is None or self.token_dropout == 0:
+            return None
+        return Unknowing.of(sequences, rows, float(self.token_dropout))
+
+    def _cut(self) -> tuple[Any, ...]:
+        return *super()._cut(), self.token_dropout
 
     def _recall(self) -> None:
         state = self.__dict__
         if state["_reads_tokens"]:
-            self._reader = TokenReader.of_saved(self._tokenizer(), state)
+            self._reader = TokenReader.of_saved(self._tokenizer(), state, self.model_.input_size)
         else:
             self._reader = NumberReader.of_saved(state, self.model_.dtype)
         for name in SAVED:
@@ -268,8 +295,9 @@ class SequenceEstimator(SupervisedEstimator):
     ) -> Self:
         """Training from the beginning, perhaps with targets that are known, or on from where it was."""
         self._check()
+        choice = self._choice()
         if first:
-            reader, sequences = self._learn_to_read(X, lengths)
+            reader, sequences = self._learn_to_read(X, lengths, choice)
         else:
             reader = self._reader
             sequences = reader.read(self, opened_sequences("X", X), lengths, self.max_length)
@@ -281,8 +309,7 @@ class SequenceEstimator(SupervisedEstimator):
         numbers = opened_groups(groups, sequences.lengths, used=used)
         if first:
             found = {"_reader": reader, **reader.fitted(), **learnt}
-            self._begin(*reader.inputs(self.embedding_size), self._outputs(learnt), found)
-            self._forget_unknown()
+            self._begin(*reader.inputs(), self._outputs(learnt), found, partial(self._embed, choice, reader))
         else:
             self.__dict__.update(learnt)
         how: dict[str, Any] = {"epochs": epochs, "stop": stop, "validation": validation, "groups": numbers}
@@ -320,12 +347,18 @@ class SequenceEstimator(SupervisedEstimator):
             _, targets = self._read_targets(given["y"], sequences, learnt)
             return Validation(sequences, targets, self._read_weights(given.get("sample_weight"), sequences))
 
-    def _forget_unknown(self) -> None:
-        """What is unknown says nothing until training says otherwise."""
-        if self.model_.vocabulary_size is not None:
-            flat = self.model_.flat.copy()
-            flat[UNKNOWN * self.embedding_size : (UNKNOWN + 1) * self.embedding_size] = 0
-            self.model_.set_flat(flat)
+    def _embed(self, choice: Choice, reader: Reader, model: SequenceNetwork) -> None:
+        """An embedding begins as vectors that were given; what is unknown says nothing before training."""
+        if isinstance(reader, TokenReader):
+            flat = model.flat.copy()
+            _, first, last, shape = model._names[0]
+            rows = flat[first:last].reshape(shape)
+            if choice.vectors is not None:
+                rows[:] = choice.vectors.rows(reader.vocabulary, rows)
+                if self.verbose:
+                    print(choice.vectors.told())
+            rows[UNKNOWN] = 0
+            model.set_flat(flat)
 
     def fit(
         self,
@@ -454,9 +487,12 @@ class StreamedEstimator(SequenceEstimator):
         Raises
         ------
         ValueError
-            The network is bidirectional, or has a chain over its labels: both need the end of the sequence.
+            The network is bidirectional, or has a chain over its labels: both need the end of the sequence;
+            or texts are read by pairs of letters, which the end of a chunk would part.
         """
         check_is_fitted(self, "model_")
+        reader: Reader = self._reader
+        reader.expect_stepwise()
         return self._stream_kind(self, batch_size)
 
     @abstractmethod

@@ -4,7 +4,8 @@ as they are. It must not know numbers or what is learnt of tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,17 +16,24 @@ from ._batches import Sequences, Token, spelling
 from ._columns import Frame, Ragged, is_integral, is_missing, refuse_missing
 from ._containers import opened
 from ._numbers import as_lengths
+from ._scripts import LEAST_SHARE, unspaced_share, unspaced_tokens
 
 # Words, and each mark by itself: in short texts an exclamation mark says much.
 _WORDS = r"(?u)\w+|[^\w\s]"
 
+ANALYZERS = ("auto", "word", "char", "unspaced")
+"""How texts may be read, by name; "auto" is "word" or "unspaced", as `fit` has decided."""
+
 
 def analyzer_of(analyzer: str | Callable[[str], list[str]], lowercase: bool) -> Callable[[str], list[str]]:
-    """What makes tokens of a text: words and marks, characters, or a function as it is."""
+    """What makes tokens of a text: words and marks, characters, letters of scripts without spaces, or a
+    function as it is.
+    """
     if callable(analyzer):
         return analyzer
-    if analyzer == "char":
-        return (lambda text: list(text.lower())) if lowercase else list
+    if analyzer in ("char", "unspaced"):
+        cut: Callable[[str], list[str]] = list if analyzer == "char" else unspaced_tokens
+        return (lambda text: cut(text.lower())) if lowercase else cut
     vectorizer = CountVectorizer(lowercase=lowercase, token_pattern=_WORDS)
     words: Callable[[str], list[str]] = vectorizer.build_analyzer()
     return words
@@ -166,7 +174,31 @@ class Tokenizer:
     lowercase: bool
     token_features: str | Callable[[Any], Sequence[Token]] | None = None
     per_step: int = 1
-    """Numbers of a token: those of its features, or its own."""
+    """Numbers of a token: its own, that of the pair with the one before, those of its features."""
+    own: bool = False
+    """Whether a function's features stand beside the token; before, they replaced it."""
+
+    @property
+    def pairs(self) -> bool:
+        """Whether it is told which token was before: two letters of Chinese say what one alone does not."""
+        return self.analyzer == "unspaced"
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing is told of a token but itself."""
+        return self.token_features is None and not self.pairs
+
+    def decided_for(self, given: Any) -> Tokenizer:
+        """With "auto" decided, by the letters of all texts together."""
+        if self.analyzer != "auto":
+            return self
+        share = unspaced_share(text for text in given if isinstance(text, str)) if is_text(given) else 0.0
+        if share < LEAST_SHARE:
+            return replace(self, analyzer="word")
+        msg = f"X: {share:.0%} of the letters are of scripts without spaces, so texts are read by letters and"
+        msg += " pairs of them, as analyzer='unspaced' says; 'word' and 'char' say otherwise"
+        warnings.warn(msg, UserWarning, stacklevel=6)
+        return replace(self, analyzer="unspaced")
 
     def tokens(self, name: str, given: Any, lengths: Any = None) -> list[Sequence[Token]]:
         """Those of each sequence of a container that was opened."""
@@ -179,26 +211,42 @@ class Tokenizer:
         features = self.token_features
         if features == "spelling" and not isinstance(example, str):
             features = None
-        if features is None or example is None:
-            return replace(self, token_features=features, per_step=1)
-        return replace(self, token_features=features, per_step=len(_function(features)(example)))
+        counted = 0 if example is None else len(_function(features)(example))
+        return replace(self, token_features=features, per_step=1 + self.pairs + counted, own=True)
 
     def features(self, sequences: list[Sequence[Token]]) -> list[Sequence[Token]]:
-        """The features of each token, one behind the other; without any the tokens themselves."""
-        if self.token_features is None:
+        """Of each token itself and what can be told of it, one behind the other."""
+        if self.alone:
             return sequences
-        function = _function(self.token_features)
-        return [[feature for token in row for feature in self._counted(function, token)] for row in sequences]
+        tell = _function(self.token_features)
+        return [
+            [part for before, token in _with_before(row) for part in self._parts(before, token, tell(token))]
+            for row in sequences
+        ]
 
-    def _counted(self, function: Callable[[Any], Sequence[Token]], token: Token) -> Sequence[Token]:
-        found = function(token)
-        if len(found) != self.per_step:
-            expected = f"{self.per_step} features of each token"
-            msg = f"token_features: expected {expected}, got {len(found)} of {token!r}"
+    def _parts(self, before: Token, token: Token, told: Sequence[Token]) -> list[Token]:
+        function = callable(self.token_features)
+        own = [token] if self.own or not function else []
+        if self.pairs:
+            own.append(("pair", before, token))
+        if len(own) + len(told) != self.per_step:
+            expected = f"{self.per_step - len(own)} features of each token"
+            msg = f"token_features: expected {expected}, got {len(told)} of {token!r}"
             raise ValueError(msg)
-        return found
+        # By its place, so that it is no token, nor another feature of the same value.
+        return [*own, *(enumerate(told) if function and self.own else told)]
 
 
-def _function(features: str | Callable[[Any], Sequence[Token]]) -> Callable[[Any], Sequence[Token]]:
-    """What gives a token's features; by name, as a pickle should not know where functions stand."""
-    return features if callable(features) else spelling
+def _with_before(row: Sequence[Token]) -> Iterable[tuple[Token, Token]]:
+    """Each token with the one before it; before the first there is an empty text."""
+    return zip(("", *row), row, strict=False)
+
+
+def _function(features: str | Callable[[Any], Sequence[Token]] | None) -> Callable[[Any], Sequence[Token]]:
+    """What tells of a token; by name, as a pickle should not know where functions stand."""
+    return features if callable(features) else _nothing if features is None else spelling
+
+
+def _nothing(token: Token) -> tuple[Token, ...]:  # noqa: ARG001
+    """What is told of a token that has no features."""
+    return ()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from gru_rs._model import Model
 
     from ._batches import Array, Sequences
+    from ._frozen import Frozen
+    from ._progress import Place
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class Labelled:
     """How much each row counts in a mean over all; all alike when there are none."""
     carried: tuple[Array, ...] = ()
     """Nothing: each batch is by itself."""
+    altered: Callable[[Array, int], Array] | None = None
+    """What training makes of a batch's inputs by a seed; None: what they are."""
 
     def batches(self, size: int, rng: np.random.Generator | None) -> list[Array]:
         """Rows of about the same length."""
@@ -118,6 +122,7 @@ class Labelled:
     def _learn(self, model: Model, loss: Loss | LossFunction, batch: Array) -> tuple[float, Array, float]:
         weights = None if self.weights is None else self.weights[batch]
         x, lengths = self.sequences.batch(batch)
+        x = x if self.altered is None else self.altered(x, model._core.rng_state)
         lost, gradients = model.loss_and_grad(
             x, self.targets(batch), lengths=lengths, loss=loss, sample_weight=weights
         )
@@ -133,6 +138,7 @@ class Plan:
     shuffle: bool
     clip_norm: float | None
     weight_decay: float
+    frozen: Frozen
     tolerance: float
     patience: int | None
     """Epochs without improvement that end training; None for no end."""
@@ -291,22 +297,23 @@ class Trainer:
     def _step(self, examples: Examples, batch: Any, plan: Plan, progress: Progress, epoch: int) -> float:
         """A step, all of it or, with a FloatingPointError if it cannot be made, nothing."""
         drawn, carried, place = self.model._core.rng_state, examples.carried, progress.place
-        made = self._before + place.steps
+        made, before = self._before + place.steps, None
         try:
             loss, gradients, count = examples.learn(self.model, self.loss, batch)
             _expect_finite("the loss", loss, epoch)
+            plan.frozen.still(gradients)
             self._norm = clip_grad_norm(gradients, np.inf if plan.clip_norm is None else plan.clip_norm)
             _expect_finite("the norm of the gradients", self._norm, epoch)
             self.optimizer.lr = rate = self.rates.at(place.steps)
             bold = rate > _BOLD or rate * plan.weight_decay > _BOLD
-            before = self.model.flat.copy() if bold else None
+            before = self.model.flat.copy() if bold or plan.frozen else None
             place = place.after_batch(loss, count)
             self.optimizer.step(self.model, gradients)
-            progress.set(place=place, carried=examples.carried)
+            self._stepped(plan.frozen, before, progress, place, examples)
         except BaseException:
             # Ctrl-C comes between any two instructions: either the step was made or it was not.
             if self.optimizer._steps(self.model) > made:
-                progress.set(place=place, carried=examples.carried)
+                self._stepped(plan.frozen, before, progress, place, examples)
             else:
                 self.model._core.set_rng_state(drawn)
                 examples.carried = carried
@@ -315,6 +322,14 @@ class Trainer:
             self.model.set_flat(before)
             _expect_finite("a weight", np.inf, epoch)
         return loss
+
+    def _stepped(
+        self, frozen: Frozen, before: Array | None, progress: Progress, place: Place, examples: Examples
+    ) -> None:
+        """What belongs to a step that was made; to do it twice does no harm."""
+        if before is not None and frozen:
+            self.model.set_flat(frozen.restored(self.model.flat, before))
+        progress.set(place=place, carried=examples.carried)
 
 
 _BY_CALLBACK = "a callback returned True"

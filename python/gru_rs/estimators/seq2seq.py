@@ -13,7 +13,7 @@ from gru_rs._encoder_decoder import EncoderDecoder
 from gru_rs._losses import CrossEntropy
 from gru_rs._words import WORDS
 
-from ._batches import Token, vocabulary_of
+from ._batches import EMBEDDING_SIZE, Token, vocabulary_of
 from ._doc import document
 from ._files import readable
 from ._labels import plain_vocabulary
@@ -140,7 +140,7 @@ class Seq2Seq(SequenceEstimator):
 
     def _own_options(self) -> dict[str, Any]:
         return {
-            "embedding_size": self.embedding_size,
+            "embedding_size": self.embedding_size or EMBEDDING_SIZE,
             "attention": self.attention,
             "begin": BEGIN,
             "end": END,
