@@ -53,6 +53,7 @@ mod rnn;
 mod shape;
 #[doc(hidden)]
 pub mod simd;
+mod text;
 #[doc(hidden)]
 pub mod weights;
 
@@ -83,4 +84,5 @@ pub use rnn::parameters::{Parameters, Snapshot};
 pub use rnn::stream::Stream;
 pub use rnn::tape::{Gradients, Tape};
 pub use simd::{Dispatch, Isa};
+pub use text::Words;
 pub use weights::{Tensor, Width};

@@ -6,6 +6,7 @@ mod generator;
 #[expect(clippy::module_inception, reason = "the room is called after its noun")]
 mod model;
 mod pair;
+mod rows;
 mod stream;
 #[cfg(test)]
 mod tiles;

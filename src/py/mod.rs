@@ -11,6 +11,7 @@ mod model_stream;
 mod optimizer;
 mod options;
 mod parameters;
+mod served;
 mod softmax;
 mod stream;
 mod tensors;
@@ -81,6 +82,8 @@ mod _core {
     use super::optimizer::{Cosine, Memory, Plateau, Rule, clip_by_norm};
     #[pymodule_export]
     use super::parameters::{FlatView, Parameters};
+    #[pymodule_export]
+    use super::served::Words;
     #[pymodule_export]
     use super::softmax::softmax;
     #[pymodule_export]

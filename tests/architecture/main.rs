@@ -31,8 +31,8 @@ pub const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// Files and folders at the top of src that are the base.
-pub const BASE: [&str; 10] =
-    ["buffer", "dropout", "error", "float", "function", "half", "parallel", "rng", "shape", "weights"];
+pub const BASE: [&str; 11] =
+    ["buffer", "dropout", "error", "float", "function", "half", "parallel", "rng", "shape", "text", "weights"];
 
 /// What is not of this crate, and the only room that may name it.
 pub const FOREIGN: [(&[&str], &str); 9] = [

@@ -24,6 +24,7 @@ from ._batches import EMBEDDING_SIZE, Array, Numeric, Scale, Sequences, Token, e
 from ._columns import Frame, Ragged, is_integral, is_missing, is_number, refuse_missing
 from ._containers import opened
 from ._numbers import expect_usable, moments_of, numbers_of, row_array
+from ._served import CUTS, Served
 from ._tokens import Tokenizer, expect_apart, expect_kinds, kinds_of, width_of
 from ._vocabulary import Choice
 
@@ -140,9 +141,22 @@ class TokenReader:
     embedding_size: int = EMBEDDING_SIZE
     kinds: frozenset[str] = field(init=False)
     """Of the vocabulary's tokens; made once, as it may be large."""
+    served: Served | None = field(init=False)
+    """The same for texts that are predicted for at once, if they can be."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "kinds", kinds_of(self.vocabulary))
+        kinds, read = kinds_of(self.vocabulary), self.tokenizer
+        served = None
+        if kinds == {"strings"} and read.token_features is None and read.analyzer in CUTS:
+            served = Served(self.vocabulary, str(read.analyzer), read.lowercase)
+        vars(self).update(kinds=kinds, served=served)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("kinds", "served")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.__post_init__()
 
     @classmethod
     def learn(

@@ -443,6 +443,16 @@ class SequenceEstimator(SupervisedEstimator):
     def _read_fitted(self, X: Any, lengths: Any) -> Sequences:
         return self._read_whole(X, lengths, self.max_length)
 
+    def _scores_of(self, X: Any, lengths: Any) -> Array:
+        """A row of scores for each sequence, as the methods that predict take them."""
+        if "model_" in vars(self) and lengths is None and isinstance(self._reader, TokenReader):
+            served = self._reader.served
+            found = None if served is None else served.scores(self.model_, X, self.max_length)
+            if found is not None:
+                return found
+        sequences = self._read_fitted(X, lengths)
+        return self._scores(sequences, sequences.rows)
+
     def _read_whole(self, X: Any, lengths: Any, most: int | None = None) -> Sequences:
         check_is_fitted(self, "model_")
         if isinstance(X, Sequences):  # that were read to be validated on

@@ -225,8 +225,7 @@ class SequenceClassifier(ClassifierMixin, StateFeatures, StreamedEstimator):  # 
 
         {refused}
         """
-        sequences = self._read_fitted(X, lengths)
-        return self._of_scores(self._scores(sequences, sequences.rows))
+        return self._of_scores(self._scores_of(X, lengths))
 
     def predict_log_proba(self, X: Any, lengths: Any = None) -> Array:
         """The natural logarithms of `predict_proba`.
@@ -240,8 +239,7 @@ class SequenceClassifier(ClassifierMixin, StateFeatures, StreamedEstimator):  # 
 
         {refused}
         """
-        sequences = self._read_fitted(X, lengths)
-        scores = self._scores(sequences, sequences.rows)
+        scores = self._scores_of(X, lengths)
         return log_sigmoid(scores) if self.multilabel_ else log_softmax(scores)
 
     def predict_top_k(self, X: Any, lengths: Any = None, *, k: int = 5) -> tuple[Array, Array]:

@@ -214,10 +214,10 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
 
         {refused}
         """
+        if self.pooling != "each":
+            return self._of_scores(self._scores_of(X, lengths))
         sequences = self._read_fitted(X, lengths)
-        if self.pooling == "each":
-            return [self._of_scores(scores) for scores in self._of_steps(sequences, sequences.rows)]
-        return self._of_scores(self._scores(sequences, sequences.rows))
+        return [self._of_scores(scores) for scores in self._of_steps(sequences, sequences.rows)]
 
     def _of_scores(self, scores: Array) -> Array:
         found = scores.astype(np.float64)
