@@ -29,7 +29,7 @@ OPTIONS = {
     "warmup_fraction": 0.05,
     "input_dropout": 0.2,
     "output_dropout": 0.3,
-    "max_target_length": 40,
+    "max_target_length": 60,
     "beam_width": 4,
     "length_penalty": 0.6,
 }
@@ -46,26 +46,18 @@ def main() -> None:
     begin = time.perf_counter()
     bot.fit(list(said), list(answers))
     print(f"{len(said)} pairs, {bot.n_iter_} epochs: {time.perf_counter() - begin:.0f} s")
-    begin = time.perf_counter()
+    begin, known = time.perf_counter(), set(pairs)
     right = np.mean(
-        [found in known(pairs, text) for text, found in zip(said, bot.predict(list(said)), strict=True)]
+        [(text, found) in known for text, found in zip(said, bot.predict(list(said)), strict=True)]
     )
     seconds = (time.perf_counter() - begin) / len(said)
-    print(f"answers as in the corpus: {right:.0%} of what was learnt, {seconds * 1e3:.1f} ms each")
+    print(f"answers exactly as in the corpus: {right:.0%} of what was learnt, {seconds * 1e3:.1f} ms each")
     OUTPUT.mkdir(exist_ok=True)
     bot.save(OUTPUT / "chatbot.safetensors")
     for question in QUESTIONS:
         print(f"  you: {question}\n  bot: {answer(bot, question)}")
     if sys.stdin.isatty() and not given.quick:
         talk(bot)
-
-
-def known(pairs: list[tuple[str, str]], text: str) -> set[str]:
-    """The corpus's answers to a text, word by word as the bot writes them."""
-    from gru_rs.estimators._tokens import analyzer_of
-
-    words = analyzer_of("word", lowercase=False)
-    return {" ".join(words(reply)) for said, reply in pairs if said == text}
 
 
 def answer(bot: gru_rs.Seq2Seq, text: str) -> str:

@@ -25,7 +25,7 @@ def load(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES, **function
     max_bytes : int, default 2**32
         A file that says it has more is refused before any of it is read.
     **functions : callable
-        Of an estimator the parameters that were functions, which are not saved, by name:
+        Of an estimator the parameters that were functions or tokenizers, which are not saved, by name:
         ``analyzer=str.split``.
 
     Returns

@@ -197,8 +197,37 @@ ESTIMATORS = {
             "an empty text": asked("predict", ["", "a"]),
             "numbers": asked("predict", NUMBERS),
             "score": asked("score", ["abc", "cab"], ["cba", "bac"]),
+            "given answers": asked("log_likelihood", ["abc", "cab"], ["cba", "xyz"]),
             "quantize": quantized("int8", "predict", ["abc"]),
             "pickle": pickled("predict", ["cab"]),
+        },
+    ),
+    "pairs of words": (
+        lambda: small(Seq2Seq, target_min_frequency=2).fit(
+            ["ab c", "c, ab", "b"] * 3, ["It's so.", "No!", "b"] * 3
+        ),
+        {
+            "predict": asked("predict", ["ab c", "zebra", ""]),
+            "predict_beam": asked("predict_beam", ["c ab"], beam_width=3),
+            "score": asked("score", ["ab c"], ["It's no."]),
+            "given answers": asked("log_likelihood", ["ab c", "c"], ["It's no.", "xyz"]),
+        },
+    ),
+    "pairs of lists": (
+        lambda: small(Seq2Seq, target_min_frequency=4).fit(
+            [["a", "b"], ["b", "c"]] * 4, [["a"], ["b", "x"]] * 3 + [["y", "a"]] * 2
+        ),
+        {
+            "predict": asked("predict", [["a", "z"], ["y"], []]),
+            "predict_beam": asked("predict_beam", [["a", "z"]], beam_width=3),
+        },
+    ),
+    "language model of words": (
+        lambda: small(LanguageModel, analyzer="word", chunk_length=8).fit(["the cat sat", "the dog ran"] * 4),
+        {
+            "generate": asked("generate", "the ", max_length=12, seed=1),
+            "generate others": asked("generate", "the d", max_length=20, seed=2, stop="a"),
+            "score": asked("score", ["the dog sat"]),
         },
     ),
     "transcriber": (
@@ -207,6 +236,7 @@ ESTIMATORS = {
         | {
             "predict_beam": asked("predict_beam", NUMBERS[:2], beam_width=3),
             "score": asked("score", NUMBERS[:2], ["ab", "a"]),
+            "given labels": asked("log_likelihood", NUMBERS[:2], ["ab", "a"]),
             "stream": streamed(None, NUMBERS[0], NUMBERS[2]),
             "streams": streamed(2, np.stack([NUMBERS[0], NUMBERS[7]])),
         },
@@ -341,7 +371,7 @@ def test_older_pickles_have_no_reader(name):
     state = estimator.__getstate__()
     if name != "forecaster":
         reader = state.pop("_reader")
-        state |= reader.saved() if name != "language model" else {}
+        state |= reader.saved() if "language model" not in name else {}
     again = type(estimator)()
     again.__setstate__(state)
     assert vars(again).keys() == vars(estimator).keys()

@@ -2,6 +2,7 @@
 ``gru-rs[sklearn]``; each is also an attribute of `gru_rs`.
 """
 
+from ._answers import Guess
 from ._callbacks import Checkpoint, CSVLog, TensorBoardLog
 from ._compare import Comparison, Entry, compare
 from ._files import load
@@ -11,7 +12,7 @@ from .classifier import SequenceClassifier
 from .forecaster import Backtest, Forecaster
 from .language_model import LanguageModel
 from .regressor import SequenceRegressor
-from .seq2seq import Guess, Seq2Seq
+from .seq2seq import Seq2Seq
 from .tagger import SequenceTagger
 from .transcriber import Transcriber
 

@@ -39,10 +39,11 @@ _PARTS = {
             Whether sequences are tokens. None: strings and lists of lists of integers or strings are.
             Arrays, lists of arrays, tensors and columns of numbers are numbers, whatever their dtype, and so
             are lists that hold a float anywhere.
-        analyzer : {"auto", "word", "char", "unspaced"} or callable, default "auto"
+        analyzer : {"auto", "word", "char", "unspaced"}, callable or tokenizer, default "auto"
             How a string becomes tokens: words and single marks; characters; the letters of scripts without
             spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) one by one, each with the pair that it makes
-            with the one before, and words of other scripts as they are; or a function from str to a list.
+            with the one before, and words of other scripts as they are; a function from str to a list; or a
+            tokenizer of the package ``tokenizers``.
             "auto" is "unspaced" if a tenth of all letters that the first `fit` is given are such, which a
             warning says, else "word".
         lowercase : bool

@@ -17,6 +17,7 @@ from .. import _saved
 from .._checks import as_flag, as_size
 from . import _resume
 from ._learnt import Learnt, expect_progress
+from ._tokens import is_function
 
 if TYPE_CHECKING:
     import os
@@ -120,7 +121,7 @@ def _parameters(kind: Any, saved: dict[str, Any], functions: dict[str, Callable[
         msg = f"{other}: expected {of}, got {functions.get(other)!r}"
         raise ValueError(msg)
     for name, function in functions.items():
-        if not callable(function):
+        if not is_function(function):
             msg = f"{name}: expected the function {saved[name]['function']}, got {function!r}"
             raise ValueError(msg)
     parameters = {name: _from_json(value) for name, value in saved.items() if name not in functions}
@@ -153,7 +154,7 @@ def _parameter(name: str, value: Any) -> Any:
         return None
     if name == "dtype":
         return np.dtype(value).name
-    if callable(value):
+    if is_function(value):
         return {"function": getattr(value, "__qualname__", type(value).__qualname__)}
     try:
         return _to_json(value)

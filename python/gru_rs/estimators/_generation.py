@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
 from gru_rs._checks import as_count, as_real, as_seed, as_size
@@ -14,9 +14,8 @@ from ._batches import UNKNOWN
 from ._corpus import END
 
 if TYPE_CHECKING:
+    from gru_rs._core import Generator
     from gru_rs._model import Model
-
-    from ._batches import Token
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,10 @@ class Sampling:
     repetition_penalty: float
     seed: int | None
 
-    def numbers(self, model: Model, prompt: list[int]) -> Iterator[int]:
-        """The numbers of tokens after those of a prompt, up to the end of the text."""
+    def numbers(self, model: Model, prompt: list[int], first: Collection[int] = ()) -> Iterator[int]:
+        """The numbers of tokens after those of a prompt, up to the end of the text; the first of them is
+        drawn from `first` alone, if that has any.
+        """
         most = None if self.max_length is None else as_count("max_length", self.max_length)
         sampling = (
             as_real("temperature", self.temperature),
@@ -40,19 +41,36 @@ class Sampling:
             as_real("repetition_penalty", self.repetition_penalty),
         )
         drawn = fresh_seed(None if self.seed is None else as_seed(self.seed))
-        generator = model._core.generator(sampling, drawn)
-        generator.forbid(UNKNOWN)
-        generator.begin(END)
-        generator.read(prompt)
-        numbers = iter(generator.next, END) if most is None else (generator.next() for _ in range(most))
-        return takewhile(lambda number: number != END, numbers)
+
+        def begun(seed: int, forbidden: Iterable[int], read: list[int]) -> Generator:
+            generator = model._core.generator(sampling, seed)
+            for number in forbidden:
+                generator.forbid(number)
+            generator.begin(END)
+            generator.read(read)
+            return generator
+
+        numbers: list[int] = []
+        if first and most != 0:
+            others = set(range(model.output_size)) - set(first)
+            # Of a seed of its own, or the token behind it would be drawn by the same numbers.
+            numbers = [begun(drawn ^ _FIRST, others, prompt).next()]
+        generator = begun(drawn, [UNKNOWN], prompt + numbers)
+        rest = iter(generator.next, END)
+        if most is not None:
+            rest = (generator.next() for _ in range(most - len(numbers)))
+        return chain(numbers, takewhile(lambda number: number != END, rest))
 
 
-def written(numbers: Iterator[int], tokens: dict[int, Token], before: str, between: str) -> Iterator[str]:
-    """Tokens as text: what stands before the first, and what between them."""
-    for number in numbers:
-        yield f"{before}{tokens[number]}"
-        before = between
+_FIRST = 1 << 32
+
+
+def behind(begun: str, pieces: Iterator[str]) -> Iterator[str]:
+    """The pieces without what they begin with, which is there already."""
+    for piece in pieces:
+        if len(piece) > len(begun):
+            yield piece[len(begun) :]
+        begun = ""
 
 
 def until(pieces: Iterator[str], endings: tuple[str, ...]) -> Iterator[str]:

@@ -98,7 +98,13 @@ class Learnt:
             refuse(name, "deviations from 0", found[1])
 
     def vocabulary(
-        self, name: str, first: int, *, of_text: bool = False, analyzer: Any = None
+        self,
+        name: str,
+        first: int,
+        *,
+        of_text: bool = False,
+        analyzer: Any = None,
+        keeps_spaces: bool = False,
     ) -> dict[Any, int]:
         """Tokens with the numbers from `first` on, each of them once; of texts such as the analyzer makes."""
         found = self.value(name)
@@ -108,11 +114,18 @@ class Learnt:
             refuse(name, f"each number from {first} to {first + len(found) - 1} once", sorted(found.values()))
         for token in found:
             expect_savable_token(f"learnt.{name}", token)
-            made = type(token) is str and (analyzer != "char" or len(token) == 1)
-            if of_text and analyzer in ("char", "word") and not made:
+            if of_text and analyzer in ("char", "word") and not _is_made(token, analyzer):
                 refuse(name, f"what analyzer {analyzer!r} makes of texts", token)
+            if keeps_spaces and not set(token) <= found.keys():
+                refuse(name, "each character of a piece as a token, too", token)
+            if of_text and analyzer == "word" and not keeps_spaces and any(map(str.isspace, token)):
+                refuse(name, "words without spaces, as nothing says that they keep them", token)
         vocabulary: dict[Any, int] = found
         return vocabulary
+
+
+def _is_made(token: Any, analyzer: str) -> bool:
+    return type(token) is str and (len(token) == 1 or (analyzer == "word" and token != ""))
 
 
 def refuse(name: str, expected: str, got: Any) -> None:

@@ -25,7 +25,7 @@ from ._learnt import Sizes, expect_reader
 from ._reader import FITTED, SAVED, NumberReader, Reader, TokenReader, holds_tokens, opened_sequences
 from ._stream import EstimatorStream
 from ._targets import opened_weights
-from ._tokens import ANALYZERS, Tokenizer
+from ._tokens import ANALYZERS, Analyzer, Tokenizer, expect_analyzer
 from ._training import Labelled
 from ._validation import (
     Validation,
@@ -171,7 +171,7 @@ class SequenceEstimator(SupervisedEstimator):
 
     scale: bool = True
     tokens: bool | None = None
-    analyzer: str | Callable[[str], list[str]] = "auto"
+    analyzer: Analyzer = "auto"
     lowercase: bool = True
     vocabulary: Any = None
     min_frequency: int | None = None
@@ -231,8 +231,7 @@ class SequenceEstimator(SupervisedEstimator):
         for name in ("embedding_size", "max_length"):
             if getattr(self, name) is not None:
                 as_size(name, getattr(self, name))
-        if not callable(self.analyzer):
-            as_choice("analyzer", self.analyzer, ANALYZERS)
+        expect_analyzer("analyzer", self.analyzer, ANALYZERS)
         expect_share("token_dropout", self.token_dropout)
         if self.tokens is not None:
             as_flag("tokens", self.tokens)

@@ -7,10 +7,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
+
+from gru_rs._checks import as_choice
 
 from ._batches import Sequences, Token, spelling
 from ._columns import Frame, Ragged, is_integral, is_missing, refuse_missing
@@ -25,10 +27,44 @@ ANALYZERS = ("auto", "word", "char", "unspaced")
 """How texts may be read, by name; "auto" is "word" or "unspaced", as `fit` has decided."""
 
 
-def analyzer_of(analyzer: str | Callable[[str], list[str]], lowercase: bool) -> Callable[[str], list[str]]:
-    """What makes tokens of a text: words and marks, characters, letters of scripts without spaces, or a
-    function as it is.
+@runtime_checkable
+class TextTokenizer(Protocol):
+    """A tokenizer of the package `tokenizers` (Hugging Face), by what is asked of it."""
+
+    def encode(self, sequence: str, *, add_special_tokens: bool) -> Any:
+        """A text as what has its `tokens`."""
+        ...
+
+    def decode(self, ids: Sequence[int], skip_special_tokens: bool) -> str:
+        """The text of tokens by their own numbers."""
+        ...
+
+    def token_to_id(self, token: str) -> int | None:
+        """A token's own number."""
+        ...
+
+
+Analyzer: TypeAlias = str | Callable[[str], list[str]] | TextTokenizer
+
+
+def is_function(value: Any) -> bool:
+    """Whether a parameter is one that files do not hold."""
+    return callable(value) or isinstance(value, TextTokenizer)
+
+
+def expect_analyzer(name: str, analyzer: Any, known: tuple[str, ...] = ("word", "char")) -> None:
+    """A word, a function or a tokenizer."""
+    if not is_function(analyzer):
+        as_choice(name, analyzer, known)
+
+
+def analyzer_of(analyzer: Analyzer, lowercase: bool) -> Callable[[str], list[str]]:
+    """What makes tokens of a text: words and marks, characters, letters of scripts without spaces, a function
+    as it is, or a tokenizer.
     """
+    if isinstance(analyzer, TextTokenizer):
+        tokenizer = analyzer
+        return lambda text: list(tokenizer.encode(text, add_special_tokens=False).tokens)
     if callable(analyzer):
         return analyzer
     if analyzer in ("char", "unspaced"):
@@ -170,7 +206,7 @@ def width_of(given: Any) -> int | None:
 class Tokenizer:
     """Texts, or sequences of tokens, as tokens, and of each token what can be told of it."""
 
-    analyzer: str | Callable[[str], list[str]]
+    analyzer: Analyzer
     lowercase: bool
     token_features: str | Callable[[Any], Sequence[Token]] | None = None
     per_step: int = 1

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from gru_rs._checks import as_choice, as_size
+from gru_rs._checks import as_size
 from gru_rs._losses import CrossEntropy
 
 from ._base import NetworkEstimator
-from ._batches import UNKNOWN, Token, checksum, vocabulary_of
+from ._batches import UNKNOWN, Token, checksum
 from ._corpus import END, Corpus, hold_out
 from ._doc import document
 from ._files import readable
-from ._generation import Sampling, until, written
-from ._labels import plain_vocabulary
+from ._generation import Sampling, behind, until
 from ._learnt import Sizes
 from ._probabilities import log_sums
-from ._reader import TokenReader, opened_sequences
-from ._tokens import Tokenizer, expect_apart, expect_kinds, is_text
+from ._reader import opened_sequences
+from ._tokens import expect_analyzer, expect_apart, expect_kinds, is_text
 from ._validation import of_validation_data, opened_groups
+from ._writing import Writer, expect_vocabulary
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._batches import Array
     from ._learnt import Learnt
+    from ._tokens import Analyzer
 
 _SCORES_AT_ONCE = 4_000_000
 """Of scored text: rows times steps times vocabulary."""
@@ -48,18 +49,25 @@ class LanguageModel(NetworkEstimator):
     Parameters
     ----------
     {network}
-    analyzer : {"char", "word"} or callable, default "char"
-        How a text becomes tokens: characters, words and single marks, or a function from str to a list. Texts
-        that are lists of tokens already are taken as they are.
+    analyzer : {"char", "word"}, callable or tokenizer, default "char"
+        How a text becomes tokens, and these a text again. "char": characters. "word": words and single marks,
+        each with the space before it, and other white space; a letter of Chinese, Japanese, Thai, Lao,
+        Burmese or Khmer is a word; words that are not known are read and written by their characters. A
+        function from str to a list. A tokenizer of the package ``tokenizers``, by its ``encode`` and
+        ``decode``. Texts that are lists of tokens already are taken as they are.
     lowercase : bool, default False
         Take all letters as small ones; not before an analyzer of your own.
     joiner : str, optional
-        What stands between tokens of generated text. None: nothing between characters of texts, a space
-        between others.
-    min_frequency : int, default 1
-        Tokens that come less often in training count as unknown; the unknown token is never generated.
+        What stands between the tokens of generated text, for an analyzer of your own and for lists: a space
+        when missing. With "word" and a joiner texts are words and marks without what was between them, and
+        are written with the joiner in its place. A tokenizer's ``decode`` is used when missing.
+    min_frequency : int, optional
+        Tokens that come less often in training are not known: words of "word" are read by their characters,
+        others are the unknown token, which is never generated. None: 2 of words that are read by their
+        characters, 1 of others.
     max_vocabulary : int, optional
-        Most tokens that are known, the unknown one and the end of a text among them.
+        Most tokens that are known, the unknown one and the end of a text among them; of "word" the
+        characters come first.
     embedding_size : int, default 64
         Numbers for a token.
     chunk_length : int, default 100
@@ -84,10 +92,10 @@ class LanguageModel(NetworkEstimator):
     'the dog sat'
     """
 
-    analyzer: str | Callable[[str], list[str]] = "char"
+    analyzer: Analyzer = "char"
     lowercase: bool = False
     joiner: str | None = None
-    min_frequency: int = 1
+    min_frequency: int | None = None
     max_vocabulary: int | None = None
     embedding_size: int = 64
     chunk_length: int = 100
@@ -96,13 +104,14 @@ class LanguageModel(NetworkEstimator):
 
     def _check(self) -> None:
         super()._check()
-        for name in ("min_frequency", "embedding_size", "chunk_length"):
+        for name in ("embedding_size", "chunk_length"):
             as_size(name, getattr(self, name))
+        if self.min_frequency is not None:
+            as_size("min_frequency", self.min_frequency)
         if self.max_vocabulary is not None and as_size("max_vocabulary", self.max_vocabulary) < 3:
             msg = f"max_vocabulary: expected at least 3, got {self.max_vocabulary}"
             raise ValueError(msg)
-        if not callable(self.analyzer):
-            as_choice("analyzer", self.analyzer, ("char", "word"))
+        expect_analyzer("analyzer", self.analyzer)
         if self.joiner is not None and not isinstance(self.joiner, str):
             msg = f"joiner: expected a string or None, got {self.joiner!r}"
             raise TypeError(msg)
@@ -113,30 +122,38 @@ class LanguageModel(NetworkEstimator):
     def _pooled(self) -> str:
         return "each"
 
-    def _tokens(self, tokenizer: Tokenizer, name: str, given: Any) -> list[Sequence[Token]]:
+    def _texts(self, writer: Writer, name: str, given: Any) -> list[Sequence[Token]]:
         """The tokens of each text."""
-        texts = tokenizer.tokens(name, given)
+        texts = writer.tokens(name, given)
         if not texts:
             msg = f"{name}: expected at least one text, got none"
             raise ValueError(msg)
         return texts
 
-    def _encode(self, texts: list[Sequence[Token]], known: dict[Token, int]) -> list[Array]:
+    def _encode(self, texts: list[Sequence[Token]], writer: Writer) -> list[Array]:
         """Their numbers, each with the end behind it."""
-        kind = np.uint16 if len(known) + 2 <= 2**16 else np.uint32
-        return [
-            np.fromiter((*(known.get(token, UNKNOWN) for token in text), END), kind, len(text) + 1)
-            for text in texts
-        ]
+        kind = np.uint16 if len(writer.vocabulary) + 2 <= 2**16 else np.uint32
+        return [np.array([*writer.numbers(text, UNKNOWN), END], kind) for text in texts]
 
     def _expect_learnt(self, learnt: Learnt) -> Sizes:
         of_text = learnt.flag("of_text_")
-        known = learnt.vocabulary("vocabulary_", END + 1, of_text=of_text, analyzer=self.analyzer)
+        known = expect_vocabulary(
+            learnt,
+            "vocabulary_",
+            END + 1,
+            of_text=of_text,
+            analyzer=self.analyzer,
+            keeps_spaces="_keeps_spaces",
+        )
         outputs = len(known) + 2
         return Sizes(self.embedding_size, outputs, outputs)
 
+    _keeps_spaces = False  # of files that do not say it
+
     def _recall(self) -> None:
-        self._reader = TokenReader(Tokenizer(self.analyzer, self.lowercase), self.vocabulary_)
+        self._reader = Writer(
+            self.analyzer, self.lowercase, self.joiner, self.of_text_, self._keeps_spaces, self.vocabulary_
+        )
 
     def fit(
         self,
@@ -204,29 +221,35 @@ class LanguageModel(NetworkEstimator):
         groups: Any = None,
     ) -> Self:
         self._check()
-        given, first_tokenizer = _as_texts(X), Tokenizer(self.analyzer, self.lowercase)
-        texts = self._tokens(first_tokenizer if first else self._reader.tokenizer, "X", given)
-        reader: TokenReader
+        given = _as_texts(X)
+        writer: Writer = (
+            Writer.of(given, self.analyzer, self.joiner, lowercase=self.lowercase) if first else self._reader
+        )
+        texts = self._texts(writer, "X", given)
         if first:
             expect_apart("X", texts)
-            most = None if self.max_vocabulary is None else self.max_vocabulary - 1
-            found = vocabulary_of(texts, self.min_frequency, most)
-            vocabulary = plain_vocabulary("X", {token: number + 1 for token, number in found.items()})
-            reader = TokenReader(first_tokenizer, vocabulary)
+            most = None if self.max_vocabulary is None else self.max_vocabulary - 2
+            # Words that come once teach how words are spelled.
+            least = self.min_frequency or (2 if writer.keeps_spaces else 1)
+            writer = writer.learn("X", texts, least, most, first=END + 1)
         else:
-            reader = self._reader
-            expect_kinds("X", texts, reader.kinds)
+            expect_kinds("X", texts, writer.kinds)
         held = None
         if validation_data is not None:
             with of_validation_data():
-                held = self._numbers(validation_data, reader)
+                held = self._numbers(validation_data, writer)
         apart = stop and self.early_stopping and held is None
         together = opened_groups(groups, np.arange(len(texts)), used=apart)
         if first:
-            outputs = len(reader.vocabulary) + 2
-            learnt = {"of_text_": is_text(given), "vocabulary_": reader.vocabulary, "_reader": reader}
+            outputs = len(writer.vocabulary) + 2
+            learnt = {
+                "of_text_": writer.of_text,
+                "vocabulary_": writer.vocabulary,
+                "_keeps_spaces": writer.keeps_spaces,
+                "_reader": writer,
+            }
             self._begin(self.embedding_size, outputs, outputs, learnt)
-        numbers, seed, data = self._encode(texts, reader.vocabulary), None, None
+        numbers, seed, data = self._encode(texts, writer), None, None
         if stop:
             data = checksum(numbers, held, together, self.chunk_length, *self._cut())
         before = self._goes_on(data)
@@ -279,13 +302,14 @@ class LanguageModel(NetworkEstimator):
         check_is_fitted(self, "model_")
         return self._numbers(X, self._reader)
 
-    def _numbers(self, X: Any, reader: TokenReader) -> list[Array]:
-        texts = self._tokens(reader.tokenizer, "X", _as_texts(X))
-        expect_kinds("X", texts, reader.kinds)
-        return self._encode(texts, reader.vocabulary)
+    def _numbers(self, X: Any, writer: Writer) -> list[Array]:
+        texts = self._texts(writer, "X", _as_texts(X))
+        expect_kinds("X", texts, writer.kinds)
+        return self._encode(texts, writer)
 
     def log_likelihood(self, X: Any) -> Array:
-        """The natural logarithm of each text's probability, its end included.
+        """The natural logarithm of each text's probability, its end included: the sum over its tokens as the
+        analyzer makes them, of which one that is not known counts as the unknown token.
 
         Parameters
         ----------
@@ -306,6 +330,9 @@ class LanguageModel(NetworkEstimator):
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002
         """The mean of ln p over all tokens, the ends of the texts among them: higher is better.
 
+        It is per token as the model reads texts: a word of "word" that is not known is as many tokens as it
+        has characters. Models with other tokens are compared by `bits_per_character`.
+
         Parameters
         ----------
         X, y
@@ -319,6 +346,8 @@ class LanguageModel(NetworkEstimator):
 
     def perplexity(self, X: Any) -> float:
         """e to the power of the mean of −ln p over all tokens, the ends of the texts among them.
+
+        It is per token, as `score`: no measure for models with other tokens.
 
         Parameters
         ----------
@@ -374,7 +403,8 @@ class LanguageModel(NetworkEstimator):
         ----------
         prompt : str or list of tokens
             How the text begins; empty for a text from its beginning. A list if the texts of training were
-            lists.
+            lists. With "word" a text may end in the middle: with a space, or with a word that is not known
+            but that words begin with, it goes on with one of these words.
         max_length : int or None, default 200
             Most tokens that are drawn; None draws until the text ends.
         temperature : float, default 1.0
@@ -394,7 +424,8 @@ class LanguageModel(NetworkEstimator):
         Yields
         ------
         str
-            A token, with what stands before it; the prompt is not repeated.
+            A token, with what stands before it; the prompt is not repeated, nor what of it a token is the
+            rest of.
 
         Raises
         ------
@@ -421,23 +452,18 @@ class LanguageModel(NetworkEstimator):
         if isinstance(prompt, str) and prompt and not self.of_text_:
             msg = f"prompt: expected a list of tokens, as the texts of training were, got {prompt!r}"
             raise TypeError(msg)
-        reader: TokenReader = self._reader
-        (given,) = self._tokens(reader.tokenizer, "prompt", [prompt])
-        expect_kinds("prompt", [given], reader.kinds)
-        known, between, begun = reader.vocabulary, self._between(), self._written(prompt)
-        numbers = sampling.numbers(self.model_, [known.get(token, UNKNOWN) for token in given])
-        joined = not begun or begun.endswith(between)
-        tokens = {number: token for token, number in known.items()}
-        return written(numbers, tokens, "" if joined else between, between)
-
-    def _between(self) -> str:
-        """What stands between tokens."""
-        if self.joiner is not None:
-            return self.joiner
-        return "" if self.of_text_ and self.analyzer == "char" else " "
+        writer: Writer = replace(self._reader, joiner=self.joiner)
+        (given,) = self._texts(writer, "prompt", [prompt])
+        expect_kinds("prompt", [given], writer.kinds)
+        begun, following = writer.unfinished(given)
+        read = writer.numbers(given[:-1] if begun else given, UNKNOWN)
+        tokens = {number: token for token, number in writer.vocabulary.items()}
+        drawn = (tokens[number] for number in sampling.numbers(self.model_, read, following))
+        return behind(begun, writer.as_drawn(drawn, given, self._written(prompt)))
 
     def _written(self, prompt: Any) -> str:
-        return prompt if isinstance(prompt, str) else self._between().join(map(str, prompt))
+        writer: Writer = replace(self._reader, joiner=self.joiner)
+        return prompt if isinstance(prompt, str) else writer.text(prompt)
 
     def generate(
         self,

@@ -2,58 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._checks import as_choice, as_real, as_size
 from gru_rs._encoder_decoder import EncoderDecoder
 from gru_rs._losses import CrossEntropy
 from gru_rs._words import WORDS
 
-from ._batches import EMBEDDING_SIZE, Token, vocabulary_of
+from ._answers import Answers, Guess, source_of, widened
+from ._batches import EMBEDDING_SIZE, Sequences
 from ._doc import document
 from ._files import readable
-from ._labels import plain_vocabulary
 from ._learnt import LONGEST_TARGET
+from ._reader import opened_sequences
 from ._supervised import SequenceEstimator
 from ._targets import expect_rows, opened_targets
-from ._tokens import Tokenizer, expect_apart, expect_kinds, is_text, kinds_of
+from ._tokens import expect_analyzer, expect_apart, expect_kinds
+from ._writing import Writer, expect_vocabulary
 from .transcriber import error_rate
 
 if TYPE_CHECKING:
     from gru_rs._encoder_decoder import Hypothesis
     from gru_rs._model import SequenceNetwork
 
-    from ._batches import Array, Sequences
+    from ._batches import Array
     from ._learnt import Learnt
+    from ._tokens import Analyzer
 
 BEGIN, END, UNKNOWN_TARGET = 0, 1, 2
 """The numbers before those of a target's own tokens."""
-
-
-class Guess(NamedTuple):
-    """One answer to a sequence.
-
-    Attributes
-    ----------
-    target : str or list of tokens
-        As the targets of training were.
-    log_p : float
-        The logarithm of its probability.
-    tokens : list
-        What was written, token by token; None where it was the unknown one.
-    attention : ndarray, (tokens, steps), or None
-        For each token, and then for the end if that was written, how much each step of the source counted:
-        to be plotted.
-    """
-
-    target: Any
-    log_p: float
-    tokens: list[Any]
-    attention: Array | None
 
 
 @readable
@@ -70,15 +52,25 @@ class Seq2Seq(SequenceEstimator):
     attention : {"dot", "additive"} or None, default "dot"
         How the decoder looks back at the source; see `gru_rs.EncoderDecoder`.
     {tokens}
-    target_analyzer : {"word", "char"} or callable, default "word"
-        How a target that is a string becomes tokens.
+    target_analyzer : {"word", "char"}, callable or tokenizer, default "word"
+        How a target that is a string becomes tokens, and these a string again. "word": words and single
+        marks, each with the space before it, and other white space; a letter of Chinese, Japanese, Thai,
+        Lao, Burmese or Khmer is a word; words that are not known are written by their characters, so that
+        each text of characters that were in training is written exactly as it is. "char": characters. A
+        function from str to a list. A tokenizer of the package ``tokenizers``, by its ``encode`` and
+        ``decode``.
     target_lowercase : bool, default False
         Take all letters of targets as small ones; not before an analyzer of your own.
     joiner : str, optional
-        What stands between the tokens of a target that is a string. None: nothing between characters, a space
-        between others.
+        What stands between the tokens of a target that is a string, for an analyzer of your own: a space when
+        missing. With "word" and a joiner a target is words and marks without what was between them, and is
+        written with the joiner in its place. A tokenizer's ``decode`` is used when missing.
     target_min_frequency : int, default 1
-        Tokens of targets that come less often count as unknown; what is unknown is left out of predictions.
+        Tokens of targets that come less often are not known: words of "word" are written by their characters,
+        others are the unknown token. With 2 a model learns to spell words that it has not seen, and makes
+        words up. Where the unknown token is written, a prediction has the token of the source that was most
+        attended to, if both are strings or both are integers and tokens are whole words or those of lists;
+        else None, and in a text U+FFFD.
     label_smoothing : float, default 0.0
         Share of each target that goes to all tokens alike.
     beam_width : int, default 1
@@ -107,7 +99,7 @@ class Seq2Seq(SequenceEstimator):
     """
 
     attention: str | None = "dot"
-    target_analyzer: str | Callable[[str], list[str]] = "word"
+    target_analyzer: Analyzer = "word"
     target_lowercase: bool = False
     joiner: str | None = None
     target_min_frequency: int = 1
@@ -122,8 +114,7 @@ class Seq2Seq(SequenceEstimator):
         super()._check()
         if self.attention is not None:
             as_choice("attention", self.attention, WORDS["attention"])
-        if not callable(self.target_analyzer):
-            as_choice("target_analyzer", self.target_analyzer, ("word", "char"))
+        expect_analyzer("target_analyzer", self.target_analyzer)
         as_size("target_min_frequency", self.target_min_frequency)
         as_size("beam_width", self.beam_width)
         if self.max_target_length is not None:
@@ -146,43 +137,70 @@ class Seq2Seq(SequenceEstimator):
             "end": END,
         }
 
-    _of_targets = ("target_vocabulary_", "_of_text", "_longest")
+    _of_targets = ("target_vocabulary_", "_of_text", "_keeps_spaces", "_longest")
+    # None in files that do not say it: they leave the unknown token out.
+    _keeps_spaces = None
 
     def _read_targets(
         self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], list[Array]]:
         given = opened_targets(y)
-        targets = self._target_tokens(given, sequences.lengths)
-        if known is not None:
-            expect_kinds("y", targets, kinds_of(known["target_vocabulary_"]))
-        else:
+        expect_rows("y", given, sequences.lengths)
+        if known is None:
+            first = Writer.of(given, self.target_analyzer, self.joiner, lowercase=self.target_lowercase)
+            targets = first.tokens("y", given)
             expect_apart("y", targets)
-            found = vocabulary_of(targets, self.target_min_frequency, None)
-            found = plain_vocabulary("y", found)
-            vocabulary = {token: number + UNKNOWN_TARGET for token, number in found.items()}
-            known = {"target_vocabulary_": vocabulary, "_of_text": is_text(given), "_longest": 0}
-        numbers = known["target_vocabulary_"]
-        longest = max(known["_longest"], *map(len, targets))
-        return {**known, "_longest": longest}, [
-            np.array([numbers.get(token, UNKNOWN_TARGET) for token in target], np.uint32)
-            for target in targets
-        ]
+            writer = first.learn("y", targets, self.target_min_frequency, None, first=UNKNOWN_TARGET + 1)
+            known = {
+                "target_vocabulary_": writer.vocabulary,
+                "_of_text": writer.of_text,
+                "_keeps_spaces": writer.keeps_spaces,
+                "_longest": 0,
+            }
+        else:
+            writer = self._writer(known)
+            # Files of before do not say all of it, and what they do not say is not learnt now.
+            known = {name: value for name, value in known.items() if value is not None}
+            targets = writer.tokens("y", given)
+            expect_kinds("y", targets, writer.kinds)
+        numbers = [np.array(writer.numbers(target, UNKNOWN_TARGET), np.uint32) for target in targets]
+        return {**known, "_longest": max([known["_longest"], *map(len, numbers)])}, numbers
+
+    def _known(self) -> dict[str, Any]:
+        """What was learnt of targets."""
+        return {name: getattr(self, name) for name in self._of_targets}
+
+    def _writer(self, known: Mapping[str, Any] | None = None) -> Writer:
+        """How targets are read and written."""
+        learnt = self._known() if known is None else known
+        return Writer(
+            self.target_analyzer,
+            self.target_lowercase,
+            self.joiner,
+            learnt["_of_text"],
+            bool(learnt["_keeps_spaces"]),
+            learnt["target_vocabulary_"],
+            skips_unknown=learnt["_keeps_spaces"] is None,
+        )
 
     def _answers(self) -> Literal["one", "steps", "sequences"]:
         return "sequences"
 
     def _truth(self, targets: list[Array], rows: Array) -> list[Any]:
-        tokens = self._tokens()
-        return [self._written(targets[row].tolist(), tokens) for row in rows]
+        writer = self._writer()
+        tokens = {number: token for token, number in writer.vocabulary.items()}
+        return [writer.written([tokens.get(number) for number in targets[row].tolist()]) for row in rows]
 
     def _expect_targets(self, learnt: Learnt) -> None:
-        first, of_text = UNKNOWN_TARGET + 1, learnt.flag("_of_text")
-        learnt.vocabulary("target_vocabulary_", first, of_text=of_text, analyzer=self.target_analyzer)
+        expect_vocabulary(
+            learnt,
+            "target_vocabulary_",
+            UNKNOWN_TARGET + 1,
+            of_text=learnt.flag("_of_text"),
+            analyzer=self.target_analyzer,
+            keeps_spaces="_keeps_spaces",
+        )
         learnt.count("_longest", LONGEST_TARGET)
-
-    def _target_tokens(self, given: Any, lengths: Array) -> list[Sequence[Token]]:
-        expect_rows("y", given, lengths)
-        return Tokenizer(self.target_analyzer, self.target_lowercase).tokens("y", given)
 
     def _outputs(self, learnt: Mapping[str, Any]) -> int:
         return len(learnt["target_vocabulary_"]) + 3
@@ -215,18 +233,24 @@ class Seq2Seq(SequenceEstimator):
 
         return self._by_rows(sequences, rows, decode)
 
-    def _written(self, numbers: Sequence[int], tokens: dict[int, Token]) -> Any:
-        """A target as those of training were: a string, or a list."""
-        found = [tokens[number] for number in numbers if number in tokens]
-        if not self._of_text:
-            return found
-        between = self.joiner
-        if between is None:
-            between = "" if self.target_analyzer == "char" else " "
-        return between.join(map(str, found))
-
-    def _tokens(self) -> dict[int, Token]:
-        return {number: token for token, number in self.target_vocabulary_.items()}
+    def _guesses(self, X: Any, lengths: Any, width: int, writer: Writer | None = None) -> list[list[Guess]]:
+        """The best answers to each sequence, which differ as they are written."""
+        check_is_fitted(self, "model_")
+        writer, source = self._writer() if writer is None else writer, None
+        if isinstance(X, Sequences):  # that were read to be validated on, and have no tokens any more
+            sequences = X
+        else:
+            given, reader = opened_sequences("X", X), self._reader
+            sequences = reader.read(self, given, lengths, self.max_length)
+            if self.attention is not None:
+                source = source_of(reader, writer, given, lengths)
+        answers = Answers(writer, source)
+        return widened(
+            lambda rows, beam: self._hypotheses(sequences, rows, beam),
+            lambda row, hypotheses: answers.distinct(row, hypotheses, self.length_penalty),
+            len(sequences.lengths),
+            width,
+        )
 
     def predict(self, X: Any, lengths: Any = None) -> list[Any]:
         """The target of each sequence.
@@ -240,13 +264,13 @@ class Seq2Seq(SequenceEstimator):
 
         {refused}
         """
-        sequences = self._read_fitted(X, lengths)
-        tokens = self._tokens()
-        found = self._hypotheses(sequences, sequences.rows, self.beam_width)
-        return [self._written(guesses[0].labels, tokens) for guesses in found]
+        return [guesses[0].target for guesses in self._guesses(X, lengths, self.beam_width)]
 
     def predict_beam(self, X: Any, lengths: Any = None, *, beam_width: int = 5) -> list[list[Guess]]:
         """The best answers to each sequence, with their probabilities and with what was attended to.
+
+        Answers differ as they are written. The probabilities of hypotheses that are written alike are added,
+        and if these took the places of others the beam is made wider, up to eight times.
 
         Parameters
         ----------
@@ -258,32 +282,65 @@ class Seq2Seq(SequenceEstimator):
         Returns
         -------
         list of list of Guess
-            At most `beam_width` for each sequence, the best first.
+            At most `beam_width` for each sequence, the best first: by `log_p`, divided as `length_penalty`
+            says.
 
         Raises
         ------
         ValueError, TypeError
             As for `predict`.
         """
-        sequences = self._read_fitted(X, lengths)
-        tokens = self._tokens()
-        return [
-            [
-                Guess(
-                    self._written(one.labels, tokens),
-                    one.log_p,
-                    [tokens.get(label) for label in one.labels],
-                    one.attention,
-                )
-                for one in guesses
-            ]
-            for guesses in self._hypotheses(sequences, sequences.rows, as_size("beam_width", beam_width))
-        ]
+        return self._guesses(X, lengths, as_size("beam_width", beam_width))
+
+    def log_likelihood(self, X: Any, y: Any, lengths: Any = None) -> Array:
+        """The natural logarithm of the probability of each given target, its end included.
+
+        It is that of its tokens as the analyzer makes them; a token that is not known counts as the unknown
+        one. To rank answers to one question, give the question as often as there are answers. To favour
+        those that are said to few questions, take away some of what they have after none, as in
+        ``log_likelihood(X, y) - 0.5 * log_likelihood([""] * len(y), y)`` (Li et al., 2016).
+
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+        y : array_like, (n,)
+            A target for each sequence, as for `fit`.
+
+        Returns
+        -------
+        ndarray, (n,)
+
+        Raises
+        ------
+        ValueError, TypeError
+            Sequences or targets that `fit` would not take, or of another kind.
+
+        Examples
+        --------
+        >>> from gru_rs import Seq2Seq
+        >>> asked, said = ["Is it so?", "Was it?"] * 9, ["Yes, it is.", "No."] * 9
+        >>> model = Seq2Seq(hidden_size=16, max_iter=60, random_state=1).fit(asked, said)
+        >>> bool(model.log_likelihood(asked[:1], ["Yes, it is."]) > model.log_likelihood(asked[:1], ["No."]))
+        True
+        """
+        sequences, loss = self._read_fitted(X, lengths), CrossEntropy()
+        _, targets = self._read_targets(y, sequences, self._known())
+        found, model = np.empty(len(targets)), self.model_
+        for row, target in enumerate(targets):
+            # A loss is a mean over all tokens of a batch: of a row alone it is this row's.
+            x, steps = sequences.batch(np.array([row]))
+            found[row] = -(len(target) + 1) * model.loss(x, [target], lengths=steps, loss=loss)
+        return found
 
     def score(self, X: Any, y: Any, lengths: Any = None) -> float:
-        """1 − the token error rate.
+        """1 − the token error rate, which is lenient: a target that is right in part counts in part.
 
-        That is the tokens that must be put in, taken out or changed, by those there should be.
+        The error rate is the tokens that must be put in, taken out or changed, by those there should be, all
+        targets together. Texts of "word", "char" and tokenizers are compared as they are written, by what the
+        analyzer makes of both, spaces among it (and small letters with `target_lowercase`): one that comes
+        back character by character counts fully. With an analyzer of your own or a joiner the tokens are
+        compared that are joined. ``np.mean([a == b for a, b in zip(model.predict(X), y)])`` is strict.
 
         Parameters
         ----------
@@ -295,9 +352,12 @@ class Seq2Seq(SequenceEstimator):
         float
             At most 1; below 0 if more is wrong than there are tokens.
         """
-        sequences = self._read_fitted(X, lengths)
-        truth, tokens = self._target_tokens(opened_targets(y), sequences.lengths), self._tokens()
-        expect_kinds("y", truth, kinds_of(self.target_vocabulary_))
-        found = self._hypotheses(sequences, sequences.rows, self.beam_width)
-        guesses = [[tokens[label] for label in one[0].labels if label in tokens] for one in found]
-        return 1 - error_rate(truth, guesses)
+        check_is_fitted(self, "model_")
+        writer, given = self._writer(), opened_targets(y)
+        # What a text would not give again is compared before it becomes one.
+        asked = writer if writer.rereads else replace(writer, of_text=False)
+        found = [guesses[0].target for guesses in self._guesses(X, lengths, self.beam_width, asked)]
+        expect_rows("y", given, np.empty(len(found)))
+        truth = writer.tokens("y", given)
+        expect_kinds("y", truth, writer.kinds)
+        return 1 - error_rate(truth, writer.tokens("y", found) if asked.of_text else found)

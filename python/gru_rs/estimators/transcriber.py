@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from gru_rs._checks import as_size
-from gru_rs._losses import CTC
+from gru_rs._losses import CTC, ctc_loss
 
 from ._doc import document
 from ._files import readable
@@ -83,23 +82,17 @@ class Transcriber(StreamedEstimator):
     ) -> tuple[dict[str, Any], list[Array]]:
         given, lengths = opened_targets(y), sequences.lengths
         rows = _labels(given, lengths)
-        flat = as_labels("y", [label for row in rows for label in row])
         if known is None:
+            flat = as_labels("y", [label for row in rows for label in row])
             known = {"classes_": _classes(flat), "_of_text": all(isinstance(labels, str) for labels in given)}
-        expect_kind_of("labels", flat, known["classes_"])
-        numbers = {label: number for number, label in enumerate(known["classes_"].tolist(), 1)}
-        found = []
-        for row, (labels, steps) in enumerate(zip(rows, lengths, strict=True)):
-            unknown = next((label for label in labels if label not in numbers), None)
-            if unknown is not None:
-                msg = f"y: expected labels {list(numbers)}, got {unknown!r} in row {row}"
+        found = _numbers(rows, known["classes_"])
+        for row, (labels, steps) in enumerate(zip(found, lengths, strict=True)):
+            if _needed(labels) > steps:
+                msg = (
+                    f"y: expected labels that fit into the {steps} steps of row {row}, got {_needed(labels)}"
+                )
+                msg += " with the blanks between equal ones"
                 raise ValueError(msg)
-            needed = len(labels) + sum(a == b for a, b in pairwise(labels))
-            if needed > steps:
-                msg = f"y: expected labels that fit into the {steps} steps of row {row}, got {needed} with"
-                msg += " the blanks between equal ones"
-                raise ValueError(msg)
-            found.append(np.array([numbers[label] for label in labels], np.uint32))
         return dict(known), found
 
     def _answers(self) -> Literal["one", "steps", "sequences"]:
@@ -191,10 +184,43 @@ class Transcriber(StreamedEstimator):
         found = self._guesses(sequences, sequences.rows, as_size("beam_width", beam_width))
         return [[(self._spelled(labels), log_p) for labels, log_p in guesses] for guesses in found]
 
-    def score(self, X: Any, y: Any, lengths: Any = None) -> float:
-        """1 − the label error rate.
+    def log_likelihood(self, X: Any, y: Any, lengths: Any = None) -> Array:
+        """The natural logarithm of the probability of given labels, over all ways to spread them.
 
-        That is the labels that must be put in, taken out or changed, by those there should be.
+        Parameters
+        ----------
+        X, lengths
+            As for `fit`.
+        y : array_like, (n,)
+            The labels of each sequence, as for `fit`.
+
+        Returns
+        -------
+        ndarray, (n,)
+            −∞ where there are too few steps for the labels.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Sequences or labels that `fit` would not take, or a label that training did not have.
+        """
+        sequences = self._read_fitted(X, lengths)
+        targets = _numbers(_labels(opened_targets(y), sequences.lengths), self.classes_)
+        scores = self._predict_rows(sequences, sequences.rows, self.model_._outputs_for)
+        found = np.empty(len(targets))
+        for row, (labels, steps) in enumerate(zip(targets, scores, strict=True)):
+            if _needed(labels) > len(steps):
+                found[row] = -np.inf
+            else:
+                # A row's loss is by the number of its labels.
+                found[row] = -max(len(labels), 1) * ctc_loss(steps[np.newaxis], [labels])[0]
+        return found
+
+    def score(self, X: Any, y: Any, lengths: Any = None) -> float:
+        """1 − the label error rate, which is lenient: labels that are right in part count in part.
+
+        The error rate is the labels that must be put in, taken out or changed, by those there should be, all
+        sequences together. ``np.mean([a == b for a, b in zip(transcriber.predict(X), y)])`` is strict.
 
         Parameters
         ----------
@@ -211,6 +237,23 @@ class Transcriber(StreamedEstimator):
         truth = _labels(opened_targets(y), sequences.lengths)
         expect_kind_of("labels", as_labels("y", [label for row in truth for label in row]), self.classes_)
         return 1 - error_rate(truth, found)
+
+
+def _numbers(rows: list[Sequence[Any]], classes: Array) -> list[Array]:
+    """The labels of each row by their numbers, from 1 as 0 is the blank."""
+    expect_kind_of("labels", as_labels("y", [label for row in rows for label in row]), classes)
+    numbers = {label: number for number, label in enumerate(classes.tolist(), 1)}
+    for row, labels in enumerate(rows):
+        unknown = next((label for label in labels if label not in numbers), None)
+        if unknown is not None:
+            msg = f"y: expected labels {list(numbers)}, got {unknown!r} in row {row}"
+            raise ValueError(msg)
+    return [np.array([numbers[label] for label in labels], np.uint32) for labels in rows]
+
+
+def _needed(labels: Array) -> int:
+    """Steps that labels need, with the blanks between equal ones."""
+    return len(labels) + int((labels[1:] == labels[:-1]).sum())
 
 
 def _labels(given: Any, lengths: Array) -> list[Sequence[Any]]:
