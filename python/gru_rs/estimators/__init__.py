@@ -3,7 +3,8 @@
 """
 
 from ._callbacks import Checkpoint, CSVLog, TensorBoardLog
-from ._compare import Comparison, Entry, compare
+from ._compare import ComparisonInfo, compare
+from ._comparison import Comparison, Entry
 from ._files import load
 from ._stream import EstimatorStream, SpellingStream
 from ._training import TrainingInfo
@@ -20,6 +21,7 @@ __all__ = [
     "CSVLog",
     "Checkpoint",
     "Comparison",
+    "ComparisonInfo",
     "Entry",
     "EstimatorStream",
     "Forecaster",
