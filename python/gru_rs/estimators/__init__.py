@@ -6,6 +6,8 @@ from ._callbacks import Checkpoint, CSVLog, TensorBoardLog
 from ._compare import ComparisonInfo, compare
 from ._comparison import Comparison, Entry
 from ._files import load
+from ._memory import MemoryProbe
+from ._probe import ProbeInfo, memory_probe
 from ._stream import EstimatorStream, SpellingStream
 from ._training import TrainingInfo
 from .classifier import SequenceClassifier
@@ -27,6 +29,8 @@ __all__ = [
     "Forecaster",
     "Guess",
     "LanguageModel",
+    "MemoryProbe",
+    "ProbeInfo",
     "Seq2Seq",
     "SequenceClassifier",
     "SequenceRegressor",
@@ -37,4 +41,5 @@ __all__ = [
     "Transcriber",
     "compare",
     "load",
+    "memory_probe",
 ]
