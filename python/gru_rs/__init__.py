@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .estimators import TrainingInfo as TrainingInfo
     from .estimators import Transcriber as Transcriber
     from .estimators import compare as compare
+    from .estimators import memory_probe as memory_probe
     from .io._keras import KerasLayer as KerasLayer
     from .io._keras import from_keras as from_keras
     from .io._keras import to_keras_weights as to_keras_weights
@@ -81,6 +82,7 @@ _LAZY = {
     "Transcriber": ("estimators", "sklearn"),
     "compare": ("estimators", "sklearn"),
     "load": ("_load", "sklearn"),
+    "memory_probe": ("estimators", "sklearn"),
     "KerasLayer": ("io._keras", "keras"),
     "from_keras": ("io._keras", "keras"),
     "to_keras_weights": ("io._keras", "keras"),

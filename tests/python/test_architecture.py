@@ -54,7 +54,8 @@ FOREIGN = {
     "rapidfuzz": (["estimators/*"], ["estimators/*"]),
     "typer": (["cli/*"], ["cli/*"]),
     # rich itself asks a Comparison for its table.
-    "rich": (["cli/*"], ["cli/*", "estimators/_compare.py"]),
+    "rich": (["cli/*"], ["cli/*", "estimators/_comparison.py"]),
+    "matplotlib": ([], ["estimators/_plots.py"]),
     "onnx": (["io/_onnx*.py"], ["io/_onnx*.py"]),
     "h5py": (["io/_keras*.py"], ["io/_keras*.py"]),
     # The command line sets engines beside gru_rs when it is asked to.
@@ -475,7 +476,8 @@ def test_types_make_no_circles():
             "sklearn belongs, within functions, in estimators/*: sklearn.base",
         ),
         ("estimators/tagger.py", "import typer", "typer belongs, at the top, in cli/*: typer"),
-        ("estimators/_compare.py", "import rich", "rich belongs, at the top, in cli/*: rich"),
+        ("estimators/_comparison.py", "import rich", "rich belongs, at the top, in cli/*: rich"),
+        ("_model.py", "import matplotlib", "matplotlib belongs, at the top, in no file: matplotlib"),
         ("io/_keras.py", "import onnx as o", "onnx belongs, at the top, in io/_onnx*.py: onnx"),
         (
             "io/_onnx_write.py",
@@ -507,7 +509,8 @@ def test_foreign(path, line, expected):
         ("io/_torch.py", "def f():\n    import torch"),
         ("io/_onnx_write.py", "import onnx"),
         ("torch/_call.py", "import torch"),
-        ("estimators/_compare.py", "def f():\n    import rich"),
+        ("estimators/_comparison.py", "def f():\n    import rich"),
+        ("estimators/_plots.py", "def f():\n    from matplotlib.figure import Figure"),
     ],
 )
 def test_foreign_where_it_may_be(path, line):

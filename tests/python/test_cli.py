@@ -149,8 +149,11 @@ def test_compare(folder):
     text = ["--text", "review", "--label", "stars", "--folds", "3"]
     options = ["--set", "hidden_size=8", "--set", "max_iter=5"]
     found = json.loads(gru_rs("compare", folder / "reviews.csv", *text, *options, "--json"))
-    assert [entry["kind"] for entry in found["entries"]] == ["baseline", "baseline", "gru", "lstm"]
-    shown = gru_rs("compare", folder / "reviews.csv", *text, *options)
+    assert [entry["kind"] for entry in found["entries"]] == ["baseline"] * 3 + ["gru", "lstm"]
+    assert {len(entry["scores"]) for entry in found["entries"]} == {9}
+    assert found["quality"] == "accuracy"
+    shown = gru_rs("compare", folder / "reviews.csv", *text, *options, "--repeats", "1")
+    assert "3 folds" in shown
     assert "logistic regression" in shown
     assert "parameters" in shown
 

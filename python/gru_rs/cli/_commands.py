@@ -19,6 +19,7 @@ from rich.table import Table
 
 import gru_rs
 from gru_rs.estimators import (
+    ComparisonInfo,
     Forecaster,
     LanguageModel,
     Seq2Seq,
@@ -301,6 +302,9 @@ def compare(
     task: Annotated[Compared, typer.Option(help="What is to be learnt.")] = Compared.classify,
     layout: Layout,
     folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
+    repeats: Annotated[
+        int | None, typer.Option(help="How often they are drawn; else 3 times below 500 sequences, or once.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of folds and networks.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Where a picture goes; needs matplotlib.")] = None,
     option: Option = [],  # noqa: B006
@@ -314,13 +318,31 @@ def compare(
     else:
         data = read(file, layout, task=task.value, labelled=True, reads=reads_of(options.get("tokens")))
         X, y = data.sequences, _targets(task.value, data)
-    result = compare_models(task.value, X, y, folds=folds, random_state=seed, options=options)
+    result = compare_models(
+        task.value,
+        X,
+        y,
+        folds=folds,
+        repeats=repeats,
+        random_state=seed,
+        options=options,
+        callback=_progress if not as_json and sys.stderr.isatty() else None,
+    )
     if plot is not None:
         result.plot(plot)
     if as_json:
         print(json.dumps(result.to_dict()))
-    else:
+        return
+    # Where the table would be broken up it is better as plain lines.
+    shown = str(result)
+    if max(map(len, shown.splitlines()[:-1])) + len(result.rows()[0]) < out.width:
         out.print(result)
+    else:
+        print(shown)
+
+
+def _progress(info: ComparisonInfo) -> None:
+    err.print(f"{info.model}, fold {info.fold} of {info.folds}: {info.score:.3f}, {info.seconds:.1f} s")
 
 
 @app.command()

@@ -4,8 +4,11 @@
 
 from ._answers import Guess
 from ._callbacks import Checkpoint, CSVLog, TensorBoardLog
-from ._compare import Comparison, Entry, compare
+from ._compare import ComparisonInfo, compare
+from ._comparison import Comparison, Entry
 from ._files import load
+from ._memory import MemoryProbe
+from ._probe import ProbeInfo, memory_probe
 from ._stream import EstimatorStream, SpellingStream
 from ._training import TrainingInfo
 from .classifier import SequenceClassifier
@@ -21,11 +24,14 @@ __all__ = [
     "CSVLog",
     "Checkpoint",
     "Comparison",
+    "ComparisonInfo",
     "Entry",
     "EstimatorStream",
     "Forecaster",
     "Guess",
     "LanguageModel",
+    "MemoryProbe",
+    "ProbeInfo",
     "Seq2Seq",
     "SequenceClassifier",
     "SequenceRegressor",
@@ -36,4 +42,5 @@ __all__ = [
     "Transcriber",
     "compare",
     "load",
+    "memory_probe",
 ]

@@ -1,228 +1,76 @@
-"""Should it be a GRU? A simple baseline, a GRU and an LSTM on the user's own data, and advice."""
+"""Should it be a GRU? Simple baselines, a GRU and an LSTM on the user's own data, on the same folds."""
 
 from __future__ import annotations
 
 import pickle
 import time
-from collections import Counter
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import KFold, StratifiedKFold
 
-from gru_rs._checks import as_choice, as_int
+from gru_rs._checks import as_choice, as_flag, as_int, as_size
 
 from ._baselines import baselines
+from ._comparison import Comparison, Entry
+from ._folds import folds_of, given_folds, opened_groups, share_of
 from ._numbers import numbers_of
 from ._reader import holds_tokens, opened_sequences
 from ._series import as_columns, as_series
+from ._series_baselines import Direct, expected_starts, forecasters, stretches
 from ._targets import expect_rows, opened_targets, rows_of
 from ._tokens import is_text, token_rows
 from .classifier import SequenceClassifier
 from .forecaster import Forecaster
 from .regressor import SequenceRegressor
-from .tagger import SequenceTagger
+from .tagger import SequenceTagger, of_entities
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ._batches import Array
+    from ._folds import Split
 
 TASKS = ("classify", "regress", "tag", "forecast")
-_QUALITY = {
-    "classify": "accuracy",
-    "regress": "R²",
-    "tag": "F1 or accuracy",
-    "forecast": "1 - RMSE / naive RMSE",
-}
+CELLS = ("gru", "lstm")
+_QUALITY = {"classify": "accuracy", "regress": "R²", "forecast": "skill over the last value"}
 _NETWORKS = {
     "classify": SequenceClassifier,
     "regress": SequenceRegressor,
     "tag": SequenceTagger,
     "forecast": Forecaster,
 }
-_FEWEST = 3
-"""Folds with which a deviation means something."""
-_COARSE = 0.05
-"""A standard error above which nothing can be told."""
-"""How the networks read a text. To make it takes longer than to read one."""
+_FOLDS = 5
+_REPEATS = 3
+_FEW = 500
+"""Sequences below which the folds are drawn several times: the differences say more, and cost little."""
+_TIMED = 5
+"""Predictions of a fold whose time is taken."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """What one model came to.
+class ComparisonInfo:
+    """How far a comparison is, for its callback: a model has been trained on a fold and tried.
 
     Attributes
     ----------
-    name : str
-        What it is.
-    kind : {"baseline", "gru", "lstm"}
-    scores : list of float
-        Quality of each fold; more is better.
-    fit_seconds, latency_seconds : float
-        Training on a fold, mean; one prediction of one sequence, median.
-    parameters, bytes : int
-        Numbers that were learnt, and their size; of a baseline the size of its pickle.
+    model : str
+        Its name in the table.
+    fold, folds : int
+        Which, counted from 1, of how many.
+    score, train_score : float
+        On the rows that were held out, and on those of training.
+    seconds : float
+        Training took.
     """
 
-    name: str
-    kind: str
-    scores: list[float]
-    fit_seconds: float
-    latency_seconds: float
-    parameters: int
-    bytes: int
-
-    @property
-    def mean(self) -> float:
-        """Of the scores."""
-        return float(np.mean(self.scores))
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the scores."""
-        return float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else float("nan")
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Baselines, a GRU and an LSTM side by side.
-
-    Attributes
-    ----------
-    task, quality : str
-        What was asked for, and what the scores are.
-    sequences : int
-        How many there were; of a series its values.
-    entries : list of Entry
-    """
-
-    task: str
-    quality: str
-    sequences: int
-    entries: list[Entry]
-
-    @property
-    def advice(self) -> str:
-        """A sentence that follows from the figures."""
-        return advise(self.entries, self.quality)
-
-    def rows(self) -> list[list[str]]:
-        """The table, with its heading."""
-        heading = ["model", self.quality, "training", "one prediction", "parameters", "size"]
-        return [heading] + [
-            [
-                entry.name,
-                f"{entry.mean:.3f} ± {entry.spread:.3f}",
-                f"{entry.fit_seconds:.2f} s",
-                f"{entry.latency_seconds * 1e3:.2f} ms",
-                f"{entry.parameters:,}" if entry.parameters else "",
-                f"{entry.bytes / 1e3:,.0f} kB",
-            ]
-            for entry in self.entries
-        ]
-
-    def __str__(self) -> str:
-        rows = self.rows()
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-        ]
-        return "\n".join([*(line.rstrip() for line in lines), "", self.advice])
-
-    def __rich__(self) -> Any:
-        from rich.console import Group
-        from rich.table import Table
-
-        heading, *rows = self.rows()
-        table = Table(
-            title=f"{self.task}, {self.sequences:,} {'values' if self.task == 'forecast' else 'sequences'}"
-        )
-        for name in heading:
-            table.add_column(name, justify="left" if name == "model" else "right")
-        for row in rows:
-            table.add_row(*row)
-        return Group(table, self.advice)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, for JSON."""
-        entries = [vars(entry) | {"mean": entry.mean, "spread": entry.spread} for entry in self.entries]
-        shown = {"task": self.task, "quality": self.quality, "sequences": self.sequences}
-        return shown | {"entries": entries, "advice": self.advice}
-
-    def plot(self, path: str | os.PathLike[str]) -> None:
-        """Write a picture of quality over training time; needs matplotlib.
-
-        Parameters
-        ----------
-        path : path-like
-            Its ending says which format.
-        """
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(6, 4), layout="constrained")
-        axes = figure.subplots()
-        for entry in self.entries:
-            axes.errorbar(
-                max(entry.fit_seconds, 1e-4),
-                entry.mean,
-                yerr=entry.spread,
-                fmt="o",
-                capsize=4,
-                label=entry.name,
-            )
-        axes.set(xscale="log", xlabel="seconds of training", ylabel=self.quality)
-        axes.legend()
-        figure.savefig(path, dpi=120)
-
-
-def advise(entries: list[Entry], quality: str) -> str:
-    """What follows: a difference counts if it is twice its standard error over the folds.
-
-    Examples
-    --------
-    >>> def entry(kind, *scores):
-    ...     return Entry(kind, kind, list(scores), 1.0, 0.001, 1, 4)
-    >>> advise([entry("baseline", 0.6, 0.61, 0.62), entry("gru", 0.9, 0.91, 0.9)], "accuracy")
-    'A GRU is enough: accuracy 0.903, 0.293 better than baseline.'
-    """
-    baseline = max((entry for entry in entries if entry.kind == "baseline"), key=lambda entry: entry.mean)
-    networks = {entry.kind: entry for entry in entries if entry.kind != "baseline"}
-    gru = networks.get("gru", next(iter(networks.values())))
-    lstm = networks.get("lstm")
-    gain, error = _difference(gru, baseline)
-    if len(gru.scores) < _FEWEST or error > _COARSE or np.isnan(error):
-        return (
-            f"There is too little data to tell: {quality} of {gru.name} over {baseline.name} is {gain:+.3f},"
-            f" with a standard error of {error:.3f}."
-        )
-    if lstm is not None and lstm is not gru:
-        more, doubt = _difference(lstm, gru)
-        better, lead = _difference(lstm, baseline)
-        if more > 2 * doubt and more > 0 and better > 2 * lead:
-            factor = lstm.fit_seconds / max(gru.fit_seconds, 1e-9)
-            return (
-                f"An LSTM is worth it: {quality} {lstm.mean:.3f}, {more:.3f} better than the GRU,"
-                f" for {factor:.1f} times its training time."
-            )
-    if gain <= 2 * error or gain <= 0:
-        return (
-            f"The simple baseline wins: {baseline.name} has {quality} {baseline.mean:.3f}, and a GRU is no"
-            f" better ({gain:+.3f})."
-        )
-    return f"A GRU is enough: {quality} {gru.mean:.3f}, {gain:.3f} better than {baseline.name}."
-
-
-def _difference(one: Entry, other: Entry) -> tuple[float, float]:
-    """Mean difference over the folds, and its standard error."""
-    differences = np.subtract(one.scores, other.scores)
-    if len(differences) < 2:
-        return float(differences.mean()), float("nan")
-    return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(len(differences)))
+    model: str
+    fold: int
+    folds: int
+    score: float
+    train_score: float
+    seconds: float
 
 
 def compare(
@@ -230,9 +78,15 @@ def compare(
     X: Any,
     y: Any = None,
     *,
-    folds: int = 5,
+    folds: int = _FOLDS,
     random_state: int = 0,
     options: Mapping[str, Any] | None = None,
+    repeats: int | None = None,
+    cv: Any = None,
+    groups: Any = None,
+    lengths: Any = None,
+    verbose: bool = False,
+    callback: Callable[[ComparisonInfo], object] | None = None,
 ) -> Comparison:
     """Cross-validate simple baselines, a GRU and an LSTM.
 
@@ -245,11 +99,26 @@ def compare(
     y : array_like or list
         As for the estimators; for "forecast" columns that are known ahead, or nothing.
     folds : int, default 5
-        At least 2. A series has that many origins, one after the other, in its last half.
+        At least 2. A series has that many stretches, one after the other, in its last half.
     random_state : int, default 0
-        Of folds and networks.
+        Of folds and models.
     options : mapping, optional
-        Parameters of the networks, such as ``{"hidden_size": 32}``.
+        Parameters of both networks, such as ``{"hidden_size": 32}``. The baselines read texts and tokens by
+        them, too (`analyzer`, `lowercase`, `tokens`). `cell` is none of them: both are compared.
+    repeats : int, optional
+        How often the folds are drawn. None: 3 times below 500 sequences, else once; a series once.
+    cv : int, splitter of scikit-learn or iterable of pairs of rows, optional
+        In place of `folds` and `repeats`: a number is that of folds. For "forecast" one that trains on a
+        series' beginning and tests on what follows, such as ``TimeSeriesSplit``.
+    groups : array_like, (n,), optional
+        Of each sequence whose it is, such as its speaker: nobody is in training and test at once, nor in the
+        parts by which baselines are tuned.
+    lengths : array_like of int, (n,), optional
+        Steps of each row of a padded form.
+    verbose : bool, default False
+        A line for each model and fold.
+    callback : callable, optional
+        Is given a `ComparisonInfo` for each model and fold.
 
     Returns
     -------
@@ -261,75 +130,213 @@ def compare(
     ValueError, TypeError
         A task that is not known, or data that the estimators do not take.
 
+    Notes
+    -----
+    The baselines, each with C or alpha chosen by cross-validation within the rows of training:
+
+    * texts and tokens: logistic regression or ridge over words and pairs of them as the analyzer makes them,
+      and over pieces of words of one to five letters, both weighted by rarity;
+    * numbers: the same over a summary of each feature (level, spread, quartiles, ends, changes, trend), a
+      random forest over that, and for classes the nearest neighbour among sequences brought to 32 steps;
+    * labels and numbers of steps: each token's most frequent label; a linear model of a step, its spelling
+      and two neighbours on both sides;
+    * series: the last value; the value a season before, for the season that the first half shows; a ridge
+      over as many last values as the networks read, a season before, and the columns.
+
+    The score of a forecast is 1 − RMSE / RMSE of the last value, and where that is below 0 the other way
+    round, RMSE of the last value / RMSE − 1: from −1 to 1, also where the last value is never wrong.
+
+    The advice rests on paired differences over the folds and their error, by the corrected resampled t-test
+    (Nadeau and Bengio, 2003), at 95 %.
+
     Examples
     --------
     >>> import gru_rs
     >>> texts = ["good one", "a good film", "bad one", "a bad film"] * 6
     >>> result = gru_rs.compare("classify", texts, [1, 1, 0, 0] * 6, folds=3, options={"max_iter": 20})
     >>> [entry.kind for entry in result.entries]
-    ['baseline', 'baseline', 'gru', 'lstm']
+    ['baseline', 'baseline', 'baseline', 'gru', 'lstm']
     """
     as_choice("task", task, TASKS)
-    if as_int("folds", folds, "an integer from 2") < 2:
-        msg = f"folds: expected an integer from 2, got {folds}"
-        raise ValueError(msg)
-    given: dict[str, Any] = {"random_state": random_state} | dict(options or {})
-    networks = {cell: _NETWORKS[task](**{"cell": cell} | given) for cell in ("gru", "lstm")}
+    number = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
+    folds = _expect_folds("cv" if number else "folds", cv if number else folds)
+    cv = None if number else cv
+    if repeats is not None:
+        as_size("repeats", repeats)
+    told = _Told(as_flag("verbose", verbose), callback)
+    given = _expect_options(options)
+    kind: Any = _NETWORKS[task]
+    networks = {cell: kind(**{"random_state": random_state, "cell": cell} | given) for cell in CELLS}
     if task == "forecast":
-        values = as_series("X", X)
-        entries = _forecasts(networks, values, None if y is None else as_columns("y", y, values)[0], folds)
-        return Comparison(task, _QUALITY[task], len(values), entries)
-    data, targets = _rows(X, given.get("tokens")), opened_targets(y)
-    expect_rows("y", targets, np.empty(len(data)))
-    entries = [
-        _measure(name, "baseline", model, task, data, targets, folds, random_state)
-        for name, model in baselines(task, data).items()
-    ]
-    entries += [
-        _measure(cell.upper(), cell, model, task, data, targets, folds, random_state)
-        for cell, model in networks.items()
-    ]
-    return Comparison(task, _QUALITY[task], len(data), entries)
+        for name, value in (("groups", groups), ("lengths", lengths), ("repeats", repeats)):
+            if value is not None:
+                msg = f"{name}: expected None for the task 'forecast', got {value!r:.60}"
+                raise ValueError(msg)
+        return _of_series(networks, as_series("X", X), y, folds, cv, told)
+    each = task == "tag" or given.get("pooling") == "each"
+    data, targets = rows_to_learn(X, y, given.get("tokens"), lengths, each=each)
+    if task == "classify":
+        expect_labels(targets)
+    group = opened_groups(groups, len(data), None if cv is not None else folds)
+    labels = np.asarray(targets) if task == "classify" else None
+    if cv is None:
+        _expect_enough(len(data), folds)
+        times = repeats or (_REPEATS if len(data) < _FEW else 1)
+        draws = (folds_of(labels, len(data), folds, random_state + draw, group) for draw in range(times))
+        splits = [split for draw in draws for split in draw]
+    else:
+        splits = given_folds(cv, labels, len(data), group)
+    tokenizer = networks["gru"]._tokenizer()
+    simple = baselines(task, data, tokenizer, random_state, each=each)
+    entries = [_measure(*one, data, targets, splits, group, told) for one in _named(simple, networks)]
+    return Comparison(
+        task, _quality(task, targets), len(data), entries, share_of(splits), _lengths(data, tokenizer)
+    )
 
 
-def _rows(X: Any, tokens: bool | None) -> list[Any]:
-    """The sequences as all models take them: texts, lists of tokens, or arrays ``(T, F)``."""
+class _Told:
+    """Who wants to know how far it is."""
+
+    def __init__(self, verbose: bool, callback: Callable[[ComparisonInfo], object] | None) -> None:
+        if callback is not None and not callable(callback):
+            msg = f"callback: expected a function or None, got {callback!r:.60}"
+            raise TypeError(msg)
+        self._verbose, self._callback = verbose, callback
+
+    def __call__(self, info: ComparisonInfo) -> None:
+        if self._verbose:
+            scores = f"{info.score:.3f}, on training rows {info.train_score:.3f}"
+            print(f"{info.model}, fold {info.fold} of {info.folds}: {scores}, {info.seconds:.1f} s")
+        if self._callback is not None:
+            self._callback(info)
+
+
+def _expect_folds(name: str, folds: Any) -> int:
+    if as_int(name, folds, "an integer from 2") < 2:
+        msg = f"{name}: expected an integer from 2, got {folds}"
+        raise ValueError(msg)
+    return int(folds)
+
+
+def _expect_enough(count: int, folds: int) -> None:
+    if count < folds:
+        msg = f"folds: expected at most {count}, as there are sequences, got {folds}"
+        raise ValueError(msg)
+
+
+def _expect_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    given = dict(options or {})
+    if "cell" in given:
+        msg = f"options: expected no cell, as both are compared, got {given['cell']!r}"
+        raise ValueError(msg)
+    return given
+
+
+def rows_to_learn(X: Any, y: Any, tokens: bool | None, lengths: Any, *, each: bool) -> tuple[list[Any], Any]:
+    """The sequences as all models take them, texts, lists of tokens, or arrays ``(T, F)``, and the targets:
+    an array, or of steps a list.
+    """
     given = opened_sequences("X", X)
     if holds_tokens("X", given) if tokens is None else tokens:
-        return given if is_text(given) else token_rows("X", given, list)
-    return numbers_of("X", given, None, features=None, least=1).each()
-
-
-def _folds(task: str, y: Any, count: int, folds: int, seed: int) -> Iterator[tuple[Array, Array]]:
-    """Rows to train on and to test on: the same for every model."""
-    if task == "classify" and min(Counter(np.asarray(y).tolist()).values()) >= folds:
-        yield from StratifiedKFold(folds, shuffle=True, random_state=seed).split(np.empty(count), y)
+        plain = is_text(given) and lengths is None
+        data = given if plain else [list(row) for row in token_rows("X", given, list, lengths=lengths)]
     else:
-        yield from KFold(folds, shuffle=True, random_state=seed).split(np.empty(count))
+        data = numbers_of("X", given, lengths, features=None, least=1).each()
+    targets = opened_targets(y)
+    expect_rows("y", targets, np.empty(len(data)))
+    if not each:
+        return data, np.asarray(targets)
+    rows = rows_of(targets)
+    return data, rows if lengths is None else [row[: len(one)] for row, one in zip(rows, data, strict=True)]
+
+
+def expect_labels(targets: Array) -> None:
+    """One for each sequence: what is right of several is another question."""
+    if targets.ndim != 1:
+        msg = f"y: expected one label for each sequence, shape (n,), got shape {targets.shape}"
+        raise ValueError(msg)
+
+
+def _quality(task: str, targets: Any) -> str:
+    """What the score is called."""
+    if task != "tag":
+        return _QUALITY[task]
+    labels = {str(label) for row in targets for label in row}
+    return "F1 of entities" if of_entities(labels) else "accuracy of labels"
+
+
+def _lengths(data: list[Any], tokenizer: Any) -> tuple[int, int]:
+    rows = tokenizer.tokens("X", data) if is_text(data) else data
+    counts = np.fromiter(map(len, rows), np.intp, len(rows))
+    return int(np.median(counts)), int(counts.max())
+
+
+def _named(simple: Mapping[str, Any], networks: Mapping[str, Any]) -> Iterable[tuple[str, str, Any]]:
+    """Name, kind and model of each that is compared."""
+    yield from ((name, "baseline", model) for name, model in simple.items())
+    yield from ((cell.upper(), cell, model) for cell, model in networks.items())
 
 
 def _pick(values: Any, rows: Array) -> Any:
-    return [values[row] for row in rows] if isinstance(values, list) else np.asarray(values)[rows]
+    return [values[row] for row in rows] if isinstance(values, list) else values[rows]
 
 
-def _measure(name: str, kind: str, model: Any, task: str, X: Any, y: Any, folds: int, seed: int) -> Entry:
-    targets = rows_of(y) if task == "tag" else np.asarray(y)
-    scores, seconds, latency = [], [], []
-    for train, test in _folds(task, y, len(X), folds, seed):
-        fresh = clone(model)
-        begin = time.perf_counter()
-        fresh.fit(_pick(X, train), _pick(targets, train))
-        seconds.append(time.perf_counter() - begin)
-        scores.append(float(fresh.score(_pick(X, test), _pick(targets, test))))
-        latency += [_timed(fresh.predict, _pick(X, test[i : i + 1])) for i in range(min(len(test), 20))]
-    parameters, size = _size(fresh)
-    return Entry(name, kind, scores, float(np.mean(seconds)), float(np.median(latency)), parameters, size)
+def _measure(
+    name: str,
+    kind: str,
+    model: Any,
+    X: list[Any],
+    y: Any,
+    splits: list[Split],
+    groups: Array | None,
+    told: _Told,
+) -> Entry:
+    """A model on each fold."""
+    found = _Measured(name, kind, told, len(splits))
+    for train, test in splits:
+        fresh, rows, targets = clone(model), _pick(X, train), _pick(y, train)
+        # Baselines are tuned within these rows, with as much care for groups.
+        more = {"groups": groups[train]} if groups is not None and kind == "baseline" else {}
+        found.fit(fresh, rows, targets, **more)
+        found.add(float(fresh.score(_pick(X, test), _pick(y, test))), float(fresh.score(rows, targets)))
+        found.time(fresh.predict, [(_pick(X, test[at : at + 1]),) for at in range(min(len(test), _TIMED))])
+    return found.entry(fresh)
 
 
-def _timed(call: Callable[[Any], Any], given: Any) -> float:
-    begin = time.perf_counter()
-    call(given)
-    return time.perf_counter() - begin
+class _Measured:
+    """Figures of a model, fold by fold."""
+
+    def __init__(self, name: str, kind: str, told: _Told, folds: int) -> None:
+        self.name, self.kind, self._told, self._folds = name, kind, told, folds
+        self._scores: list[float] = []
+        self._train_scores: list[float] = []
+        self._seconds: list[float] = []
+        self._cpu: list[float] = []
+        self._latency: list[float] = []
+
+    def fit(self, model: Any, *given: Any, **more: Any) -> None:
+        begin, cpu = time.perf_counter(), time.process_time()
+        model.fit(*given, **more)
+        self._seconds.append(time.perf_counter() - begin)
+        self._cpu.append(time.process_time() - cpu)
+
+    def add(self, score: float, train_score: float) -> None:
+        self._scores.append(score)
+        self._train_scores.append(train_score)
+        fold = len(self._scores)
+        self._told(ComparisonInfo(self.name, fold, self._folds, score, train_score, self._seconds[-1]))
+
+    def time(self, predict: Callable[..., Any], given: Iterable[tuple[Any, ...]]) -> None:
+        for one in given:
+            begin = time.perf_counter()
+            predict(*one)
+            self._latency.append(time.perf_counter() - begin)
+
+    def entry(self, model: Any) -> Entry:
+        seconds, cpu = float(np.mean(self._seconds)), float(np.mean(self._cpu))
+        latency = float(np.median(self._latency))
+        sizes = _size(model)
+        return Entry(self.name, self.kind, self._scores, seconds, latency, *sizes, self._train_scores, cpu)
 
 
 def _size(model: Any) -> tuple[int, int]:
@@ -338,40 +345,27 @@ def _size(model: Any) -> tuple[int, int]:
     return 0, len(pickle.dumps(model))
 
 
-def _forecasts(
-    networks: Mapping[str, Forecaster], values: Array, columns: Array | None, folds: int
-) -> list[Entry]:
-    """Each fold is a stretch of the last half, forecast by a model of all that was before it."""
+def _of_series(
+    networks: Mapping[str, Forecaster], values: Array, y: Any, folds: int, cv: Any, told: _Told
+) -> Comparison:
+    """Each fold is a stretch, forecast from one origin after the other by a model of all before it."""
+    columns = as_columns("y", y, values)[0]
     gru = networks["gru"]
-    bounds = np.linspace(len(values) // 2, len(values) - gru.horizon + 1, folds + 1).astype(int)
+    bounds = (
+        stretches(len(values), gru.horizon, folds)
+        if cv is None
+        else expected_starts(given_folds(cv, None, len(values), None), len(values), gru.horizon)
+    )
+    simple = forecasters(values[: bounds[0][0]], gru)
     entries = []
-    naive: list[float] = []
-    for cell, network in networks.items():
-        scores, seconds, latency = [], [], []
-        for start, end in pairwise(bounds):
-            known = None if columns is None else columns[:start]
-            begin = time.perf_counter()
-            fresh = clone(network).fit(values[:start], known)
-            seconds.append(time.perf_counter() - begin)
-            reach = slice(None, end + gru.horizon - 1)
-            tested = fresh.backtest(
-                values[reach], None if columns is None else columns[reach], start=int(start)
-            )
-            scores.append(1 - tested.rmse / max(tested.naive_rmse, 1e-300))
-            future = None if columns is None else columns[start : start + gru.horizon]
-            latency += [_timed(fresh.predict, future) for _ in range(5)]
-        parameters, size = _size(fresh)
-        entries.append(
-            Entry(
-                cell.upper(),
-                cell,
-                scores,
-                float(np.mean(seconds)),
-                float(np.median(latency)),
-                parameters,
-                size,
-            )
-        )
-        naive = [0.0] * len(scores)
-    name = "last value" if gru.season is None else f"{gru.season} values before"
-    return [Entry(name, "baseline", naive, 0.0, 0.0, 0, 0), *entries]
+    for name, kind, model in _named(simple, networks):
+        found = _Measured(name, kind, told, len(bounds))
+        for start, end in bounds:
+            fresh = Direct(clone(model) if kind != "baseline" else model.fresh(), columns.shape[1] > 0)
+            found.fit(fresh, values[:start], columns[:start])
+            score = fresh.skill(values, columns, np.arange(start, end))
+            found.add(score, fresh.skill(values, columns, fresh.trained(start)))
+            found.time(fresh.next, [(values, columns, start)] * 5)
+        entries.append(found.entry(fresh.model))
+    share = float(np.mean([(end - start) / start for start, end in bounds]))
+    return Comparison("forecast", _QUALITY["forecast"], len(values), entries, share)
