@@ -373,5 +373,6 @@ def _forecasts(
             )
         )
         naive = [0.0] * len(scores)
-    name = "last value" if gru.season is None else f"{gru.season} values before"
+    season = fresh.season_
+    name = "last value" if season is None else f"{season} values before"
     return [Entry(name, "baseline", naive, 0.0, 0.0, 0, 0), *entries]
