@@ -203,6 +203,43 @@ def test_what_has_no_frequency_as_text():
         made().fit(two[["a"]])
 
 
+def test_zones_by_whatever_makes_them():
+    import datetime
+    import zoneinfo
+
+    from dateutil import tz
+
+    plain = pd.date_range("2020-03-20", periods=COUNT, freq="h")
+    for zone in (datetime.timezone.utc, zoneinfo.ZoneInfo("Asia/Tokyo"), "UTC+02:00"):
+        index = plain.tz_localize(zone)
+        found = made().fit(pd.Series(VALUES, index)).predict()
+        assert found.index[0] == index[-1] + pd.Timedelta(hours=1)
+        assert found.index.dtype == index.dtype
+    for zone in (datetime.timezone(datetime.timedelta(hours=1)), tz.gettz("Europe/Berlin")):
+        series = pd.Series(VALUES, plain.tz_localize(zone))
+        try:
+            found = made().fit(series).predict()
+        except ValueError as error:
+            told = str(error)
+            assert told.startswith("y: expected dates ")
+        else:
+            assert found.index.dtype == series.index.dtype
+
+
+def test_dates_of_other_types():
+    index = pd.date_range("2020-03-20", periods=COUNT, freq="D")
+    arrow = pd.Series(VALUES, index.astype("timestamp[ns][pyarrow]"))
+    assert made().fit(arrow).predict().index[0] == index[-1] + pd.Timedelta(days=1)
+    with pytest.raises(TypeError, match=r"y: expected an index of dates such as pandas\.to_datetime makes"):
+        made().fit(pd.Series(VALUES, [one.date() for one in index]))
+    with pytest.raises(TypeError, match=r"y.*expected numbers"):
+        made().fit(pl.DataFrame({"t": index.to_numpy() - index.to_numpy()[0], "v": VALUES}))
+    long = pd.DataFrame({"shop": np.repeat([3, 7], COUNT), "sold": np.tile(VALUES, 2)}, list(index) * 2)
+    found = made().fit(dict(list(long.groupby("shop")["sold"]))).predict()
+    assert list(found) == [3, 7]
+    pd.testing.assert_series_equal(found[3], found[7])
+
+
 def test_a_time_that_the_clocks_leave_out():
     index = pd.date_range("2020-02-01 02:30", periods=57, freq="D").tz_localize("Europe/Berlin")
     found = made().fit(pd.Series(np.arange(57.0), index)).predict()

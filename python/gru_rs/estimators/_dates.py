@@ -68,6 +68,7 @@ class Dates:
         step, grid = self._grid(name, library, gaps=gaps)
         zone, unit = library.kind(self.times)
         calendar = Calendar(self.library, library.written(grid), step, zone, unit, self.name, self.column)
+        _expect_going_on(name, calendar, grid)
         places = np.searchsorted(library.numbers(grid), library.numbers(self.times))
         return calendar, places, len(grid)
 
@@ -108,7 +109,7 @@ def take_dates(name: str, given: Any) -> tuple[Any, Dates | None]:
     if package == "pandas" and hasattr(given, "index"):
         return _take_pandas(name, given)
     if package == "polars" and hasattr(given, "columns"):
-        dated = [own for own, kind in given.schema.items() if kind.is_temporal()]
+        dated = [own for own, kind in given.schema.items() if str(kind).startswith("Date")]
         times = _one_column(name, dated, given)
         if times is not None:
             library = "polars"
@@ -121,9 +122,16 @@ def _take_pandas(name: str, given: Any) -> tuple[Any, Dates | None]:
     kind = getattr(index.dtype, "kind", "O")
     own = None if index.name is None else str(index.name)
     if kind == "M":
-        return given, Dates(index, "pandas", own, False)
+        import pandas as pd
+
+        return given, Dates(pd.DatetimeIndex(index), "pandas", own, False)
     if hasattr(index, "asfreq") and hasattr(index, "to_timestamp"):
         return given, Dates(index, "pandas.Period", own, False)
+    if kind == "O" and len(index) and hasattr(index[0], "isoformat"):
+        msg = (
+            f"{name}: expected an index of dates such as pandas.to_datetime makes, got objects: {index[0]!r}"
+        )
+        raise TypeError(msg)
     if hasattr(given, "columns"):
         kinds = [getattr(kind, "kind", "O") for kind in given.dtypes]
         dated = [own for own, kind in zip(given.columns, kinds, strict=True) if kind == "M"]
@@ -163,6 +171,19 @@ def _expect_rising(name: str, dates: Dates, numbers: Array) -> None:
         row = int(wrong[0]) + 1
         before, own = _shown(dates.times, row - 1), _shown(dates.times, row)
         msg = f"{name}: expected dates that rise, got {own} in row {row} after {before}"
+        raise ValueError(msg)
+
+
+def _expect_going_on(name: str, calendar: Calendar, grid: Any) -> None:
+    """What is kept as texts makes dates again, in the same zone."""
+    try:
+        after = calendar.next(1)
+        same = after.dtype == grid.dtype
+    except Exception as error:  # of either library
+        msg = f"{name}: expected dates whose zone has a name, got {calendar.zone!r} ({calendar.step!r})"
+        raise ValueError(msg) from error
+    if not same:
+        msg = f"{name}: expected dates that go on as {grid.dtype}, got {after.dtype}"
         raise ValueError(msg)
 
 

@@ -119,7 +119,7 @@ def split(name: str, given: Any) -> tuple[list[Any] | None, list[Any], bool]:
     if not isinstance(given, Mapping):
         parts = _items(name, given)
         return (None, [given], False) if parts is None else (list(range(len(parts))), parts, False)
-    keys = list(given)
+    keys = [key.item() if isinstance(key, np.generic) else key for key in given]
     for key in keys:
         if type(key) not in (str, int):
             msg = f"{name}: expected texts or integers as the names of series, got {key!r}"
@@ -127,7 +127,7 @@ def split(name: str, given: Any) -> tuple[list[Any] | None, list[Any], bool]:
     if not keys:
         msg = f"{name}: expected at least one series, got none"
         raise ValueError(msg)
-    return keys, [given[key] for key in keys], True
+    return keys, list(given.values()), True
 
 
 def _items(name: str, given: Any) -> list[Any] | None:

@@ -171,9 +171,10 @@ class Forecaster(Kept, DirectForecaster):
         y : array_like
             Values at equal distances of time, the oldest first: ``(n,)``, or ``(n, K)`` of several targets.
             Several series, of any lengths, are a list of such, a dict of them by name, or a column with a
-            series in each row: one network learns from all of them. Series and tables of pandas with an index
-            of dates or periods, and tables of pandas and polars with a column of dates, are forecast with the
-            dates that come next.
+            series in each row: one network learns from all of them. (Of a long table of pandas with the dates
+            as its index ``dict(list(table.groupby("name")["value"]))`` is one.) Series and tables of pandas
+            with an index of dates or periods, and tables of pandas and polars with a column of dates, are
+            forecast with the dates that come next.
         exog : array_like, (n, k), optional
             Columns that are known up to the horizon ahead, such as the day of the week or a set price. Of
             several series a list or a dict of them; so `observed`.
