@@ -194,15 +194,19 @@ def _read(names: tuple[str, ...], y: Any, exog: Any, observed: Any, gaps: str) -
     whole = np.full((rows, values.shape[1] + seen.shape[1]), np.nan)
     whole[places] = np.concatenate([values, seen], axis=1)
     missing = np.isnan(whole)
+    count = values.shape[1]
+    names_of = Names(targets, known_names, seen_names)
+    if not missing.any():
+        series = Series(whole[:, :count], known, whole[:, count:], missing)
+        return Read(series, calendar, names_of, flat, 0)
     last = np.maximum.accumulate(np.where(missing, -1, np.arange(rows)[:, np.newaxis]), axis=0)
     begin = int((last < 0).any(axis=1).sum())
     if begin == rows:
         msg = f"{names[0]}: expected a value in each column, got none in one of them"
         raise ValueError(msg)
     filled = np.take_along_axis(whole, np.maximum(last, 0), axis=0)[begin:]
-    count = values.shape[1]
     series = Series(filled[:, :count], known[begin:], filled[:, count:], missing[begin:])
-    return Read(series, calendar, Names(targets, known_names, seen_names), flat, begin)
+    return Read(series, calendar, names_of, flat, begin)
 
 
 def _beside(

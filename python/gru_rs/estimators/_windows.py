@@ -137,12 +137,11 @@ class Reach:
 
     def base(self, values: Array, origins: Array, chosen: Array) -> Array:
         """What forecasts begin with, by what was chosen for each step ahead and target."""
-        kinds = set(np.unique(chosen).tolist())
         found = self.last(values, origins)
-        if SEASON in kinds:
-            found = np.where(chosen == SEASON, self.season_before(values, origins), found)
-        if BOTH in kinds:
-            found = np.where(chosen == BOTH, self.both(values, origins), found)
+        for kind, begin in ((SEASON, self.season_before), (BOTH, self.both)):
+            where = chosen == kind
+            if where.any():
+                found = np.where(where, begin(values, origins), found)
         return found
 
     def choose(self, series: list[tuple[Array, Array]]) -> Array:

@@ -272,13 +272,13 @@ class Forecaster(Kept, DirectForecaster):
                 if len(one) < least:
                     msg = f"{name}: expected at least {least} values, got {len(one)}"
                     raise ValueError(msg)
-        future = parts_for("exog", keys, exog)
+        future, reach = parts_for("exog", keys, exog), self._reach()
         whole = []
         for place, (one, given, scale) in enumerate(zip(series, future, scales, strict=True)):
             name = "exog" if keys is None else f"exog, series {keys[place]!r}"
             ahead, names = future_of(name, given, self.horizon, calendars[place])
             _expect_column_names(name, ahead.shape[1], self.n_exog_, names, self.exog_names_)
-            whole.append(in_units(one, scale).with_future(ahead))
+            whole.append(in_units(one.last(reach.first), scale).with_future(ahead))
         parts = self._in_values(whole, [np.array([len(one)]) for one in whole], scales)
         shaped = [self._dressed(part[0], calendar) for part, calendar in zip(parts, calendars, strict=True)]
         return in_form(keys, shaped, by_name=by_name)
