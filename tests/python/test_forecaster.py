@@ -120,6 +120,14 @@ def test_early_stopping_holds_out_the_end():
     np.testing.assert_array_equal(a.model_.flat, b.model_.flat)
 
 
+@pytest.mark.parametrize(("horizon", "held"), [(1, 6), (9, 9), (11, 11), (20, 12)])
+def test_a_horizon_of_windows_is_held_out(horizon, held):
+    """Of 60 windows a tenth, but a horizon of them up to a fifth."""
+    y = np.random.default_rng(0).normal(size=24 + horizon + 60)
+    made = small(season=None, horizon=horizon, max_iter=1).fit(y)
+    assert made.held_out_["windows"] == held
+
+
 @pytest.mark.parametrize(("count", "stops"), [(25 + 19, False), (25 + 20, True), (400, True)])
 def test_early_stopping_by_itself(count, stops):
     """From 20 windows on; reproducible, and it says why it ended."""

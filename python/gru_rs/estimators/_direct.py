@@ -252,7 +252,9 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         """
         train, held, begin = [], [], 0
         for count in counts:
-            out = min(max(1, round(count * self.validation_fraction)), count)
+            # Fewer than a horizon of them are about the same few values.
+            least = max(1, min(self.horizon, count // 5))
+            out = min(max(least, round(count * self.validation_fraction)), count)
             kept = max(count - out - (self.horizon - 1), min(1, count - out))
             train.append(np.arange(begin, begin + kept))
             held.append(np.arange(begin + count - out, begin + count))

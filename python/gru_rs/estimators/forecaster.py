@@ -123,9 +123,10 @@ class Forecaster(Kept, DirectForecaster):
     Notes
     -----
     ``early_stopping="auto"``, the default, holds out the last `validation_fraction` of the windows of each
-    series if there are 20 to 9,999 windows, and leaves out the ``horizon - 1`` windows before, whose targets
-    they share. ``str()`` of a fitted forecaster has three lines: what it learnt from, how good it was on the
-    windows that were held out beside both naive forecasts, and how training ended.
+    series, but at least `horizon` of them up to a fifth, if there are 20 to 9,999 windows. It leaves out the
+    ``horizon - 1`` windows before, whose targets they share. ``str()`` of a fitted forecaster has three
+    lines: what it learnt from, how good it was on the windows that were held out beside both naive forecasts,
+    and how training ended.
 
     Examples
     --------
