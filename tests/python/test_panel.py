@@ -138,6 +138,19 @@ def test_a_panel_teaches_what_one_series_does_not():
     assert together < 0.9 * apart
 
 
+def test_validation_of_several_series():
+    """By names the units of training; the score is the backtest's, in these."""
+    known = {name: one[:36] for name, one in SERIES.items()}
+    later = {"large": SERIES["large"][36:]}
+    forecaster = made(season=12).fit(known, validation_data=(later,))
+    assert forecaster.held_out_ is None, "nothing of training is held out"
+    tested = forecaster.backtest(later, start=forecaster._reach().first)["large"]
+    unit = forecaster.series_scale_[1][1, 0] * forecaster.target_scale_[0]
+    np.testing.assert_allclose(forecaster.best_validation_score_, -((tested.rmse / unit) ** 2), rtol=1e-4)
+    with pytest.raises(ValueError, match="validation_data: exog: expected 0 columns as in training, got 1"):
+        made().fit(known, validation_data=(later, {"large": later["large"]}))
+
+
 SMALL = made(max_iter=1)
 MISTAKES = [
     (lambda: SMALL.fit({}), "y: expected at least one series, got none"),

@@ -34,16 +34,14 @@ LEARNT = {
 
 def made(name, **options):
     kind, data = LEARNT[name]
-    more = {"window": 8} if kind is Forecaster else {}
+    more = {"window": 8, "early_stopping": False} if kind is Forecaster else {}
     return kind(**({"hidden_size": 4, "random_state": 0, "max_iter": 3} | more | options)), data
 
 
 @pytest.mark.parametrize("name", LEARNT)
 def test_training_does_not_end_by_itself(name):
     """However little a loss improves: nobody asked for an end."""
-    # A forecaster ends by what it holds out, unless it is told not to.
-    more = {"early_stopping": False} if name == "forecaster" else {}
-    model, data = made(name, max_iter=14, learning_rate_init=1e-12, **more)
+    model, data = made(name, max_iter=14, learning_rate_init=1e-12)
     model.fit(*data)
     assert (model.n_iter_, model.stop_reason_) == (14, "max_iter: 14 epochs")
     model.set_params(n_iter_no_change=3).fit(*data)

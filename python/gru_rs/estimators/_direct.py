@@ -21,6 +21,7 @@ from ._batches import Numeric, Scale, by_length
 from ._numbers import moments_of
 from ._season import find_season
 from ._supervised import SupervisedEstimator
+from ._validation import Validation, of_validation_data
 from ._windows import GAPS, Reach, Series
 
 if TYPE_CHECKING:
@@ -135,26 +136,27 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         return -sum(losses) / len(rows)
 
     def _fit_series(
-        self, series: list[Series], names: list[str], keep: Callable[[Reach], dict[str, Any]], *, first: bool
+        self,
+        series: list[Series],
+        names: list[str],
+        keep: Callable[[Reach], dict[str, Any]],
+        later: tuple[list[Series], list[str]] | None,
+        *,
+        first: bool,
     ) -> None:
-        """Training on windows of series, which are in their own units and have names for messages. What is
-        learnt besides is asked of `keep`.
+        """Training on windows of series, which are in their own units and have names for messages, validated
+        on later ones if there are any. What is learnt besides is asked of `keep`.
         """
         season = self._season_of(series) if first else self.season_
         reach = Reach(self.window, self.horizon, season, self.gaps == "mask")
-        least = reach.first + reach.horizon
-        for name, one in zip(names, series, strict=True):
-            if len(one) < least:
-                parts = "the window, the season and the horizon"
-                msg = f"{name}: expected at least {least} values for {parts}, got {len(one)}"
-                raise ValueError(msg)
-        origins = [reach.whole(one) for one in series]
+        origins = _origins(reach, series, names)
+        validated = None
+        if later is not None:
+            with of_validation_data():
+                validated = _origins(reach, *later)
         counts = [len(own) for own in origins]
-        if not sum(counts):
-            msg = "y: expected a window whose horizon has no gap, got none"
-            raise ValueError(msg)
         stops = self._holds_out(sum(counts))
-        parted = self._part(counts) if stops else None
+        parted = self._part(counts) if stops and later is None else None
         if self.levels is not None:
             self._expect_enough(sum(counts), self.levels[-1])
         pairs = [(one.values, own) for one, own in zip(series, origins, strict=True)]
@@ -174,12 +176,24 @@ class DirectForecaster(Fitted, SupervisedEstimator):
             self._begin(windows.features, None, targets.shape[1] * self._quantiles(), learnt)
         else:
             self.__dict__.update(learnt)
-        self._train_parted(windows, targets, parted)
+        validation = None
+        if later is not None and validated is not None:
+            validation = self._validation(reach, later[0], validated)
+        self._train_parted(windows, targets, parted, validation)
         if self.levels is not None:
             self.margins_ = self._measured(windows, targets, base, actual, counts, parted)
         if parted is not None:
             naive = [np.concatenate([of(*one) for one in pairs]) for of in (reach.last, reach.season_before)]
             self._judge(windows, base, actual, (naive[0], naive[1]), parted[1])
+
+    def _validation(self, reach: Reach, series: list[Series], origins: list[Array]) -> Validation:
+        """Windows of series that are not learnt from, and their targets."""
+        features = [reach.features(one) for one in series]
+        pairs = [(one.values, own) for one, own in zip(series, origins, strict=True)]
+        changes = np.concatenate([reach.actual(*one) - reach.base(*one, self.base_) for one in pairs])
+        scaled = (changes / self.target_scale_).astype(as_float_dtype(self.dtype))
+        windows = self._windows(reach, features, origins, self.scale_)
+        return Validation(windows, scaled.reshape(len(scaled), -1), None)
 
     def _learnt(
         self, reach: Reach, series: Series, chosen: Array, features: list[Array], changes: Array
@@ -281,12 +295,18 @@ class DirectForecaster(Fitted, SupervisedEstimator):
             scale=None if scale is None else Scale(*scale),
         )
 
-    def _train_parted(self, windows: Numeric, targets: Array, parted: tuple[Array, Array] | None) -> None:
+    def _train_parted(
+        self,
+        windows: Numeric,
+        targets: Array,
+        parted: tuple[Array, Array] | None,
+        validation: Validation | None = None,
+    ) -> None:
         """Training, on the windows that are not held out if some are."""
         if parted is not None:
             self._parted = parted
         try:
-            self._train(windows, targets, None, epochs=self.max_iter, stop=True)
+            self._train(windows, targets, None, epochs=self.max_iter, stop=True, validation=validation)
         finally:
             self.__dict__.pop("_parted", None)
 
@@ -371,6 +391,21 @@ class DirectForecaster(Fitted, SupervisedEstimator):
             msg = f"levels: expected those of a fit that has ended, got {count} where the fit has {have}"
             raise ValueError(msg)
         return self.margins_
+
+
+def _origins(reach: Reach, series: list[Series], names: list[str]) -> list[Array]:
+    """From where each series can be forecast, and what came is known; of all together there must be one."""
+    least = reach.first + reach.horizon
+    for name, one in zip(names, series, strict=True):
+        if len(one) < least:
+            parts = "the window, the season and the horizon"
+            msg = f"{name}: expected at least {least} values for {parts}, got {len(one)}"
+            raise ValueError(msg)
+    found = [reach.whole(one) for one in series]
+    if not sum(map(len, found)):
+        msg = "y: expected a window whose horizon has no gap, got none"
+        raise ValueError(msg)
+    return found
 
 
 def _rank(count: int, level: float) -> int:

@@ -31,6 +31,7 @@ from ._history import (
 )
 from ._learnt import Sizes
 from ._panel import Panel, Read, dated, future_of, in_form, parts_for, read_panel
+from ._validation import arguments_of, of_validation_data
 from ._windows import in_units, out_of_units
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class Forecaster(Kept, DirectForecaster):
                 early_stopping_=bool(self.early_stopping),
             )
 
-    def fit(self, y: Any, exog: Any = None, *, observed: Any = None) -> Self:
+    def fit(self, y: Any, exog: Any = None, *, observed: Any = None, validation_data: Any = None) -> Self:
         """Train on a series, or on several.
 
         Parameters
@@ -181,6 +182,10 @@ class Forecaster(Kept, DirectForecaster):
             several series a list or a dict of them; so `observed`.
         observed : array_like, (n, p), optional
             Columns that are known only up to now, such as the weather.
+        validation_data : tuple or dict, optional
+            ``(y,)``, ``(y, exog)``, ``(y, exog, observed)`` or a dict of these names: other series, or later
+            parts of these with what their first windows read, whose forecasts each epoch is scored by, in
+            ``validation_scores_``. With `early_stopping` they are in place of the last windows.
 
         Returns
         -------
@@ -198,9 +203,14 @@ class Forecaster(Kept, DirectForecaster):
             On the windows that were held out the forecasts are worse than a naive one, and by how much.
         """
         self._check()
-        return self._fit_panel(read_panel(y, exog, observed, self.gaps))
+        later = None
+        if validation_data is not None:
+            given = arguments_of(validation_data, ("y", "exog", "observed"), 1)
+            with of_validation_data():
+                later = read_panel(given["y"], given.get("exog"), given.get("observed"), self.gaps)
+        return self._fit_panel(read_panel(y, exog, observed, self.gaps), later)
 
-    def _fit_panel(self, panel: Panel) -> Self:
+    def _fit_panel(self, panel: Panel, later: Panel | None = None) -> Self:
         first = not (self.warm_start and hasattr(self, "model_"))
         if not first:
             self._expect_columns(("y", "exog", "observed"), panel.each[0])
@@ -210,8 +220,27 @@ class Forecaster(Kept, DirectForecaster):
             found = [own_scale(read) for read in panel.each]
             scales = np.stack([mean for mean, _ in found]), np.stack([deviation for _, deviation in found])
             series = [in_units(one, own) for one, own in zip(series, found, strict=True)]
-        self._fit_series(series, panel.labels("y"), lambda reach: kept_of(panel, reach, scales), first=first)
+        others = None
+        if later is not None:
+            with of_validation_data():
+                expect_alike(later.each, panel.each[0])
+            own = [self._later_scale(panel, scales, key, read) for key, read in later.items()]
+            pairs = zip(later.each, own, strict=True)
+            others = [in_units(read.series, scale) for read, scale in pairs], later.labels("y")
+        names = panel.labels("y")
+        self._fit_series(series, names, lambda reach: kept_of(panel, reach, scales), others, first=first)
         return self
+
+    def _later_scale(
+        self, panel: Panel, scales: tuple[Array, Array] | None, key: Any, read: Read
+    ) -> tuple[Array, Array] | None:
+        """The units of a series to validate on: of its name in training, else its own."""
+        if scales is None:
+            return None
+        if key is None or panel.keys is None or key not in panel.keys:
+            return own_scale(read)
+        place = panel.keys.index(key)
+        return scales[0][place], scales[1][place]
 
     def _expect_columns(self, names: tuple[str, ...], read: Read) -> None:
         """Columns as training had them."""
@@ -452,6 +481,19 @@ class Forecaster(Kept, DirectForecaster):
 
     def __str__(self) -> str:
         return told(self) if hasattr(self, "model_") and "base_" in vars(self) else repr(self)
+
+
+def expect_alike(each: list[Read], first: Read) -> None:
+    """Series with the columns of another."""
+    names = (first.names.targets, first.names.known, first.names.observed)
+    for read in each:
+        pairs = (
+            ("y", read.series.values, first.series.values, read.names.targets, names[0]),
+            ("exog", read.series.known, first.series.known, read.names.known, names[1]),
+            ("observed", read.series.observed, first.series.observed, read.names.observed, names[2]),
+        )
+        for name, own, wanted, called, known in pairs:
+            _expect_column_names(name, own.shape[1], wanted.shape[1], called, known)
 
 
 def _expect_column_names(
