@@ -109,6 +109,7 @@ def test_evaluate(folder):
     assert json.loads(gru_rs("evaluate", folder / "steps", folder / "steps.csv", *long))["sequences"] == 30
     wave = json.loads(gru_rs("evaluate", folder / "wave", folder / "wave.csv", "--exog", "day", "--json"))
     assert wave["RMSE"] < wave["naive RMSE"]
+    assert wave["RMSE"] < wave["last value RMSE"]
 
 
 def test_language(folder):

@@ -10,7 +10,8 @@ from gru_rs.estimators import Entry
 from gru_rs.estimators._advice import advise, difference
 from gru_rs.estimators._baselines import Tuned, baselines
 from gru_rs.estimators._folds import folds_of
-from gru_rs.estimators._series_baselines import season_of, skill
+from gru_rs.estimators._season import find_season
+from gru_rs.estimators._series_baselines import skill
 from gru_rs.estimators._tokens import Tokenizer
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -232,11 +233,11 @@ def test_the_season_is_found_in_the_data(season):
     rng = np.random.default_rng(season)
     time = np.arange(12 * season)
     pattern = rng.normal(size=season) * 3
-    assert season_of(pattern[time % season] + rng.normal(size=len(time)) / 2) == season
-    assert season_of(0.3 * time + pattern[time % season]) == season
-    assert season_of(np.cumsum(rng.normal(size=300))) is None
-    assert season_of(np.ones(300)) is None
-    assert season_of(np.arange(5.0)) is None
+    assert find_season([pattern[time % season] + rng.normal(size=len(time)) / 2]) == season
+    assert find_season([0.3 * time + pattern[time % season]]) == season
+    assert find_season([np.cumsum(rng.normal(size=300))]) is None
+    assert find_season([np.ones(300)]) is None
+    assert find_season([np.arange(5.0)]) is None
 
 
 def test_a_skill_is_never_out_of_bounds():

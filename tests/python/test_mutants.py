@@ -21,6 +21,8 @@ from copy import deepcopy
 
 import gru_rs
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from gru_rs import (
     Forecaster,
@@ -116,6 +118,26 @@ ESTIMATORS = {
     "forecaster": (forecaster, answers(("predict", [np.arange(2.0)]))),
     "forecaster of quantiles": (
         lambda **o: Forecaster(window=5, season=7, quantiles=[0.1, 0.9], **OPTIONS, **o).fit(SERIES),
+        answers(("predict", [])),
+    ),
+    "forecaster of series": (
+        lambda **o: Forecaster(
+            window=5, horizon=2, gaps="mask", levels=[0.5, 0.8], cell="lstm", **OPTIONS, **o
+        ).fit({"a": SERIES, "b": 9 - SERIES[:40]}, observed=[SERIES, SERIES[:40]]),
+        answers(("predict", [])),
+    ),
+    "forecaster of dates": (
+        lambda **o: Forecaster(window=5, horizon=2, season=7, early_stopping=True, **OPTIONS, **o).fit(
+            [
+                pd.DataFrame(
+                    {"x": SERIES, "y": -SERIES}, pd.date_range("2020-01-31", periods=60, freq="ME", tz="UTC")
+                ),
+                pd.DataFrame({"x": SERIES, "y": SERIES}, pd.period_range("2020-01", periods=60, freq="W")),
+                pl.DataFrame(
+                    {"t": pd.date_range("2020-01-30", periods=60).to_numpy(), "x": SERIES, "y": SERIES}
+                ),
+            ]
+        ),
         answers(("predict", [])),
     ),
     "language model": (

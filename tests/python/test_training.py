@@ -34,7 +34,7 @@ LEARNT = {
 
 def made(name, **options):
     kind, data = LEARNT[name]
-    more = {"window": 8} if kind is Forecaster else {}
+    more = {"window": 8, "early_stopping": False} if kind is Forecaster else {}
     return kind(**({"hidden_size": 4, "random_state": 0, "max_iter": 3} | more | options)), data
 
 

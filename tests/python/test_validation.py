@@ -118,9 +118,9 @@ def test_lengths_and_names_of_other_data():
             "forecaster",
             SERIES,
             TypeError,
-            "validation_data: expected a tuple of 1 to 2 of y, exog, or a dict",
+            "validation_data: expected a tuple of 1 to 3 of y, exog, observed, or a dict",
         ),
-        ("forecaster", (SERIES[:5],), ValueError, "validation_data: y: expected at least 10 values"),
+        ("forecaster", (SERIES[:5],), ValueError, "validation_data: y: expected at least 40 values"),
         ("forecaster", (SERIES, SERIES), ValueError, "validation_data: exog: expected 0 columns"),
     ],
 )

@@ -217,6 +217,8 @@ def evaluate(
         series, beside = read_series(file, layout)
         tested = loaded.backtest(series, beside, start=len(series) // 2 if start is None else start)
         shown = {"RMSE": tested.rmse, "MAE": tested.mae, "naive RMSE": tested.naive_rmse}
+        shown |= {"last value RMSE": tested.last_rmse}
+        shown |= {f"coverage of {level}": share for level, share in tested.coverages.items()}
         _show(shown | {"forecasts": len(tested.origins)}, as_json=as_json)
         return
     if start is not None:

@@ -138,12 +138,16 @@ class NetworkEstimator(ABC, Fitted):
             raise TypeError(msg)
         return [self.callbacks] if callable(self.callbacks) else list(self.callbacks)
 
+    def _stops_early(self) -> bool:
+        """Whether rows are held out, by which training may end."""
+        return self.early_stopping
+
     def _patience(self, *, stop: bool) -> int | None:
         """Epochs without improvement that end training: what is set, else 10 of validation, else none."""
         if not stop:
             return None
         if self.n_iter_no_change is None:
-            return 10 if self.early_stopping else None
+            return 10 if self._stops_early() else None
         return self.n_iter_no_change
 
     def _own_options(self) -> dict[str, Any]:
@@ -203,7 +207,7 @@ class NetworkEstimator(ABC, Fitted):
         """By what data become batches and are held out: a run does not go on with others."""
         scoring = getattr(self, "scoring", None)
         scoring = getattr(scoring, "__qualname__", type(scoring).__name__) if callable(scoring) else scoring
-        held = self.validation_fraction if self.early_stopping else None
+        held = self.validation_fraction if self._stops_early() else None
         return self.batch_size, self.shuffle, held, scoring
 
     def _goes_on(self, data: int | None) -> int | None:
@@ -248,7 +252,7 @@ class NetworkEstimator(ABC, Fitted):
             verbose=self.verbose,
             callbacks=self._callbacks(),
             validate=validate,
-            keep_best=stop and self.early_stopping,
+            keep_best=stop and self._stops_early(),
         )
         try:
             trainer.run(examples, plan, progress, self)

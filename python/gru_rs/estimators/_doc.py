@@ -106,7 +106,7 @@ _PARTS = {
             Most epochs of a run.
         shuffle : bool, default True
             Another order in each epoch.
-        early_stopping : bool, default False
+        early_stopping : {bool}
             Hold a share of the sequences out, or take `validation_data`, and keep the weights that are best
             on them.
         validation_fraction : float, default 0.1
@@ -196,7 +196,9 @@ def document(cls: C) -> C:
     """Puts the shared paragraphs where a class's docstring, or one of a method of its own, names them in
     braces.
     """
-    cls.__doc__ = _filled(cls.__doc__, _PARTS)
+    by_itself = getattr(cls, "early_stopping", False) == "auto"
+    flag = 'bool or "auto", default "auto"' if by_itself else "bool, default False"
+    cls.__doc__ = _filled(cls.__doc__, _PARTS).replace("{bool}", flag)
     for method in vars(cls).values():
         if inspect.isfunction(method) and method.__doc__:
             method.__doc__ = _filled(method.__doc__, _OF_METHODS)

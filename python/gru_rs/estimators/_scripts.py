@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 # Letters and the marks on them by blocks of Unicode, without the digits and punctuation in between.
-_UNSPACED = (
+UNSPACED = (
     r"\u0e01-\u0e3a\u0e40-\u0e4e"  # Thai
     r"\u0e81-\u0ece\u0edc-\u0edf"  # Lao
     r"\u1000-\u103f\u1050-\u109f\ua9e0-\ua9ef\ua9fa-\ua9fe\uaa60-\uaa7f"  # Burmese and its kin
@@ -17,8 +17,10 @@ _UNSPACED = (
     r"\u3105-\u312f\u31a0-\u31bf"  # bopomofo
     r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Han
 )
-_LETTER = re.compile(f"[{_UNSPACED}]")
-_TOKENS = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
+"""To stand within brackets of a pattern."""
+
+_LETTER = re.compile(f"[{UNSPACED}]")
+_TOKENS = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")
 
 LEAST_SHARE = 0.1
 """Of all letters, from which texts are read as unspaced: little, as words of other scripts stay words."""

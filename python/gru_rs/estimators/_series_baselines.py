@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.linear_model import Ridge
 
+from ._season import find_season
+
 if TYPE_CHECKING:
     from ._batches import Array
     from ._folds import Split
@@ -18,12 +20,6 @@ if TYPE_CHECKING:
 _ALPHAS = (0.01, 1.0, 100.0)
 _HELD = 0.2
 """Share of the windows, the last ones, by which alpha is chosen."""
-_CLEAR = 4.0
-"""Deviations of an autocorrelation of nothing that a season's must have."""
-_ROUNDING = 1e-12
-"""Share of a series' variance that is no difference."""
-_LONGEST = 3
-"""Seasons that a stretch must hold, for one to be seen in it."""
 
 
 def stretches(count: int, horizon: int, folds: int) -> list[tuple[int, int]]:
@@ -58,46 +54,11 @@ def forecasters(values: Array, network: Forecaster) -> dict[str, Any]:
     """Simple ones by name, for what the networks are to forecast; the season is that of these values."""
     lags, horizon = network.window, network.horizon
     found: dict[str, Any] = {"last value": Before(horizon, None)}
-    seasons = [one for one in (network.season, season_of(values)) if isinstance(one, int) and one > 1]
+    seasons = [one for one in (network.season, find_season([values])) if isinstance(one, int) and one > 1]
     for season in dict.fromkeys(seasons):
         found[f"{season} values before"] = Before(horizon, season)
     found["ridge over lags"] = Lags(horizon, lags, seasons[0] if seasons else None)
     return found
-
-
-def season_of(values: Array) -> int | None:
-    """The season that a series shows: of the peaks of its autocorrelation the one whose values a season
-    before are the best forecasts; None if none stands out.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> season_of(np.sin(np.arange(300) * 2 * np.pi / 24))
-    24
-    """
-    count = len(values)
-    moves = np.diff(values)
-    if count < 2 * _LONGEST + 2 or not np.ptp(moves) > 0:
-        return None
-    moves = moves - moves.mean()
-    spectrum = np.fft.rfft(moves, 2 * len(moves))
-    shared = np.fft.irfft(np.abs(spectrum) ** 2)[: count // _LONGEST + 2]
-    # Of n − k pairs each: a long season has fewer of them.
-    shared = shared / (len(moves) - np.arange(len(shared)))
-    shared = shared / shared[0]
-    inner = shared[1:-1]
-    peaks = (inner > shared[:-2]) & (inner >= shared[2:]) & (inner > _CLEAR / np.sqrt(count))
-    lags = np.flatnonzero(peaks) + 1
-    lags = lags[lags > 1]
-    if not len(lags):
-        return None
-    best = lags[np.argsort(-shared[lags], kind="stable")][:8]
-    compared = count - int(best.max())
-    # Of differences a season apart: a trend is the same in all of them.
-    errors = [float(np.var((values[lag:] - values[:-lag])[-compared:])) for lag in best]
-    # The shortest of those that are as good, as two seasons are one, too.
-    as_good = min(errors) * (1 + 2 * np.sqrt(2 / compared)) + _ROUNDING * float(np.var(values))
-    return min(int(lag) for lag, error in zip(best, errors, strict=True) if error <= as_good)
 
 
 class Before:

@@ -109,7 +109,7 @@ class SupervisedEstimator(NetworkEstimator):
         if stop:
             data = checksum(sequences, targets, weights, *(validation or ()), groups, *self._cut())
         before = self._goes_on(data)
-        if stop and self.early_stopping and validation is None:
+        if stop and self._stops_early() and validation is None:
             if count < 2:
                 msg = "early_stopping: expected at least 2 sequences, of which one is held out, got 1"
                 raise ValueError(msg)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ._batches import Token, vocabulary_of
 from ._labels import plain_vocabulary
 from ._learnt import refuse
+from ._scripts import UNSPACED
 from ._tokens import TextTokenizer, analyzer_of, is_text, kinds_of, token_rows
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ _WHITE = r"\s+(?= )|\s+"
 _PLAIN_PIECES = re.compile(rf" ?\w+| ?[^\w\s]|{_WHITE}")
 """Of texts in ASCII: words, single marks and white space, the first two with the space before them."""
 
-# Thai to Lao, Myanmar, Khmer, kana, Han: words of these have no spaces between them.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-_UNSPACED += "\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af"
-
 
 @cache
 def _all_pieces() -> re.Pattern[str]:
@@ -46,8 +43,8 @@ def _all_pieces() -> re.Pattern[str]:
     have no spaces between them a letter is a piece.
     """
     marks = "".join(chr(code) for code in range(0x300, 0x1F000) if unicodedata.category(chr(code))[0] == "M")
-    letters = rf"[^\W{_UNSPACED}]|[{re.sub(f'[{_UNSPACED}]', '', marks)}]"
-    return re.compile(rf" ?[{_UNSPACED}][{marks}]*| ?(?:{letters})+| ?[^\w\s{marks}]|{_WHITE}")
+    letters = rf"[^\W{UNSPACED}]|[{re.sub(f'[{UNSPACED}]', '', marks)}]"
+    return re.compile(rf" ?[{UNSPACED}][{marks}]*| ?(?:{letters})+| ?[^\w\s{marks}]|{_WHITE}")
 
 
 def pieces(text: str) -> list[str]:

@@ -1,8 +1,10 @@
-"""Forecaster: a series' next values from its last ones, with columns known ahead and with quantiles."""
+"""Forecaster: the next values of one or several series from their last ones, with columns known ahead or only
+observed, quantiles, intervals and dates.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,81 +12,57 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from gru_rs._arrays import as_float_dtype
-from gru_rs._checks import as_choice, as_flag, as_int, as_size
-from gru_rs._losses import PLAIN_LOSSES, Loss, QuantileError, loss_of_numbers
+from gru_rs._checks import as_int, as_size
 
-from ._batches import Numeric, Scale, by_length
+from ._backtest import Backtest as Backtest
+from ._direct import DirectForecaster
 from ._doc import document
 from ._files import readable
-from ._learnt import Sizes, expect_deviation, refuse
-from ._numbers import moments_of
-from ._series import as_columns, as_series
-from ._supervised import SupervisedEstimator
-from ._validation import Validation, arguments_of, of_validation_data
+from ._history import (
+    NAMES,
+    calendars_of,
+    expect_history,
+    histories,
+    kept_of,
+    older,
+    own_scale,
+    scale_of,
+    told,
+)
+from ._learnt import Sizes
+from ._panel import Panel, Read, dated, future_of, in_form, parts_for, read_panel
+from ._validation import arguments_of, of_validation_data
+from ._windows import in_units, out_of_units
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._batches import Array
+    from ._dates import Calendar
     from ._learnt import Learnt
+    from ._windows import Series
 
 
-@dataclass(frozen=True)
-class Backtest:
-    """Forecasts from one origin after the other.
+class Kept:
+    """What a fit keeps of its series; no dataclass, as these are no parameters."""
 
-    Attributes
-    ----------
-    origins : ndarray of int, (n,)
-        How many values were known to each forecast.
-    forecasts : ndarray, (n, horizon) or (n, horizon, n_quantiles)
-    actual : ndarray, (n, horizon)
-        What came.
-    naive : ndarray, (n, horizon)
-        What was a season before; without a season the last value.
-    """
-
-    origins: Array
-    forecasts: Array
-    actual: Array
-    naive: Array
-
-    @property
-    def _middle(self) -> Array:
-        return (
-            self.forecasts[..., self.forecasts.shape[-1] // 2] if self.forecasts.ndim == 3 else self.forecasts
-        )
-
-    @property
-    def rmse(self) -> float:
-        """Root of the mean square error of the forecasts, of their middle quantile if there are several."""
-        return float(np.sqrt(np.mean((self._middle - self.actual) ** 2)))
-
-    @property
-    def mae(self) -> float:
-        """Their mean absolute error."""
-        return float(np.mean(np.abs(self._middle - self.actual)))
-
-    @property
-    def naive_rmse(self) -> float:
-        """The same of what was a season before."""
-        return float(np.sqrt(np.mean((self.naive - self.actual) ** 2)))
-
-    @property
-    def coverage(self) -> float:
-        """Share of what came that lies between the lowest and the highest quantile; NaN without quantiles."""
-        if self.forecasts.ndim < 3:
-            return float("nan")
-        inside = (self.forecasts[..., 0] <= self.actual) & (self.actual <= self.forecasts[..., -1])
-        return float(inside.mean())
+    n_values_: int
+    series_: list[Any] | None
+    series_scale_: tuple[Array, Array] | None
+    target_names_: list[str] | None
+    exog_names_: list[str] | None
+    observed_names_: list[str] | None
+    history_: Array
+    dates_: list[dict[str, Any] | None] | None
+    _flat: bool
+    _by_name: bool
 
 
 @readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class Forecaster(SupervisedEstimator):
-    """The next values of a series, by a GRU or LSTM over its last ones.
+class Forecaster(Kept, DirectForecaster):
+    """The next values of one or several series, by a GRU or LSTM over their last ones.
 
     Parameters
     ----------
@@ -92,25 +70,64 @@ class Forecaster(SupervisedEstimator):
         Values ahead, all forecast at once.
     window : int, default 48
         Values that the network reads.
-    season : int, optional
-        Values of a season, such as 24 for hours of a day: what is learnt is the difference from a season
-        before.
+    season : int, "auto" or None, default "auto"
+        Values of a season, such as 24 for hours of a day; None: there is none. ``"auto"`` finds it where the
+        autocorrelation of the changes of the series peaks above 3.3 standard errors, and takes it unless more
+        than half of the windows would be lost by it. What is learnt is the difference from what a forecast
+        begins with: the last value, what was a season before, or the last value and how it went on a season
+        before; for each step ahead what was nearest in training.
     scale : bool, default True
-        Learn values and columns with mean 0 and variance 1, measured in training.
+        Learn values and columns with mean 0 and variance 1, measured in training; of several series, each in
+        units of its own mean and deviation before.
     loss : {"squared", "absolute"}, default "squared"
         Without quantiles.
     quantiles : sequence of float, optional
         Levels of (0, 1), rising; a forecast has a column for each.
+    levels : sequence of float, optional
+        Of (0, 1), rising, without quantiles: a forecast comes with intervals in which so large a share of
+        what comes should lie. For each step ahead they are as wide as so large a share of the errors on
+        windows that training has not seen (cross-conformal prediction; Vovk, 2015): four more networks are
+        trained, each without a quarter of the windows, one stretch of time. Of 10,000 windows or more those
+        that early stopping holds out are enough.
+    gaps : {"refuse", "fill", "mask"}, default "refuse"
+        What is done with NaN, with missing values, and with missing rows between dates, of series and of what
+        is observed. ``"fill"`` reads the last known value instead; ``"mask"`` tells the network besides where
+        that was. No gap is a target: windows whose horizon has one are not learnt from. Rows before the first
+        that has all values are left out.
     {network}
     {training}
 
     Attributes
     ----------
-    n_exog_ : int
-        Columns that are known ahead.
-    exog_names_ : list of str, or None
-        What they are called, if they were a table: others must have the same in this order.
+    season_ : int or None
+        Values of a season, as given or found.
+    base_ : ndarray of int, (horizon, n_targets)
+        What forecasts begin with: 0 the last value, 1 what was a season before, 2 both.
+    n_targets_, n_exog_, n_observed_ : int
+        Columns of the series, of what is known ahead, and of what is observed.
+    target_names_, exog_names_, observed_names_ : list of str, or None
+        What they are called, if they were tables: others must have the same in this order.
+    series_ : list, or None
+        The names of several series, or their numbers from 0.
+    n_values_ : int
+        Times of all series together.
+    early_stopping_ : bool
+        What ``early_stopping="auto"`` has come to.
+    held_out_ : dict, or None
+        Of the windows that were held out their number, ``"windows"``, and the root mean square errors:
+        ``"rmse"``, ``"last_rmse"`` of the last value, and ``"season_rmse"`` of a season before, None without
+        one. Of several series or targets in units of each.
+    margins_ : ndarray, (n_levels, horizon, n_targets), or None
+        Half of the intervals' widths; of several series in units of each.
     {fitted}
+
+    Notes
+    -----
+    ``early_stopping="auto"``, the default, holds out the last `validation_fraction` of the windows of each
+    series, but at least `horizon` of them up to a fifth, if there are 20 to 9,999 windows. It leaves out the
+    ``horizon - 1`` windows before, whose targets they share. ``str()`` of a fitted forecaster has three
+    lines: what it learnt from, how good it was on the windows that were held out beside both naive forecasts,
+    and how training ended.
 
     Examples
     --------
@@ -123,126 +140,52 @@ class Forecaster(SupervisedEstimator):
     (3,)
     >>> forecaster.backtest(wave, start=300).rmse < 0.1
     True
+
+    Several series, with intervals:
+
+    >>> pair = {"slow": wave, "fast": np.cos(np.arange(300) / 2)}
+    >>> forecaster = Forecaster(window=20, hidden_size=8, max_iter=5, levels=[0.8], random_state=1).fit(pair)
+    >>> {name: found.shape for name, found in forecaster.predict().items()}
+    {'slow': (1, 3), 'fast': (1, 3)}
     """
 
-    horizon: int = 1
-    window: int = 48
-    season: int | None = None
-    scale: bool = True
-    loss: str = "squared"
-    quantiles: Sequence[float] | None = None
-
-    def _check(self) -> None:
-        super()._check()
-        as_size("horizon", self.horizon)
-        as_size("window", self.window)
-        if self.season is not None:
-            as_size("season", self.season)
-        as_flag("scale", self.scale)
-        as_choice("loss", self.loss, PLAIN_LOSSES)
-        if self.quantiles is not None:
-            QuantileError(self.quantiles)
-            if list(self.quantiles) != sorted(set(self.quantiles)):
-                msg = f"quantiles: expected rising levels, got {list(self.quantiles)}"
-                raise ValueError(msg)
-
-    def _levels(self) -> int:
-        return 1 if self.quantiles is None else len(self.quantiles)
-
-    def _outputs(self) -> int:
-        return self.horizon * self._levels()
+    # Files
 
     def _expect_learnt(self, learnt: Learnt) -> Sizes:
-        columns = learnt.count("n_exog_")
-        # Files did not always have it.
-        names = learnt.value("exog_names_") if learnt.has("exog_names_") else None
-        if names is not None and not (
-            isinstance(names, list) and len(names) == columns and all(type(name) is str for name in names)
-        ):
-            refuse("exog_names_", f"None, or the names of {columns} columns", names)
-        features = 2 + columns * self.horizon
-        learnt.moments("scale_", features, there=self.scale)
-        expect_deviation(learnt, "target_scale_")
-        kept = self._first_origin() + self.horizon
-        learnt.numbers("history_", (kept,))
-        learnt.numbers("history_exog_", (kept, columns))
-        return Sizes(features, None, self._outputs())
+        return expect_history(self, learnt)
 
-    def _loss(self, targets: Array) -> Loss:  # noqa: ARG002
-        if self.quantiles is not None:
-            return QuantileError(self.quantiles)
-        return loss_of_numbers(self.loss)
+    def _saved(self) -> dict[str, Any]:
+        return {name: value for name, value in super()._saved().items() if name != "_parted"}
 
-    def _split(self, targets: Array, count: int, seed: int) -> tuple[Array, Array]:  # noqa: ARG002
-        """The last windows are held out: the future is not to be learnt from."""
-        held = max(1, round(count * self.validation_fraction))
-        return np.arange(count - held), np.arange(count - held, count)
+    def _recall(self) -> None:
+        state = self.__dict__
+        if "base_" not in state:
+            state.update(
+                older(state, self.window, self.horizon, self.season),
+                early_stopping_=bool(self.early_stopping),
+            )
 
-    def _validation_score(
-        self,
-        sequences: Any,
-        targets: Array,
-        rows: Array,
-        weights: Array | None,  # noqa: ARG002
-    ) -> float:
-        losses = [
-            self.model_.loss(x, targets[part], loss=self._loss(targets), lengths=lengths) * len(part)
-            for part in by_length(sequences.lengths, rows, 256)
-            for x, lengths in [sequences.batch(part)]
-        ]
-        return -sum(losses) / len(rows)
-
-    # From a series to windows
-
-    def _season_before(self, ahead: int) -> int:
-        """How far back the same time of a season lies that is known when forecasting so far ahead."""
-        if self.season is None:
-            return ahead
-        return self.season * -(-ahead // self.season)
-
-    def _base(self, values: Array, origins: Array) -> Array:
-        """What forecasts begin with, ``(origins, horizon)``: a season before, else the last value."""
-        ahead = np.arange(1, self.horizon + 1)
-        back = np.array([self._season_before(int(step)) for step in ahead])
-        found: Array = values[origins[:, np.newaxis] - 1 + ahead - back]
-        return found
-
-    def _features(self, values: Array, exog: Array) -> Array:
-        """What the network reads at each time, ``(n, F)``: the value, how it differs from a season before,
-        and the columns up to the horizon. Times without all of it are left out at the beginning.
-        """
-        lag = self.season or 1
-        columns = [values[lag:, np.newaxis], (values[lag:] - values[:-lag])[:, np.newaxis]]
-        if exog.shape[1]:
-            ahead = np.lib.stride_tricks.sliding_window_view(exog, self.horizon, axis=0)
-            known = ahead[1:].reshape(len(ahead) - 1, -1)
-            columns.append(known[lag:])
-            columns = [column[: len(known) - lag] for column in columns]
-        return np.concatenate(columns, axis=1)
-
-    def _windows(self, features: Array) -> Numeric:
-        """A window for each origin; the first origin is the window's length and a season."""
-        origins = np.arange(len(features) - self.window + 1)
-        lengths = np.full(len(origins), self.window, np.intp)
-        scale = None if self.scale_ is None else Scale(*self.scale_)
-        return Numeric(features, origins, lengths, self.window, dtype=as_float_dtype(self.dtype), scale=scale)
-
-    def _first_origin(self) -> int:
-        return max(self.window + (self.season or 1), self._season_before(self.horizon))
-
-    def fit(self, y: Any, exog: Any = None, *, validation_data: Any = None) -> Self:
-        """Train on a series.
+    def fit(self, y: Any, exog: Any = None, *, observed: Any = None, validation_data: Any = None) -> Self:
+        """Train on a series, or on several.
 
         Parameters
         ----------
-        y : array_like, (n,)
-            Values at equal distances of time, the oldest first.
+        y : array_like
+            Values at equal distances of time, the oldest first: ``(n,)``, or ``(n, K)`` of several targets.
+            Several series, of any lengths, are a list of such, a dict of them by name, or a column with a
+            series in each row: one network learns from all of them. (Of a long table of pandas with the dates
+            as its index ``dict(list(table.groupby("name")["value"]))`` is one.) Series and tables of pandas
+            with an index of dates or periods, and tables of pandas and polars with a column of dates, are
+            forecast with the dates that come next.
         exog : array_like, (n, k), optional
-            Columns that are known up to the horizon ahead, such as the day of the week or a set price.
+            Columns that are known up to the horizon ahead, such as the day of the week or a set price. Of
+            several series a list or a dict of them; so `observed`.
+        observed : array_like, (n, p), optional
+            Columns that are known only up to now, such as the weather.
         validation_data : tuple or dict, optional
-            ``(y,)``, ``(y, exog)`` or a dict of these names: another series, or a later part of this one with
-            what its first window reads, whose forecasts each epoch is scored by, in ``validation_scores_``.
-            With `early_stopping` it is in place of the last windows.
+            ``(y,)``, ``(y, exog)``, ``(y, exog, observed)`` or a dict of these names: other series, or later
+            parts of these with what their first windows read, whose forecasts each epoch is scored by, in
+            ``validation_scores_``. With `early_stopping` they are in place of the last windows.
 
         Returns
         -------
@@ -251,78 +194,88 @@ class Forecaster(SupervisedEstimator):
         Raises
         ------
         ValueError, TypeError
-            A parameter or an argument that cannot be used; a series too short for one window and its target.
+            A parameter or an argument that cannot be used; a series too short for one window and its target;
+            missing values unless `gaps` takes them; dates that are not regular, named by row.
+
+        Warns
+        -----
+        UserWarning
+            On the windows that were held out the forecasts are worse than a naive one, and by how much.
         """
         self._check()
-        values, columns, names = self._series(y, exog)
-        first = not (self.warm_start and hasattr(self, "model_"))
-        if not first:
-            self._expect_columns("exog", columns, names)
-        features, targets = self._examples(values, columns)
         later = None
         if validation_data is not None:
-            given = arguments_of(validation_data, ("y", "exog"), 1)
+            given = arguments_of(validation_data, ("y", "exog", "observed"), 1)
             with of_validation_data():
-                other, beside, others = self._series(given["y"], given.get("exog"))
-                expect_same_columns("exog", beside, others, columns.shape[1], names)
-                later = self._examples(other, beside)
-        if first:
-            deviation = targets.std() if self.scale else 0.0
-            learnt = {
-                "n_exog_": columns.shape[1],
-                "exog_names_": names,
-                "scale_": _moments("y", features) if self.scale else None,
-                "target_scale_": float(deviation) if deviation > 0 else 1.0,
-            }
-            self._begin(features.shape[1], None, self._outputs(), learnt)
-        keep = self._first_origin() + self.horizon
-        self.history_, self.history_exog_ = values[-keep:], columns[-keep:]
-        validation = None if later is None else Validation(*self._scaled(*later), None)
-        how: dict[str, Any] = {"epochs": self.max_iter, "stop": True, "validation": validation}
-        self._train(*self._scaled(features, targets), None, **how)
+                later = read_panel(given["y"], given.get("exog"), given.get("observed"), self.gaps)
+        return self._fit_panel(read_panel(y, exog, observed, self.gaps), later)
+
+    def _fit_panel(self, panel: Panel, later: Panel | None = None) -> Self:
+        first = not (self.warm_start and hasattr(self, "model_"))
+        if not first:
+            self._expect_columns(("y", "exog", "observed"), panel.each[0])
+        scales: tuple[Array, Array] | None = None
+        series = [read.series for read in panel.each]
+        if panel.keys is not None and self.scale:
+            found = [own_scale(read) for read in panel.each]
+            scales = np.stack([mean for mean, _ in found]), np.stack([deviation for _, deviation in found])
+            series = [in_units(one, own) for one, own in zip(series, found, strict=True)]
+        others = None
+        if later is not None:
+            with of_validation_data():
+                expect_alike(later.each, panel.each[0])
+            own = [self._later_scale(panel, scales, key, read) for key, read in later.items()]
+            pairs = zip(later.each, own, strict=True)
+            others = [in_units(read.series, scale) for read, scale in pairs], later.labels("y")
+        names = panel.labels("y")
+        self._fit_series(series, names, lambda reach: kept_of(panel, reach, scales), others, first=first)
         return self
 
-    def _series(self, y: Any, exog: Any) -> tuple[Array, Array, list[str] | None]:
-        """A series that is long enough, its columns and their names."""
-        values = as_series("y", y)
-        columns, names = as_columns("exog", exog, values)
-        least = self._first_origin() + self.horizon
-        if len(values) < least:
-            parts = "the window, the season and the horizon"
-            msg = f"y: expected at least {least} values for {parts}, got {len(values)}"
+    def _later_scale(
+        self, panel: Panel, scales: tuple[Array, Array] | None, key: Any, read: Read
+    ) -> tuple[Array, Array] | None:
+        """The units of a series to validate on: of its name in training, else its own."""
+        if scales is None:
+            return None
+        if key is None or panel.keys is None or key not in panel.keys:
+            return own_scale(read)
+        place = panel.keys.index(key)
+        return scales[0][place], scales[1][place]
+
+    def _expect_columns(self, names: tuple[str, ...], read: Read) -> None:
+        """Columns as training had them."""
+        counts = (read.series.values.shape[1], read.series.known.shape[1], read.series.observed.shape[1])
+        wanted = (self.n_targets_, self.n_exog_, self.n_observed_)
+        called = (read.names.targets, read.names.known, read.names.observed)
+        for name, count, want, own, known in zip(names, counts, wanted, called, NAMES, strict=True):
+            _expect_column_names(name, count, want, own, getattr(self, known))
+        if read.flat != self._flat:
+            form = "(n,)" if self._flat else f"(n, {self.n_targets_})"
+            msg = f"{names[0]}: expected a series of shape {form} as in training, got another"
             raise ValueError(msg)
-        return values, columns, names
 
-    def _examples(self, values: Array, columns: Array) -> tuple[Array, Array]:
-        """What the windows read that end before the last horizon, and so have targets; and these."""
-        origins = np.arange(self._first_origin(), len(values) - self.horizon + 1)
-        # Columns reach as far.
-        features = self._features(values, columns)[: origins[-1] - (self.season or 1)]
-        ahead = np.lib.stride_tricks.sliding_window_view(values, self.horizon)[origins]
-        return features, ahead - self._base(values, origins)
-
-    def _scaled(self, features: Array, targets: Array) -> tuple[Numeric, Array]:
-        """The windows and their targets in the units of training."""
-        skipped = self._first_origin() - self.window - (self.season or 1)
-        scaled = (targets / self.target_scale_).astype(as_float_dtype(self.dtype))
-        return self._windows(features[skipped:]), scaled
-
-    def predict(self, exog: Any = None, *, y: Any = None, past_exog: Any = None) -> Array:
+    def predict(self, exog: Any = None, *, y: Any = None, past_exog: Any = None, observed: Any = None) -> Any:
         """The values after a series.
 
         Parameters
         ----------
         exog : array_like, (horizon, k)
-            The columns of the times to come; needed if there were columns in training.
-        y : array_like, (n,), optional
-            The series to go on with; that of training when missing.
+            The columns of the times to come; needed if there were columns in training. Of several series a
+            list or a dict of them; so `past_exog` and `observed`.
+        y : array_like, optional
+            The series to go on with, one or several in the forms of `fit`; those of training when missing.
+            Of several, one with a name of training is in its units, any other in its own.
         past_exog : array_like, (n, k), optional
-            Its columns.
+            Its columns that are known ahead.
+        observed : array_like, (n, p), optional
+            Its columns that are observed.
 
         Returns
         -------
-        ndarray, (horizon,) or (horizon, n_quantiles)
-            Quantiles rise from column to column.
+        ndarray, (horizon,) or (horizon, n_targets), and an axis more of quantiles or levels
+            Quantiles rise from column to column, and so do the lower ends, the forecast and the upper ends of
+            levels. Several series are a list or a dict as they came. Series with dates are a series or a
+            table of their library, with the next dates and the names of their columns.
 
         Raises
         ------
@@ -330,60 +283,122 @@ class Forecaster(SupervisedEstimator):
             A series that is too short, or other columns than in training.
         """
         check_is_fitted(self, "model_")
-        values, past = self.history_, self.history_exog_
-        if y is not None:
-            values = as_series("y", y)
-            past = self._columns("past_exog", past_exog, values)
-        elif past_exog is not None:
-            msg = "past_exog: expected with y, whose columns they are, got them alone"
-            raise ValueError(msg)
-        future = self._columns("exog", exog, np.empty(self.horizon))
-        if len(values) < self._first_origin():
-            msg = f"y: expected at least {self._first_origin()} values, got {len(values)}"
-            raise ValueError(msg)
-        found: Array = self._forecast(values, np.concatenate([past, future]), np.array([len(values)]))[0]
-        return found
+        if y is None:
+            for name, given in (("past_exog", past_exog), ("observed", observed)):
+                if given is not None:
+                    msg = f"{name}: expected with y, whose columns they are, got them alone"
+                    raise ValueError(msg)
+            keys, by_name, series = self.series_, self._by_name, histories(self)
+            calendars = calendars_of(self)
+            scales = self._known_scales()
+        else:
+            panel = read_panel(y, past_exog, observed, self.gaps, ("y", "past_exog", "observed"))
+            self._expect_panel(panel, ("y", "past_exog", "observed"))
+            keys, by_name = panel.keys, panel.by_name
+            series, calendars = [read.series for read in panel.each], [read.calendar for read in panel.each]
+            scales = [scale_of(self, key, read) for key, read in panel.items()]
+            least = self._reach().first
+            for name, one in zip(panel.labels("y"), series, strict=True):
+                if len(one) < least:
+                    msg = f"{name}: expected at least {least} values, got {len(one)}"
+                    raise ValueError(msg)
+        future, reach = parts_for("exog", keys, exog), self._reach()
+        whole = []
+        for place, (one, given, scale) in enumerate(zip(series, future, scales, strict=True)):
+            name = "exog" if keys is None else f"exog, series {keys[place]!r}"
+            ahead, names = future_of(name, given, self.horizon, calendars[place])
+            _expect_column_names(name, ahead.shape[1], self.n_exog_, names, self.exog_names_)
+            whole.append(in_units(one.last(reach.first), scale).with_future(ahead))
+        parts = self._in_values(whole, [np.array([len(one)]) for one in whole], scales)
+        shaped = [self._dressed(part[0], calendar) for part, calendar in zip(parts, calendars, strict=True)]
+        return in_form(keys, shaped, by_name=by_name)
+
+    def _known_scales(self) -> list[tuple[Array, Array] | None]:
+        """Of the series of training."""
+        if self.series_scale_ is None:
+            return [None] * len(self.history_)
+        return list(zip(*self.series_scale_, strict=True))
+
+    def _expect_panel(self, panel: Panel, names: tuple[str, ...]) -> None:
+        for read in panel.each:
+            self._expect_columns(names, read)
+
+    def _in_values(
+        self, series: list[Series], origins: list[Array], scales: list[tuple[Array, Array] | None]
+    ) -> list[Array]:
+        """Forecasts ``(origins, horizon, K, Q)`` of series in their units, in values."""
+        parts = self._forecast(series, origins)
+        return [out_of_units(part, scale) for part, scale in zip(parts, scales, strict=True)]
+
+    def _squeezed(self, found: Array) -> Array:
+        """Forecasts ``(…, horizon, K, Q)`` without the axes that nobody asked for."""
+        if self.quantiles is None and self.levels is None:
+            found = found[..., 0]
+            return found[..., 0] if self._flat else found
+        return found[..., 0, :] if self._flat else found
+
+    def _dressed(self, found: Array, calendar: Calendar | None) -> Any:
+        """A forecast ``(horizon, K, Q)`` as its series came: with dates, or as an array."""
+        if calendar is None:
+            return self._squeezed(found)
+        marks: list[Any] = [None]
+        if self.quantiles is not None:
+            marks = [float(level) for level in self.quantiles]
+        elif self.levels is not None:
+            levels = [float(level) for level in self.levels]
+            marks = [
+                *(f"lower {one}" for one in levels[::-1]),
+                "forecast",
+                *(f"upper {one}" for one in levels),
+            ]
+        return dated(found, calendar, self.target_names_, marks, flat=self._flat)
 
     def _network_outputs(self, X: Any, lengths: Any) -> list[Array]:
-        """Forecasts from every origin of a series, or of a pair of one and its columns."""
+        """Forecasts from every origin of a series, or of a tuple of one, its columns known ahead, and those
+        observed.
+        """
         if lengths is not None:
             msg = "lengths: expected None for a series, which has its own"
             raise ValueError(msg)
-        y, exog = X if isinstance(X, tuple) else (X, None)
-        values = as_series("validate", y)
-        columns = self._columns("validate", exog, values)
-        last = len(values) - self.horizon
-        if last < self._first_origin():
-            least = self._first_origin() + self.horizon
-            msg = f"validate: expected at least {least} values, got {len(values)}"
+        given = X if isinstance(X, tuple) else (X,)
+        if not 0 < len(given) <= 3:
+            msg = f"validate: expected y, or a tuple of y, exog and observed, got one of {len(given)}"
             raise ValueError(msg)
-        return [self._forecast(values, columns, np.arange(self._first_origin(), last + 1))]
-
-    def _forecast(self, values: Array, exog: Array, origins: Array) -> Array:
-        """Forecasts from each origin; the columns reach a horizon further than the last one."""
-        padded = np.concatenate([values, np.full(max(len(exog) - len(values), 0), np.nan)])
-        features = self._features(padded, exog)
-        windows = self._windows(features)
-        rows = origins - self.window - (self.season or 1)
-        scores = self._scores(windows, rows).astype(np.float64)
-        scores = scores.reshape(len(origins), self.horizon, self._levels())
-        base = self._base(padded, origins)[..., np.newaxis]
-        found: Array = base + np.sort(scores, axis=2) * self.target_scale_
-        return found if self.quantiles is not None else found[..., 0]
+        y, exog, observed = (*given, None, None)[:3]
+        panel = read_panel(y, exog, observed, self.gaps, ("validate",) * 3)
+        self._expect_panel(panel, ("validate",) * 3)
+        reach = self._reach()
+        scales = [scale_of(self, key, read) for key, read in panel.items()]
+        series = [in_units(read.series, scale) for read, scale in zip(panel.each, scales, strict=True)]
+        for name, one in zip(panel.labels("validate"), series, strict=True):
+            least = reach.first + reach.horizon
+            if len(one) < least:
+                msg = f"{name}: expected at least {least} values, got {len(one)}"
+                raise ValueError(msg)
+        parts = self._in_values(series, [reach.origins(len(one)) for one in series], scales)
+        return [self._squeezed(part) for part in parts]
 
     def backtest(
-        self, y: Any, exog: Any = None, *, start: int, step: int = 1, refit_every: int | None = None
-    ) -> Backtest:
+        self,
+        y: Any,
+        exog: Any = None,
+        *,
+        observed: Any = None,
+        start: int,
+        step: int = 1,
+        refit_every: int | None = None,
+    ) -> Any:
         """Forecast from one origin after the other, each time with what was known then.
 
         Parameters
         ----------
-        y : array_like, (n,)
-            A whole series: that of training with what came after it, or another.
-        exog : array_like, (n, k), optional
+        y : array_like
+            A whole series: that of training with what came after it, or another; or several, in the forms of
+            `fit`. One with a name of training is in its units, another in those of its values before `start`.
+        exog, observed : array_like, optional
             Its columns.
         start : int
-            Values known to the first forecast.
+            Values known to the first forecast; of each series.
         step : int, default 1
             From an origin to the next.
         refit_every : int, optional
@@ -391,55 +406,102 @@ class Forecaster(SupervisedEstimator):
 
         Returns
         -------
-        Backtest
+        Backtest, or a list or dict of them
+            With both naive forecasts: the last value, and what was a season before.
 
         Raises
         ------
         ValueError, TypeError
             A start that is too early, or too late for one forecast; other columns than in training.
+
+        Warns
+        -----
+        UserWarning
+            The forecasts are worse than a naive one, and by how much.
         """
         check_is_fitted(self, "model_")
-        values = as_series("y", y)
-        columns = self._columns("exog", exog, values)
-        last = len(values) - self.horizon
-        if not self._first_origin() <= as_int("start", start, "an integer") <= last:
-            msg = f"start: expected an integer from {self._first_origin()} to {last}, got {start}"
-            raise ValueError(msg)
-        origins = np.arange(start, last + 1, as_size("step", step))
+        panel = read_panel(y, exog, observed, self.gaps)
+        self._expect_panel(panel, ("y", "exog", "observed"))
+        start, reach, step = as_int("start", start, "an integer"), self._reach(), as_size("step", step)
+        lasts = [len(read.series) + read.begin - self.horizon for read in panel.each]
+        for name, read, last in zip(panel.labels(""), panel.each, lasts, strict=True):
+            if not reach.first + read.begin <= start <= last:
+                span = f"from {reach.first + read.begin} to {last}{name.replace(', ', ' of ')}"
+                msg = f"start: expected an integer {span}, got {start}"
+                raise ValueError(msg)
+        origins = np.arange(start, max(lasts) + 1, step)
         every = len(origins) if refit_every is None else as_size("refit_every", refit_every)
-        forecasts = []
-        for begin in range(0, len(origins), every):
-            part, forecaster = origins[begin : begin + every], self
+        found: list[list[Array]] = []
+        for first in range(0, len(origins), every):
+            part, forecaster = origins[first : first + every], self
             if refit_every is not None:
-                known = int(part[0])
-                forecaster = clone(self).fit(values[:known], columns[:known] if self.n_exog_ else None)
-            forecasts.append(forecaster._forecast(values, columns, part))
-        actual = np.lib.stride_tricks.sliding_window_view(values, self.horizon)[origins]
-        return Backtest(origins, np.concatenate(forecasts), actual, self._base(values, origins))
+                forecaster = clone(self)._fit_panel(panel.until(int(part[0])))
+            found.append(forecaster._tested(panel, part, start))
+        tested = [
+            self._backtest(read, origins[origins <= last], np.concatenate(parts))
+            for read, last, parts in zip(panel.each, lasts, zip(*found, strict=True), strict=True)
+        ]
+        self._warn(panel, tested)
+        return panel.shaped(tested)
 
-    def _columns(self, name: str, given: Any, beside: Array) -> Array:
-        """Columns as training had them."""
-        columns, names = as_columns(name, given, beside)
-        self._expect_columns(name, columns, names)
-        return columns
+    def _tested(self, panel: Panel, origins: Array, start: int) -> list[Array]:
+        """Forecasts of each series from those origins that it has."""
+        scales = [scale_of(self, key, read, start - read.begin) for key, read in panel.items()]
+        series = [in_units(read.series, scale) for read, scale in zip(panel.each, scales, strict=True)]
+        own = [origins - read.begin for read in panel.each]
+        own = [at[at <= len(one) - self.horizon] for at, one in zip(own, series, strict=True)]
+        return self._in_values(series, own, scales)
 
-    def _expect_columns(self, name: str, columns: Array, names: list[str] | None) -> None:
-        expect_same_columns(name, columns, names, self.n_exog_, getattr(self, "exog_names_", None))
+    def _backtest(self, read: Read, origins: Array, forecasts: Array) -> Backtest:
+        reach, at, values = self._reach(), origins - read.begin, read.series.values
+
+        def flat(found: Array) -> Array:
+            return found[..., 0] if self._flat else found
+
+        return Backtest(
+            origins,
+            self._squeezed(forecasts),
+            flat(reach.actual(read.actual, at)),
+            flat(reach.season_before(values, at)),
+            flat(reach.last(values, at)),
+            reach.season,
+            () if self.levels is None else tuple(map(float, self.levels)),
+            self._unit(),
+        )
+
+    def _warn(self, panel: Panel, tested: list[Backtest]) -> None:
+        """Says what naive forecasts would do better."""
+        said = {name: one.worse() for name, one in zip(panel.labels(""), tested, strict=True)}
+        said = {name.removeprefix(", "): text for name, text in said.items() if text is not None}
+        if said:
+            name, text = next(iter(said.items()))
+            where = "in the backtest" if panel.keys is None else f"in the backtest of {name}"
+            more = f"; and so in {len(said) - 1} of {len(tested)} series besides" if len(said) > 1 else ""
+            warnings.warn(f"{where} {text}{more}", stacklevel=3)
+
+    def __str__(self) -> str:
+        return told(self) if hasattr(self, "model_") and "base_" in vars(self) else repr(self)
 
 
-def expect_same_columns(
-    name: str, columns: Array, names: list[str] | None, count: int, known: list[str] | None
+def expect_alike(each: list[Read], first: Read) -> None:
+    """Series with the columns of another."""
+    names = (first.names.targets, first.names.known, first.names.observed)
+    for read in each:
+        pairs = (
+            ("y", read.series.values, first.series.values, read.names.targets, names[0]),
+            ("exog", read.series.known, first.series.known, read.names.known, names[1]),
+            ("observed", read.series.observed, first.series.observed, read.names.observed, names[2]),
+        )
+        for name, own, wanted, called, known in pairs:
+            _expect_column_names(name, own.shape[1], wanted.shape[1], called, known)
+
+
+def _expect_column_names(
+    name: str, count: int, wanted: int, names: list[str] | None, known: list[str] | None
 ) -> None:
-    """As many columns as training had, with their names if both have them."""
-    if columns.shape[1] != count:
-        msg = f"{name}: expected {count} columns as in training, got {columns.shape[1]}"
+    if count != wanted:
+        msg = f"{name}: expected {wanted} columns as in training, got {count}"
         raise ValueError(msg)
     if known is not None and names is not None and names != known:
         msg = f"{name}: expected the columns {known} in this order, as in training, got {names}"
         raise ValueError(msg)
-
-
-def _moments(name: str, features: Array) -> tuple[Array, Array]:
-    whole = Numeric(features, np.array([0]), np.array([len(features)]), dtype=features.dtype)
-    scale = moments_of(name, whole)
-    return scale.mean, scale.deviation
