@@ -21,6 +21,7 @@ __all__ = [
     "Rule",
     "Stream",
     "Tape",
+    "Words",
     "__version__",
     "cells",
     "clip_by_norm",

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+import numpy as np
+
 from . import _core
-from ._arrays import as_array, as_float_dtype, as_lengths, as_spelling, as_weights, expect_shape
+from ._arrays import Array, as_array, as_float_dtype, as_lengths, as_spelling, as_weights, expect_shape
 from ._checks import as_count, as_real, shown
 from ._words import WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
-
-    from ._arrays import Array
-
-import numpy as np
 
 
 class Loss:
@@ -252,7 +251,7 @@ def loss_of_numbers(word: str, level: float = 0.5, delta: float = 1.0) -> _OfNum
     return _OF_NUMBERS[word](level, delta)
 
 
-LossFunction: TypeAlias = "Callable[[Array, Any], tuple[float, Array]]"
+LossFunction: TypeAlias = Callable[[Array, Any], tuple[float, Array]]
 """A loss of one's own: of scores, (rows, n), and targets the loss and its gradient at the scores."""
 
 
