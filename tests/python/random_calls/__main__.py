@@ -26,9 +26,9 @@ SESSIONS = [Layers, Models, Cells, Layers, Pairs, Models, Rules, Functions]
 
 REFUSALS = (TypeError, ValueError, RuntimeError, MemoryError)
 PLAIN = {"integer", "number", "flag", "word", "dtype"}
+"""Kinds of arguments that a message names itself; of arrays that do not fit it may name the other."""
 CALLED = {"loss"}
 """Arguments that may be functions of the caller's, and what these raise is their own."""
-"""Kinds of arguments that a message names itself; of arrays that do not fit it may name the other."""
 ALIASES = {
     "h0": ["c0"],
     "h": ["c:"],
