@@ -11,13 +11,16 @@ import signal
 import sys
 import tempfile
 import warnings
+from functools import partial
 from pathlib import Path
 
 import gru_rs
 import numpy as np
 import pytest
+from gru_rs.estimators._training import identity
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import make_scorer, max_error, mean_squared_error
 from test_mutants import edit, edit_tensors, joined, parts
 from test_training import LEARNT
 from test_training import made as made_by
@@ -554,3 +557,98 @@ def test_files_and_pickles_of_before(tmp_path, name):
         assert found._optimizer._remembered(found.model_) is None
         found.set_params(warm_start=True).fit(*LEARNT[name][1])
         assert found.n_iter_ == 2 * EPOCHS
+
+
+LOSSES = {
+    "loss": ({"loss": "squared"}, {"loss": "quantile", "quantile": 0.9}),
+    "level": ({"loss": "quantile", "quantile": 0.1}, {"loss": "quantile", "quantile": 0.9}),
+    "delta": ({"loss": "huber"}, {"loss": "huber", "huber_delta": 0.1}),
+    "own": ({"loss": lambda x, y: ((x - y).sum(), np.ones_like(x))}, {"loss": lambda x, y: (1.0, x - y)}),
+    "scoring": ({"scoring": make_scorer(max_error)}, {"scoring": make_scorer(mean_squared_error)}),
+}
+
+
+@pytest.mark.parametrize("options", LOSSES.values(), ids=LOSSES)
+def test_losses_of_another_kind_are_another_run(options):
+    """Those of one kind are neither better nor worse than those of the other."""
+    before, after = options
+    model, data = made("regressor", **OPTIONS, early_stopping=True, n_iter_no_change=2, **before)
+    model.fit(*data).set_params(warm_start=True, **after)
+    flat = model.model_.flat.copy()
+    count = model.n_iter_
+    model.fit(*data)
+    assert model.n_iter_ > count
+    assert model.best_validation_score_ == max(model.validation_scores_[count:])
+    assert not np.array_equal(model.model_.flat, flat)
+
+
+def test_functions_are_told_by_what_they_do():
+    def scaled(factor):
+        return lambda x: x * factor
+
+    assert identity(scaled(1)) == identity(scaled(1))
+    assert identity(lambda x: x + 1) != identity(lambda x: x + 2)
+    assert identity(partial(max, 1)) == identity(partial(max, 1)) != identity(partial(max, 2))
+    assert identity(make_scorer(max_error)) == identity(make_scorer(max_error))
+    assert "0x" not in str(identity(object()))
+
+
+WRONG = {
+    "label_smoothing": ("classifier", {"label_smoothing": 1.5}),
+    "class_weight": ("classifier", {"class_weight": "foo"}),
+    "frozen": ("regressor", {"frozen": ("nope",)}),
+    "rate": ("regressor", {"learning_rate_init": -1.0}),
+    "own loss": ("regressor", {"loss": lambda *_: None}),
+    "language": ("language model", {"frozen": ("nope",)}),
+}
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+@pytest.mark.parametrize("case", WRONG.values(), ids=WRONG)
+def test_what_goes_wrong_before_the_first_step_changes_nothing(case, warm_start):
+    name, options = case
+    model, data = made(name, **OPTIONS, early_stopping=True)
+    fresh, _ = made(name, **(OPTIONS | options))
+    with pytest.raises((ValueError, TypeError)):
+        fresh.fit(*data)
+    assert not hasattr(fresh, "model_")
+    model.fit(*data)
+    before, others = outcome(model), [one[::-1] for one in data]
+    model.set_params(warm_start=warm_start, **options)
+    for arguments in (data, others):
+        with pytest.raises((ValueError, TypeError)):
+            model.fit(*arguments)
+        assert outcome(model) == before
+
+
+def test_a_run_takes_the_weight_decay_that_is_asked_for():
+    flats = []
+    for decay in (0.0, 0.9):
+        model, data = made("regressor", **OPTIONS, weight_decay=0.1)
+        model.fit(*data).set_params(warm_start=True, weight_decay=decay).fit(*data)
+        assert model._optimizer._steps(model.model_) > EPOCHS
+        flats.append(model.model_.flat.copy())
+    assert np.linalg.norm(flats[1]) < np.linalg.norm(flats[0])
+
+
+def test_an_error_of_a_callback_is_no_divergence():
+    def fail(info):
+        if info.epoch == 2:
+            raise FloatingPointError("mine")
+
+    model, data = made("regressor", **OPTIONS, early_stopping=True, callbacks=fail)
+    with pytest.raises(FloatingPointError, match="mine"):
+        model.fit(*data)
+
+
+def test_a_truth_of_numpy_ends_training():
+    model, data = made("regressor", **OPTIONS, callbacks=lambda info: np.bool_(info.epoch == 1))
+    assert model.fit(*data).n_iter_ == 2
+
+
+def test_rare_tokens_of_rows_that_are_held_out():
+    texts = ["a a b b", "a b", "b a", "a"] * 4 + [f"rare{number}" for number in range(8)]
+    for seed in range(30):
+        gru_rs.SequenceClassifier(
+            hidden_size=2, max_iter=1, early_stopping=True, random_state=seed, token_dropout=0.9, batch_size=2
+        ).fit(texts, [0, 1] * 12)

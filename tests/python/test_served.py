@@ -148,3 +148,11 @@ def test_the_border_refuses_what_is_no_text():
         words.scores(core, [["a", 3]], None)
     with pytest.raises(ValueError, match="x: expected numbers for a model without vocabulary, got tokens"):
         words.scores(gru_rs.Model(3, 4, 2)._core, ["a"], None)
+
+
+def test_halves_of_surrogates_are_read_in_python():
+    odd = ["a fine \udc80 day", "bad \ud83d"]
+    estimator = SequenceClassifier(**OPTIONS).fit([*TEXTS, *odd], [*LABELS, 0, 1])
+    assert estimator._reader.served is not None
+    for texts in (odd, [*TEXTS, *odd], TEXTS):
+        np.testing.assert_array_equal(estimator._scores_of(texts, None), step_by_step(estimator, texts))

@@ -204,8 +204,8 @@ def test_what_is_rarer_is_dropped_first(rows, parts, share, seed):
     tokens = [[(part, token >> part) for token in row for part in range(parts)] for row in rows]
     vocabulary = {token: number for number, token in enumerate(sorted({t for row in tokens for t in row}), 1)}
     sequences = encode(tokens, vocabulary, None, parts)
-    alter = Unknowing.of(sequences, sequences.rows, share)
-    counts = np.bincount(sequences.of(sequences.rows).reshape(-1))
+    alter = Unknowing.of(sequences, sequences.rows, share, len(vocabulary) + 1)
+    counts = np.bincount(sequences.of(sequences.rows).reshape(-1), minlength=len(vocabulary) + 1)
     expected = share**counts
     dropped = (counts * expected)[1:].sum()
     assume(not 1 - 1e-6 < dropped < 1)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy, deepcopy
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -31,7 +32,7 @@ from gru_rs._words import WORDS
 from . import _files
 from ._frozen import Frozen, expect_frozen
 from ._progress import Progress
-from ._training import Examples, Plan, Rates, Trainer
+from ._training import DivergenceError, Examples, Plan, Rates, Trainer, identity
 
 if TYPE_CHECKING:
     import os
@@ -42,6 +43,17 @@ if TYPE_CHECKING:
 
     from ._batches import Array
     from ._learnt import Learnt, Sizes
+
+_COUNTED = (
+    "loss",
+    "quantile",
+    "quantiles",
+    "huber_delta",
+    "class_weight",
+    "label_smoothing",
+    "scoring",
+)
+"""Parameters that say what a loss or a score is: those of one are no better than those of another."""
 
 _MADE = {"_optimizer", "_progress", "_reader", "_rng"}
 """Attributes that a file holds in another form."""
@@ -204,11 +216,32 @@ class NetworkEstimator(ABC, Fitted):
         return AdamW(self.learning_rate_init, weight_decay=self.weight_decay)
 
     def _cut(self) -> tuple[Any, ...]:
-        """By what data become batches and are held out: a run does not go on with others."""
-        scoring = getattr(self, "scoring", None)
-        scoring = getattr(scoring, "__qualname__", type(scoring).__name__) if callable(scoring) else scoring
+        """By what data become batches and are held out, and in what losses and scores are counted: a run does
+        not go on with others.
+        """
         held = self.validation_fraction if self._stops_early() else None
-        return self.batch_size, self.shuffle, held, scoring
+        counted = [identity(getattr(self, name, None)) for name in _COUNTED]
+        return self.batch_size, self.shuffle, held, *counted
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """What goes wrong before a step was made leaves all as it was, but for a loss that is not finite."""
+        state, before = dict(vars(self)), vars(self).get("_progress")
+        if before is not None:
+            known, drawn = dict(vars(before)), self._rng.bit_generator.state
+            before.set(moved=False)
+        try:
+            yield
+        except BaseException as error:
+            now = vars(self).get("_progress")
+            if isinstance(error, DivergenceError) or (now is not None and now.moved):
+                raise
+            self.__dict__.clear()
+            self.__dict__.update(state)
+            if before is not None:
+                before.set(**known)
+                self._rng.bit_generator.state = drawn
+            raise
 
     def _goes_on(self, data: int | None) -> int | None:
         """Goes back to where the last run stood; the seed by which it held rows out, if this is its data."""
@@ -237,6 +270,7 @@ class NetworkEstimator(ABC, Fitted):
         nobody goes on with the run. `held`: the seed of those that are held out.
         """
         progress, steps = self._progress, epochs * len(examples.batches(self.batch_size, None))
+        self._decay_as_asked()
         progress.begin(data, held, self._patience(stop=stop))
         schedule = self.learning_rate_init, self.learning_rate, steps, self.warmup_fraction
         trainer = Trainer(self.model_, self._optimizer, Rates(*schedule, progress.plateau), loss, self._rng)
@@ -258,6 +292,14 @@ class NetworkEstimator(ABC, Fitted):
             trainer.run(examples, plan, progress, self)
         finally:
             self.__dict__.update(progress.shown())
+
+    def _decay_as_asked(self) -> None:
+        """The weight decay may be another than in the run before, whose moments stay."""
+        fresh, last = self._fresh_optimizer(), self._optimizer
+        if fresh._numbers != last._numbers:
+            moments, self._optimizer = last._remembered(self.model_), fresh
+            if moments is not None:
+                fresh._remember(self.model_, moments)
 
     # Quantized weights
 

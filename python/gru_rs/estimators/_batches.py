@@ -86,6 +86,8 @@ class Sequences:
         found = zlib.crc32(self.lengths.astype(np.int64).data, found)
         kind = np.float64 if self.flat.dtype.kind in "fiub" else self.flat.dtype
         on_each_other = (self.starts[1:] < self.starts[:-1] + self.lengths[:-1]).any()
+        if on_each_other:
+            found = zlib.crc32(self.starts.astype(np.int64).data, found)
         for _, steps in [(None, self.flat)] if on_each_other else self.blocks():
             found = zlib.crc32(np.ascontiguousarray(steps, kind).data, found)
         return found
@@ -216,12 +218,12 @@ class Unknowing:
     """Of each token's number: how often it is dropped."""
 
     @classmethod
-    def of(cls, sequences: Sequences, rows: Array, share: float) -> Unknowing | None:
+    def of(cls, sequences: Sequences, rows: Array, share: float, size: int) -> Unknowing | None:
         """A token that comes c times in these rows is dropped with probability share to the power of c: one
         that comes often hardly ever, as predictions do not lack it. None if as many are unknown already, or
         less than one of an epoch would be.
         """
-        counts = np.bincount(sequences.of(rows).reshape(-1), minlength=1)
+        counts = np.bincount(sequences.of(rows).reshape(-1), minlength=size)
         shares = np.power(share, counts, dtype=np.float64)
         dropped = (counts * shares)[UNKNOWN + 1 :].sum()
         return None if dropped < 1 or dropped <= counts[UNKNOWN] else cls(shares)

@@ -152,7 +152,7 @@ class CSVLog:
         OSError, ValueError
             The file cannot be written, or is none of these.
         """
-        if self._next != info.epoch:
+        if self._next != info.epoch or not self.path.exists():
             self._keep(info.epoch)
         if info.event == "epoch":
             figures = [getattr(info, name) for name in _FIGURES]

@@ -18,14 +18,12 @@ class Frozen:
     """
 
     def __init__(self, names: Any, network: SequenceNetwork) -> None:
-        self._places = [
-            slice(first, last)
-            for name, first, last, _ in network._names
-            if any(name == one or name.startswith(f"{one}.") for one in names)
-        ]
         known = [name for name, *_ in network._names]
-        for one in names:
-            if not any(name == one or name.startswith(f"{one}.") for name in known):
+        of = {one: {name for name in known if name == one or name.startswith(f"{one}.")} for one in names}
+        meant = set().union(*of.values())
+        self._places = [slice(first, last) for name, first, last, _ in network._names if name in meant]
+        for one, found in of.items():
+            if not found:
                 parts = list(dict.fromkeys(name.partition(".")[0] for name in known))
                 msg = f"frozen: expected parts {parts}, or names of parameters {known}, got {one!r}"
                 raise ValueError(msg)
@@ -33,19 +31,20 @@ class Frozen:
             msg = f"frozen: expected at least one parameter that is trained, got {list(names)}"
             raise ValueError(msg)
 
-    def __bool__(self) -> bool:
-        return bool(self._places)
-
     def still(self, gradients: Array) -> None:
         """They have no gradients, and none that would count in a norm."""
         for place in self._places:
             gradients[place] = 0
 
-    def restored(self, flat: Array, before: Array) -> Array:
+    def kept(self, flat: Array) -> list[Array]:
+        """These parameters, as they are before a step."""
+        return [flat[place].copy() for place in self._places]
+
+    def restored(self, flat: Array, kept: list[Array]) -> Array:
         """All parameters after a step, but these as before it: moments and weight decay would move them."""
         found: Array = np.array(flat)
-        for place in self._places:
-            found[place] = before[place]
+        for place, numbers in zip(self._places, kept, strict=True):
+            found[place] = numbers
         return found
 
 

@@ -49,6 +49,8 @@ class Progress:
     stop_reason: str | None = None
     """Why training ended; None while it has not."""
     place: Place = _BEGIN
+    moved: bool = False
+    """Whether this `fit` has made a step."""
     ended: bool = True
     """Whether the run came to its end by itself; else it can go on."""
     first: int = 0

@@ -97,6 +97,7 @@ def resume(estimator: Any, header: Any, tensors: Mapping[str, Array]) -> None:
     _expect("held", held is None or data is not None, "None without data", held)
     scored = progress.best_score is not None
     _expect("best", header["best"] is None or scored, "None without a score", header["best"])
+    _expect("last", header["last"] is None or header["best"] is not None, "None without the best", "weights")
     progress.set(
         place=place,
         first=as_count("training.first", header["first"], whole - place.epochs + 1),

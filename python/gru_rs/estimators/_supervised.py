@@ -8,7 +8,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -260,7 +260,7 @@ class SequenceEstimator(SupervisedEstimator):
     def _altered(self, sequences: Sequences, rows: Array) -> Callable[[Array, int], Array] | None:
         if self.model_.vocabulary_size is None or self.token_dropout == 0:
             return None
-        return Unknowing.of(sequences, rows, float(self.token_dropout))
+        return Unknowing.of(sequences, rows, float(self.token_dropout), self.model_.vocabulary_size)
 
     def _cut(self) -> tuple[Any, ...]:
         return *super()._cut(), self.token_dropout
@@ -277,6 +277,12 @@ class SequenceEstimator(SupervisedEstimator):
     def _saved(self) -> dict[str, Any]:
         reader: Reader = self._reader
         return super()._saved() | reader.saved()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        reader = vars(self).get("_reader")
+        if isinstance(reader, TokenReader) and "embedding_size" not in vars(reader):  # pickles of before
+            self._reader = replace(reader, embedding_size=self.model_.input_size)
 
     def _fit(
         self,
@@ -306,13 +312,15 @@ class SequenceEstimator(SupervisedEstimator):
         validation = self._read_validation(validation_data, reader, learnt)
         used = self.early_stopping and validation is None
         numbers = opened_groups(groups, sequences.lengths, used=used)
-        if first:
-            found = {"_reader": reader, **reader.fitted(), **learnt}
-            self._begin(*reader.inputs(), self._outputs(learnt), found, partial(self._embed, choice, reader))
-        else:
-            self.__dict__.update(learnt)
         how: dict[str, Any] = {"epochs": epochs, "stop": stop, "validation": validation, "groups": numbers}
-        self._train(sequences, targets, weights, **how)
+        with self._all_or_nothing():
+            if first:
+                found = {"_reader": reader, **reader.fitted(), **learnt}
+                prepare = partial(self._embed, choice, reader)
+                self._begin(*reader.inputs(), self._outputs(learnt), found, prepare)
+            else:
+                self.__dict__.update(learnt)
+            self._train(sequences, targets, weights, **how)
         return self
 
     def _read_weights(self, sample_weight: Any, sequences: Sequences) -> Array | None:

@@ -6,10 +6,13 @@ It must not know what sequences or labels are.
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -188,6 +191,10 @@ _BOLD = 1.0
 """A learning rate above which a step of AdamW, about as long as the rate, may leave what floats can hold."""
 
 
+class DivergenceError(FloatingPointError):
+    """A loss, a gradient, a weight or a score that is not finite."""
+
+
 class Trainer:
     """One model's training; a second run goes on where the first ended."""
 
@@ -217,13 +224,14 @@ class Trainer:
         self._before = self.optimizer._steps(self.model) - progress.place.steps
         ended = False
         try:
-            progress.stop_reason = self._run(examples, plan, progress, estimator)
-            ended = progress.stop_reason != _BY_CALLBACK
+            reason = self._run(examples, plan, progress, estimator)
+            progress.set(stop_reason=reason)
+            ended = reason != _BY_CALLBACK
         except KeyboardInterrupt:
-            progress.stop_reason = "Ctrl-C"
+            progress.set(stop_reason="Ctrl-C")
             kept = "as they are" if progress.best is None else "of the best epoch so far"
             warnings.warn(f"training was ended by Ctrl-C; the weights are {kept}", stacklevel=2)
-        except FloatingPointError as error:
+        except DivergenceError as error:
             # Nobody goes on from there, or with such moments.
             progress.give_up(f"diverged: {error}")
             self.optimizer._forget(self.model)
@@ -297,7 +305,7 @@ class Trainer:
     def _step(self, examples: Examples, batch: Any, plan: Plan, progress: Progress, epoch: int) -> float:
         """A step, all of it or, with a FloatingPointError if it cannot be made, nothing."""
         drawn, carried, place = self.model._core.rng_state, examples.carried, progress.place
-        made, before = self._before + place.steps, None
+        made, before, kept = self._before + place.steps, None, None
         try:
             loss, gradients, count = examples.learn(self.model, self.loss, batch)
             _expect_finite("the loss", loss, epoch)
@@ -306,14 +314,15 @@ class Trainer:
             _expect_finite("the norm of the gradients", self._norm, epoch)
             self.optimizer.lr = rate = self.rates.at(place.steps)
             bold = rate > _BOLD or rate * plan.weight_decay > _BOLD
-            before = self.model.flat.copy() if bold or plan.frozen else None
+            before = self.model.flat.copy() if bold else None
+            kept = plan.frozen.kept(self.model.flat)
             place = place.after_batch(loss, count)
             self.optimizer.step(self.model, gradients)
-            self._stepped(plan.frozen, before, progress, place, examples)
+            self._stepped(plan.frozen, kept, progress, place, examples)
         except BaseException:
             # Ctrl-C comes between any two instructions: either the step was made or it was not.
             if self.optimizer._steps(self.model) > made:
-                self._stepped(plan.frozen, before, progress, place, examples)
+                self._stepped(plan.frozen, kept, progress, place, examples)
             else:
                 self.model._core.set_rng_state(drawn)
                 examples.carried = carried
@@ -324,12 +333,12 @@ class Trainer:
         return loss
 
     def _stepped(
-        self, frozen: Frozen, before: Array | None, progress: Progress, place: Place, examples: Examples
+        self, frozen: Frozen, kept: list[Array] | None, progress: Progress, place: Place, examples: Examples
     ) -> None:
         """What belongs to a step that was made; to do it twice does no harm."""
-        if before is not None and frozen:
-            self.model.set_flat(frozen.restored(self.model.flat, before))
-        progress.set(place=place, carried=examples.carried)
+        if kept:
+            self.model.set_flat(frozen.restored(self.model.flat, kept))
+        progress.set(place=place, carried=examples.carried, moved=True)
 
 
 _BY_CALLBACK = "a callback returned True"
@@ -348,12 +357,25 @@ def _expect_finite(what: str, value: float, epoch: int) -> None:
     if not np.isfinite(value):
         advice = "try a smaller learning_rate_init, or clip_norm"
         msg = f"training diverged in epoch {epoch + 1}: expected {what} to be finite, got {value}; {advice}"
-        raise FloatingPointError(msg)
+        raise DivergenceError(msg)
 
 
 def _ends(callbacks: Sequence[Callable[[TrainingInfo], object]], info: TrainingInfo) -> bool:
     """Whether one of them says so; all are called."""
-    return any([callback(info) is True for callback in callbacks])  # noqa: C419
+    found = [callback(info) for callback in callbacks]
+    return any(isinstance(one, (bool, np.bool_)) and bool(one) for one in found)
+
+
+def identity(value: Any) -> Any:
+    """What tells a parameter from another, in this process and the next: a function by its name and code."""
+    if isinstance(value, partial):
+        return identity(value.func), value.args, sorted(value.keywords.items())
+    code = getattr(value, "__code__", None)
+    if code is not None:
+        constants = [one for one in code.co_consts if not hasattr(one, "co_code")]
+        return value.__qualname__, zlib.crc32(code.co_code), code.co_names, constants
+    # Of an object that does not say what it holds the place in memory says nothing.
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def progress_bar(batches: Sequence[Any], name: str, shown: bool) -> Iterable[Any]:

@@ -118,7 +118,9 @@ class SequenceClassifier(ClassifierMixin, StateFeatures, StreamedEstimator):  # 
         if not np.array_equal(classes, np.arange(labels.shape[1])):
             msg = f"y: expected the {len(classes)} labels {classes.tolist()}, got shape {labels.shape}"
             raise ValueError(msg)
-        return {"classes_": classes, "multilabel_": True}, labels.astype(as_float_dtype(self.dtype))
+        return {"classes_": np.arange(len(classes)), "multilabel_": True}, labels.astype(
+            as_float_dtype(self.dtype)
+        )
 
     def _truth(self, targets: Array, rows: Array) -> Array:
         if self.multilabel_:

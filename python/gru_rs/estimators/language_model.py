@@ -189,7 +189,8 @@ class LanguageModel(NetworkEstimator):
         """
         first = not (self.warm_start and hasattr(self, "model_"))
         how: dict[str, Any] = {"validation_data": validation_data, "groups": groups}
-        return self._fit(X, first=first, epochs=self.max_iter, stop=True, **how)
+        with self._all_or_nothing():
+            return self._fit(X, first=first, epochs=self.max_iter, stop=True, **how)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
         """One epoch over these texts. The first call fixes the vocabulary.
@@ -208,7 +209,8 @@ class LanguageModel(NetworkEstimator):
         ValueError, TypeError
             As for `fit`.
         """
-        return self._fit(X, first=not hasattr(self, "model_"), epochs=1, stop=False)
+        with self._all_or_nothing():
+            return self._fit(X, first=not hasattr(self, "model_"), epochs=1, stop=False)
 
     def _fit(
         self,

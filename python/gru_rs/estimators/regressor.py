@@ -185,7 +185,9 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
         """The scores of sequences, or of all their steps, a row each."""
         if self.pooling != "each":
             return self._scores(sequences, rows)
-        return np.concatenate([*self._of_steps(sequences, rows), np.empty((0, self.model_.output_size))])
+        return np.concatenate(
+            [*self._of_steps(sequences, rows), np.empty((0, self.model_.output_size), self.model_.dtype)]
+        )
 
     def _of_steps(self, sequences: Any, rows: Array) -> list[Array]:
         return self._predict_rows(sequences, rows, lambda x, lengths: self.model_.scores(x, lengths=lengths))
