@@ -208,7 +208,7 @@ class Trainer:
     ) -> None:
         self.model, self.optimizer, self.rates, self.loss, self.rng = model, optimizer, rates, loss, rng
         self._norm = 0.0
-        self._before = 0
+        self._before, self._moves = 0, True
         self._begin = time.perf_counter()
 
     def run(self, examples: Examples, plan: Plan, progress: Progress, estimator: Any) -> None:
@@ -222,6 +222,8 @@ class Trainer:
             progress.set(last=None)
         # Of the optimizer, besides those of the run.
         self._before = self.optimizer._steps(self.model) - progress.place.steps
+        # What has no gradient is moved by weight decay and by older moments alone.
+        self._moves = plan.weight_decay > 0 or self._before + progress.place.steps > 0
         ended = False
         try:
             reason = self._run(examples, plan, progress, estimator)
@@ -315,7 +317,7 @@ class Trainer:
             self.optimizer.lr = rate = self.rates.at(place.steps)
             bold = rate > _BOLD or rate * plan.weight_decay > _BOLD
             before = self.model.flat.copy() if bold else None
-            kept = plan.frozen.kept(self.model.flat)
+            kept = plan.frozen.kept(self.model.flat) if self._moves else None
             place = place.after_batch(loss, count)
             self.optimizer.step(self.model, gradients)
             self._stepped(plan.frozen, kept, progress, place, examples)
