@@ -245,3 +245,39 @@ def test_models_take_targets_that_are_padded():
             np.testing.assert_array_equal(gradient, expected[1])
     with pytest.raises(ValueError, match="targets: expected"):
         gru_rs.Model(2, 3, 1, seed=1).loss(x, np.ones((3, 5), np.float32), loss=gru_rs.SquaredError())
+
+
+CHANGED = {
+    "hidden_size": ("classifier", {"hidden_size": 9}),
+    "input_dropout": ("tagger", {"input_dropout": 0.5}),
+    "cell": ("seq2seq", {"cell": "lstm"}),
+    "dtype": ("regressor", {"dtype": "float64"}),
+    "bidirectional": ("transcriber", {"bidirectional": True}),
+    "output_dropout": ("language model", {"output_dropout": 0.5}),
+}
+
+
+@pytest.mark.parametrize(("name", "options"), CHANGED.values(), ids=CHANGED)
+def test_another_network_is_no_warm_start(name, options, tmp_path):
+    model, data = made(name)
+    model.fit(*data).set_params(**options)
+    ((option, _),) = options.items()
+    with pytest.raises(ValueError, match=f"{option}: expected .* as in the fit before, got"):
+        model.set_params(warm_start=True).fit(*data)
+    with pytest.raises(ValueError, match=f"{option}: expected .* as in the fit before, got"):
+        model.save(tmp_path / "model")
+    model.set_params(warm_start=False).fit(*data).save(tmp_path / "model")
+
+
+@pytest.mark.parametrize("kind", [SequenceClassifier, LanguageModel])
+def test_letters_are_read_as_they_were_learnt(kind, tmp_path):
+    texts = ["A good DAY", "a BAD day"] * 4
+    data = (texts,) if kind is LanguageModel else (texts, [0, 1] * 4)
+    model = kind(hidden_size=4, max_iter=1, random_state=0, lowercase=True).fit(*data)
+    with pytest.raises(ValueError, match="lowercase: expected True as in the fit before, got False"):
+        model.set_params(lowercase=False).save(tmp_path / "model")
+
+
+def test_a_vocabulary_that_nothing_is_of():
+    with pytest.raises(ValueError, match="vocabulary: expected tokens of X, got none of 2 that is there"):
+        SequenceClassifier(vocabulary=["Good", "Bad"]).fit(["Good day", "Bad day"] * 4, [0, 1] * 4)

@@ -223,6 +223,28 @@ class NetworkEstimator(ABC, Fitted):
         counted = [identity(getattr(self, name, None)) for name in _COUNTED]
         return self.batch_size, self.shuffle, held, *counted
 
+    def _as_fitted(self) -> dict[str, Any]:
+        """Parameters besides the network's that `fit` has made use of, as they were then."""
+        return {}
+
+    def _expect_as_fitted(self) -> None:
+        """No parameter was set since that would make another estimator of what was learnt."""
+        model = self.model_
+        sizes = model.input_size, model.vocabulary_size, model.output_size
+        asked = self._network._as_options(self._network_options(*sizes)) | self._as_fitted_now()
+        found = model._options | self._as_fitted()
+        for name, value in asked.items():
+            if name != "dtype" and found[name] != value:
+                msg = f"{name}: expected {found[name]!r} as in the fit before, got {value!r}"
+                raise ValueError(msg)
+        if np.dtype(self.dtype) != model.dtype:
+            msg = f"dtype: expected {model.dtype.name} as in the fit before, got {np.dtype(self.dtype).name}"
+            raise ValueError(msg)
+
+    def _as_fitted_now(self) -> dict[str, Any]:
+        """The same as they are now."""
+        return {name: getattr(self, name) for name in self._as_fitted()}
+
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
         """What goes wrong before a step was made leaves all as it was, but for a loss that is not finite."""

@@ -38,6 +38,7 @@ def readable(kind: C) -> C:
 def save(estimator: Any, path: str | os.PathLike[str], *, training: bool) -> None:
     """Write a fitted estimator, perhaps with what training goes on from: complete, or not at all."""
     check_is_fitted(estimator, "model_")
+    estimator._expect_as_fitted()
     with_training = as_flag("training", training) and estimator.model_.quantization is None
     parameters = {name: _parameter(name, value) for name, value in estimator.get_params(deep=False).items()}
     model, learnt = estimator.model_, {name: _to_json(value) for name, value in estimator._saved().items()}

@@ -184,6 +184,9 @@ class TokenReader:
             size = choice.vectors.expect_size(embedding_size)
         reader = cls(tokenizer, vocabulary, size)
         found = encode(features, reader.vocabulary, most, tokenizer.per_step)
+        if choice.given is not None and not found.flat.any():
+            msg = f"vocabulary: expected tokens of X, got none of {len(choice.given)} that is there"
+            raise ValueError(msg)
         return reader, replace(found, width=width_of(given))
 
     @classmethod

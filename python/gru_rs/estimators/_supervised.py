@@ -278,6 +278,10 @@ class SequenceEstimator(SupervisedEstimator):
         reader: Reader = self._reader
         return super()._saved() | reader.saved()
 
+    def _as_fitted(self) -> dict[str, Any]:
+        reader = self._reader
+        return {"lowercase": reader.tokenizer.lowercase} if isinstance(reader, TokenReader) else {}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         reader = vars(self).get("_reader")
@@ -304,6 +308,7 @@ class SequenceEstimator(SupervisedEstimator):
         if first:
             reader, sequences = self._learn_to_read(X, lengths, choice)
         else:
+            self._expect_as_fitted()
             reader = self._reader
             sequences = reader.read(self, opened_sequences("X", X), lengths, self.max_length)
             known = {name: getattr(self, name) for name in self._of_targets}

@@ -150,6 +150,9 @@ class LanguageModel(NetworkEstimator):
 
     _keeps_spaces = False  # of files that do not say it
 
+    def _as_fitted(self) -> dict[str, Any]:
+        return {"lowercase": self._reader.lowercase, "joiner": self._reader.joiner}
+
     def _recall(self) -> None:
         self._reader = Writer(
             self.analyzer, self.lowercase, self.joiner, self.of_text_, self._keeps_spaces, self.vocabulary_
@@ -223,6 +226,8 @@ class LanguageModel(NetworkEstimator):
         groups: Any = None,
     ) -> Self:
         self._check()
+        if not first:
+            self._expect_as_fitted()
         given = _as_texts(X)
         writer: Writer = (
             Writer.of(given, self.analyzer, self.joiner, lowercase=self.lowercase) if first else self._reader
