@@ -202,6 +202,17 @@ def test_a_season_is_found(period):
     assert find_season([wave]) == period
 
 
+@pytest.mark.parametrize(("period", "noise"), [(96, 0.1), (96, 0.3), (48, 0.3), (48, 0.1)])
+def test_a_slow_wave_has_no_short_season(period, noise):
+    """Its correlations are high at all short lags, where noise makes peaks: 3 was found in 20 of 20."""
+    rng = np.random.default_rng(period)
+    times = np.arange(20 * period)
+    waves = [np.sin(2 * np.pi * times / period) + noise * rng.normal(size=len(times)) for _ in range(10)]
+    found = [find_season([wave]) for wave in waves]
+    assert all(season is None or abs(season - period) < period / 4 for season in found), found
+    assert sum(season is not None for season in found) >= 9
+
+
 def test_no_season_is_made_up():
     rng = np.random.default_rng(0)
     found = [find_season([rng.normal(size=200).cumsum()]) for _ in range(40)]

@@ -72,7 +72,7 @@ class Forecaster(Kept, DirectForecaster):
         Values that the network reads.
     season : int, "auto" or None, default "auto"
         Values of a season, such as 24 for hours of a day; None: there is none. ``"auto"`` finds it where the
-        autocorrelation of the changes of the series peaks above 3.3 standard errors, and takes it unless more
+        autocorrelation of the changes of the series peaks above 3.6 standard errors, and takes it unless more
         than half of the windows would be lost by it. What is learnt is the difference from what a forecast
         begins with: the last value, what was a season before, or the last value and how it went on a season
         before; for each step ahead what was nearest in training.
