@@ -100,6 +100,35 @@ def test_quantiles():
     assert np.isnan(small().fit(y[:600]).backtest(y, start=600).coverage)
 
 
+@pytest.mark.parametrize("quantiles", [[0.1, 0.9], [0.9], (0.2, 0.4, 0.9)])
+def test_quantiles_without_a_median_are_not_judged(quantiles, tmp_path):
+    """No bound is measured as if it were the forecast; of others .5 is, wherever it is."""
+    y = wave(400)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        forecaster = small(quantiles=quantiles, max_iter=1).fit(y[:300])
+        tested = forecaster.backtest(y, start=300)
+    assert forecaster.held_out_["rmse"] is None
+    assert forecaster.held_out_["last_rmse"] > 0
+    assert np.isnan([tested.rmse, tested.mae]).all()
+    assert tested.quantiles == tuple(quantiles)
+    for said in (str(forecaster), str(tested)):
+        assert "no RMSE without a quantile of .5" in said
+    forecaster.save(tmp_path / "m")
+    assert str(gru_rs.load(tmp_path / "m")) == str(forecaster)
+    with pytest.raises(ValueError, match=r"options: expected quantiles with \.5"):
+        gru_rs.compare("forecast", y, options={"quantiles": quantiles, "window": 8, "max_iter": 1})
+
+
+def test_the_median_is_judged_wherever_it_is():
+    y = wave(400)
+    forecaster = small(quantiles=[0.5, 0.8, 0.9], season=24, max_iter=5).fit(y[:300])
+    tested = forecaster.backtest(y, start=300)
+    errors = tested.forecasts[..., 0] - tested.actual
+    assert tested.rmse == pytest.approx(np.sqrt(np.mean(errors**2)))
+    assert tested.mae == pytest.approx(np.mean(np.abs(errors)))
+
+
 def test_refits_see_what_is_known_by_then():
     y = wave()
     forecaster = small(max_iter=2).fit(y[:300])

@@ -16,7 +16,7 @@ from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
 from gru_rs._losses import PLAIN_LOSSES, Loss, QuantileError, loss_of_numbers
 
-from ._backtest import root_mean_square, worse
+from ._backtest import middle, root_mean_square, worse
 from ._batches import Numeric, Scale, by_length
 from ._numbers import moments_of
 from ._season import find_season
@@ -314,14 +314,18 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         self, windows: Numeric, base: Array, actual: Array, naive: tuple[Array, Array], held: Array
     ) -> None:
         """Errors on what was held out, and a warning if a naive forecast was better."""
-        found = self._of_scores(self._scores(windows, held), base[held])
-        forecasts = found[..., found.shape[-1] // 2]
-        rmse, of_last, of_season = (
-            root_mean_square((one - actual[held]) / self._unit())
-            for one in (forecasts, naive[0][held], naive[1][held])
-        )
-        before = None if self.season_ is None else of_season
-        self.held_out_ = {"windows": len(held), "rmse": rmse, "last_rmse": of_last, "season_rmse": before}
+
+        def error(forecasts: Array) -> float:
+            return root_mean_square((forecasts - actual[held]) / self._unit())
+
+        of_last = error(naive[0][held])
+        before = None if self.season_ is None else error(naive[1][held])
+        self.held_out_ = {"windows": len(held), "rmse": None, "last_rmse": of_last, "season_rmse": before}
+        place = middle(self._quantiles(), self.quantiles)
+        if place is None:
+            return
+        rmse = error(self._of_scores(self._scores(windows, held), base[held])[..., place])
+        self.held_out_["rmse"] = rmse
         said = worse(rmse, of_last, before, self.season_)
         if said is not None:
             warnings.warn(f"on the {len(held)} windows that were held out {said}", stacklevel=5)

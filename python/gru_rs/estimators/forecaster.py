@@ -82,7 +82,8 @@ class Forecaster(Kept, DirectForecaster):
     loss : {"squared", "absolute"}, default "squared"
         Without quantiles.
     quantiles : sequence of float, optional
-        Levels of (0, 1), rising; a forecast has a column for each.
+        Levels of (0, 1), rising; a forecast has a column for each. Errors are those of .5: without it among
+        them nothing says how good forecasts are beside naive ones.
     levels : sequence of float, optional
         Of (0, 1), rising, without quantiles: a forecast comes with intervals in which so large a share of
         what comes should lie. For each step ahead they are as wide as so large a share of the errors on
@@ -115,8 +116,8 @@ class Forecaster(Kept, DirectForecaster):
         What ``early_stopping="auto"`` has come to.
     held_out_ : dict, or None
         Of the windows that were held out their number, ``"windows"``, and the root mean square errors:
-        ``"rmse"``, ``"last_rmse"`` of the last value, and ``"season_rmse"`` of a season before, None without
-        one. Of several series or targets in units of each.
+        ``"rmse"``, None of quantiles without .5, ``"last_rmse"`` of the last value, and ``"season_rmse"`` of
+        a season before, None without one. Of several series or targets in units of each.
     margins_ : ndarray, (n_levels, horizon, n_targets), or None
         Half of the intervals' widths; of several series in units of each.
     {fitted}
@@ -467,6 +468,7 @@ class Forecaster(Kept, DirectForecaster):
             reach.season,
             () if self.levels is None else tuple(map(float, self.levels)),
             self._unit(),
+            () if self.quantiles is None else tuple(map(float, self.quantiles)),
         )
 
     def _warn(self, panel: Panel, tested: list[Backtest]) -> None:
