@@ -64,6 +64,20 @@ def test_each_has_its_own_scale():
     assert made(scale=False).fit(SERIES).series_scale_ is None
 
 
+@pytest.mark.parametrize("level", [0.1, 1.257302210933933, -1e5 / 3])
+@pytest.mark.parametrize("count", [30, 1000])
+def test_constants_are_only_centred(level, count):
+    """The mean of many equal numbers is off by rounding, which is no unit to measure in."""
+    wavy = np.sin(np.arange(100) / 3)
+    forecaster = made(season=None).fit({"a": wavy, "b": np.full(count, level)})
+    assert forecaster.series_scale_[1][1] == 1.0
+    moved = level + np.sin(np.arange(60) / 3)
+    assert forecaster.backtest({"b": moved}, start=30)["b"].rmse < 5
+    holed = np.where(np.arange(count) % 3 == 1, np.nan, level)
+    filled = made(season=None, gaps="fill", window=4, horizon=1).fit({"a": wavy, "b": holed})
+    assert filled.series_scale_[1][1] == 1.0
+
+
 def test_new_series_and_known_ones():
     forecaster = made(season=12).fit(SERIES)
     again = forecaster.predict(y={"large": SERIES["large"], "other": SERIES["large"]})

@@ -18,7 +18,7 @@ from gru_rs._losses import PLAIN_LOSSES, Loss, QuantileError, loss_of_numbers
 
 from ._backtest import middle, root_mean_square, worse
 from ._batches import Numeric, Scale, by_length
-from ._numbers import moments_of
+from ._numbers import moments_of_rows
 from ._season import find_season
 from ._supervised import SupervisedEstimator
 from ._validation import Validation, of_validation_data
@@ -199,14 +199,15 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         self, reach: Reach, series: Series, chosen: Array, features: list[Array], changes: Array
     ) -> dict[str, Any]:
         """What is learnt before training."""
-        deviation = changes.std(axis=(0, 1)) if self.scale else np.zeros(changes.shape[2])
+        targets = changes.shape[2]
+        deviation = moments_of_rows("y", changes.reshape(-1, targets))[1] if self.scale else np.zeros(targets)
         return {
             "season_": reach.season,
             "base_": chosen,
-            "n_targets_": changes.shape[2],
+            "n_targets_": targets,
             "n_exog_": series.known.shape[1],
             "n_observed_": series.observed.shape[1],
-            "scale_": _moments("y", np.concatenate(features)) if self.scale else None,
+            "scale_": moments_of_rows("y", np.concatenate(features)) if self.scale else None,
             "target_scale_": np.where(deviation > 0, deviation, 1.0),
         }
 
@@ -421,9 +422,3 @@ def _expect_rising(name: str, levels: Sequence[float]) -> None:
     if list(levels) != sorted(set(levels)):
         msg = f"{name}: expected rising levels, got {list(levels)}"
         raise ValueError(msg)
-
-
-def _moments(name: str, features: Array) -> tuple[Array, Array]:
-    whole = Numeric(features, np.array([0]), np.array([len(features)]), dtype=features.dtype)
-    scale = moments_of(name, whole)
-    return scale.mean, scale.deviation

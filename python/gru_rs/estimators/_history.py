@@ -13,6 +13,7 @@ import numpy as np
 from ._backtest import compared, middle
 from ._dates import Calendar, expect_calendar
 from ._learnt import Sizes, expect_deviation, refuse
+from ._numbers import moments_of_rows
 from ._panel import Panel, Read
 from ._windows import LAST, SEASON, Reach, Series
 
@@ -125,11 +126,10 @@ def told(estimator: Any) -> str:
 
 def own_scale(read: Read, end: int | None = None) -> tuple[Array, Array]:
     """Mean and deviation of what is there of a series; a constant is only centred."""
-    values = read.actual[:end]
-    with np.errstate(over="ignore"):
-        mean, deviation = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-    noise = np.finfo(np.float64).eps * np.abs(mean)
-    return mean, np.where(deviation > noise, deviation, 1.0)
+    columns = [column[~np.isnan(column), np.newaxis] for column in read.actual[:end].T]
+    found = [moments_of_rows("y", column) for column in columns]
+    mean, deviation = (np.concatenate(part) for part in zip(*found, strict=True))
+    return mean, np.where(deviation > 0, deviation, 1.0)
 
 
 def scale_of(estimator: Any, key: Any, read: Read, end: int | None = None) -> tuple[Array, Array] | None:

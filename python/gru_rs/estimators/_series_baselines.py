@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.linear_model import Ridge
 
 from ._backtest import middle
+from ._numbers import moments_of_rows
 from ._season import find_season
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Lags(Before):
             msg = f"X: expected at least {self.least + self.horizon} values before a fold, got {len(values)}"
             raise ValueError(msg)
         x = self._looks(values, columns, origins)
-        self.mean_, deviation = x.mean(axis=0), x.std(axis=0)
+        self.mean_, deviation = moments_of_rows("X", x)
         self.deviation_ = np.where(deviation > 0, deviation, 1.0)
         x = (x - self.mean_) / self.deviation_
         ahead = origins[:, np.newaxis] + np.arange(self.horizon)
