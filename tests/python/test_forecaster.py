@@ -465,6 +465,15 @@ def test_intervals_hold_what_they_say():
     np.testing.assert_allclose(np.mean(shares, axis=0), [0.5, 0.8, 0.95], atol=0.05)
 
 
+def test_wide_intervals_of_few_held_out_windows():
+    """Those of early stopping are too few for a level of .995; all together are not."""
+    y = np.random.default_rng(0).normal(size=10_100)
+    options = {"levels": [0.995], "validation_fraction": 0.01, "batch_size": 2000, "max_iter": 1}
+    fitted = small(window=4, season=None, **options).fit(y)
+    assert fitted.held_out_["windows"] == 101
+    assert 2 < float(fitted.margins_[0, 0, 0]) < 4
+
+
 def test_intervals_are_measured_once():
     y = wave(300)
     calls = []

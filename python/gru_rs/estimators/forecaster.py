@@ -126,7 +126,9 @@ class Forecaster(Kept, DirectForecaster):
     -----
     ``early_stopping="auto"``, the default, holds out the last `validation_fraction` of the windows of each
     series, but at least `horizon` of them up to a fifth, if there are 20 to 9,999 windows. It leaves out the
-    ``horizon - 1`` windows before, whose targets they share. ``str()`` of a fitted forecaster has three
+    ``horizon - 1`` windows before, whose targets they share. A series of which less than a third would be
+    left is learnt from whole; where the others do not have half of that share, the last series are held out,
+    whole, and of a single series nothing. ``str()`` of a fitted forecaster has three
     lines: what it learnt from, how good it was on the windows that were held out beside both naive forecasts,
     and how training ended.
 
