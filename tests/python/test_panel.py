@@ -81,6 +81,17 @@ def test_constants_are_only_centred(level, count):
     assert filled.series_scale_[1][1] == 1.0
 
 
+def test_training_goes_on_with_one_or_with_several():
+    wavy = 1000 + 50 * SERIES["small"]
+    for first, then, expected in ((wavy, {"a": wavy}, "one"), ({"a": wavy}, wavy, "several")):
+        forecaster = made(season=None, warm_start=True).fit(first)
+        before = forecaster.model_.flat.copy()
+        with pytest.raises(ValueError, match=f"y: expected {expected} series, as training with warm_start"):
+            forecaster.fit(then)
+        np.testing.assert_array_equal(forecaster.model_.flat, before)
+        forecaster.fit(first)
+
+
 SHORT = [
     ([1] * 30, 1, 3),
     ([1] * 20 + [3], 1, 3),

@@ -217,6 +217,11 @@ class Forecaster(Kept, DirectForecaster):
         first = not (self.warm_start and hasattr(self, "model_"))
         if not first:
             self._expect_columns(("y", "exog", "observed"), panel.each[0])
+            if (panel.keys is None) != (self.series_ is None):
+                # One is learnt from in its values, several in units of each.
+                was, got = ("one", "several") if self.series_ is None else ("several", "one")
+                msg = f"y: expected {was} series, as training with warm_start goes on from, got {got}"
+                raise ValueError(msg)
         scales: tuple[Array, Array] | None = None
         series = [read.series for read in panel.each]
         if panel.keys is not None and self.scale:
