@@ -474,6 +474,20 @@ def test_wide_intervals_of_few_held_out_windows():
     assert 2 < float(fitted.margins_[0, 0, 0]) < 4
 
 
+def test_a_longer_window_than_is_kept():
+    y = wave(300)
+    forecaster = small(window=8, season=None, max_iter=1).fit(y).set_params(window=9)
+    np.testing.assert_array_equal(forecaster.predict(), forecaster.predict(y=y))
+    forecaster.set_params(window=50)
+    assert forecaster.predict(y=y).shape == (1,)
+    with pytest.raises(
+        ValueError, match=r"y, of which the end .* is kept: expected at least 51 values, got 10"
+    ):
+        forecaster.predict()
+    with pytest.raises(ValueError, match=r"y: expected at least 51 values, got 50"):
+        forecaster.predict(y=y[:50])
+
+
 def test_intervals_are_measured_once():
     y = wave(300)
     calls = []

@@ -297,6 +297,7 @@ class Forecaster(Kept, DirectForecaster):
                     msg = f"{name}: expected with y, whose columns they are, got them alone"
                     raise ValueError(msg)
             keys, by_name, series = self.series_, self._by_name, histories(self)
+            names = ["y, of which the end of training's is kept"] * len(series)
             calendars = calendars_of(self)
             scales = self._known_scales()
         else:
@@ -305,12 +306,9 @@ class Forecaster(Kept, DirectForecaster):
             keys, by_name = panel.keys, panel.by_name
             series, calendars = [read.series for read in panel.each], [read.calendar for read in panel.each]
             scales = [scale_of(self, key, read) for key, read in panel.items()]
-            least = self._reach().first
-            for name, one in zip(panel.labels("y"), series, strict=True):
-                if len(one) < least:
-                    msg = f"{name}: expected at least {least} values, got {len(one)}"
-                    raise ValueError(msg)
+            names = panel.labels("y")
         future, reach = parts_for("exog", keys, exog), self._reach()
+        _expect_long(names, series, reach.first)
         whole = []
         for place, (one, given, scale) in enumerate(zip(series, future, scales, strict=True)):
             name = "exog" if keys is None else f"exog, series {keys[place]!r}"
@@ -378,11 +376,7 @@ class Forecaster(Kept, DirectForecaster):
         reach = self._reach()
         scales = [scale_of(self, key, read) for key, read in panel.items()]
         series = [in_units(read.series, scale) for read, scale in zip(panel.each, scales, strict=True)]
-        for name, one in zip(panel.labels("validate"), series, strict=True):
-            least = reach.first + reach.horizon
-            if len(one) < least:
-                msg = f"{name}: expected at least {least} values, got {len(one)}"
-                raise ValueError(msg)
+        _expect_long(panel.labels("validate"), series, reach.first + reach.horizon)
         parts = self._in_values(series, [reach.origins(len(one)) for one in series], scales)
         return [self._squeezed(part) for part in parts]
 
@@ -503,6 +497,13 @@ def expect_alike(each: list[Read], first: Read) -> None:
         )
         for name, own, wanted, called, known in pairs:
             _expect_column_names(name, own.shape[1], wanted.shape[1], called, known)
+
+
+def _expect_long(names: list[str], series: list[Series], least: int) -> None:
+    for name, one in zip(names, series, strict=True):
+        if len(one) < least:
+            msg = f"{name}: expected at least {least} values, got {len(one)}"
+            raise ValueError(msg)
 
 
 def _expect_column_names(
