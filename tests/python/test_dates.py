@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from gru_rs import Forecaster
+from gru_rs.estimators._dates import expect_calendar
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the RMSE of the forecasts is")
 OPTIONS = {"window": 6, "hidden_size": 4, "max_iter": 1, "horizon": 3, "season": None, "random_state": 0}
@@ -190,6 +191,20 @@ def test_irregular_dates_are_named(case, gaps):
             made(gaps=gaps).fit(given)
 
 
+@pytest.mark.parametrize("horizon", [1, 3])
+@pytest.mark.parametrize(
+    ("library", "step"),
+    [("pandas", step) for step in ("-1D", "-1h", "-2ME", "-1B", "0D")]
+    + [("polars", step) for step in ("-1d", "-1h", "-1b", "-1mo 15", "0d")],
+)
+def test_dates_of_a_file_go_forward(library, step, horizon):
+    calendar = {"library": library, "last": "2024-01-15T00:00:00", "zone": None, "unit": "ns"}
+    calendar |= {"name": "t", "column": True}
+    assert expect_calendar("dates_", calendar | {"step": "2D" if library == "pandas" else "2d"}, horizon)
+    with pytest.raises(ValueError, match=r"learnt.dates_: expected dates that go on"):
+        expect_calendar("dates_", calendar | {"step": step}, horizon)
+
+
 def test_what_has_no_frequency_as_text():
     index = pd.date_range(
         "2020-01-01", periods=COUNT, freq=pd.offsets.CustomBusinessDay(holidays=["2020-01-02"])
@@ -254,6 +269,7 @@ def test_pandas_and_polars_are_not_asked_for():
     code = """
 import sys, numpy as np
 from gru_rs import Forecaster
+from gru_rs.estimators._dates import expect_calendar
 before = set(sys.modules)
 f = Forecaster(window=5, max_iter=1, hidden_size=3).fit({"a": np.arange(40.0)}, observed=[np.ones(40)])
 f.backtest(np.arange(60.0), observed=np.ones(60), start=40), f.predict(), str(f)

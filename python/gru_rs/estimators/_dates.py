@@ -159,9 +159,8 @@ def _take_pandas(name: str, given: Any) -> tuple[Any, Dates | None]:
     if hasattr(index, "asfreq") and hasattr(index, "to_timestamp"):
         return given, Dates(index, "pandas.Period", own, False)
     if kind == "O" and len(index) and hasattr(index[0], "isoformat"):
-        msg = (
-            f"{name}: expected an index of dates such as pandas.to_datetime makes, got objects: {index[0]!r}"
-        )
+        expected = "an index of dates such as pandas.to_datetime makes"
+        msg = f"{name}: expected {expected}, got objects: {index[0]!r}"
         raise TypeError(msg)
     if hasattr(given, "columns"):
         kinds = [getattr(kind, "kind", "O") for kind in given.dtypes]
@@ -376,9 +375,6 @@ class _Periods(_Pandas):
     def own_step(self, times: Any) -> str | None:
         return str(times.freqstr)
 
-    def candidates(self, times: Any) -> list[str]:
-        return [str(times.freqstr)]
-
     def grid(self, times: Any, step: str) -> Any:
         import pandas as pd
 
@@ -518,7 +514,11 @@ def expect_calendar(name: str, found: Any, horizon: int) -> Calendar:
         raise ValueError(msg)
     calendar = Calendar(**found)
     try:
-        calendar.table(calendar.next(horizon), {"x": np.zeros(horizon)}, single=False)
+        times = calendar.next(max(horizon, 2))
+        _expect_rising(
+            name, Dates(times, calendar.library, None, False), _of(calendar.library).numbers(times)
+        )
+        calendar.table(times, {"x": np.zeros(len(times))}, single=False)
     except ImportError:  # told when it is asked to go on
         return calendar
     except Exception as error:  # of either library, whatever a text has made of it
