@@ -9,6 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 from gru_rs import Forecaster
+from gru_rs.estimators._dates import expect_calendar
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the RMSE of the forecasts is")
 OPTIONS = {"window": 6, "hidden_size": 4, "max_iter": 1, "horizon": 3, "season": None, "random_state": 0}
@@ -163,9 +164,9 @@ def test_columns_have_the_dates_of_the_series():
         ValueError, match=r"exog: expected 2020-02-15.* in row 0, the dates that come after y"
     ):
         forecaster.predict(future.shift(1, freq="D"))
-    with pytest.raises(ValueError, match="exog: expected dates up to 2020-02-14"):
+    with pytest.raises(ValueError, match=r"exog: expected the dates of y, .* to 2020-02-14"):
         made().fit(y, exog.shift(1, freq="D"))
-    with pytest.raises(ValueError, match="observed: expected dates up to 2020-02-14"):
+    with pytest.raises(ValueError, match=r"observed: expected the dates of y, .* to 2020-02-14"):
         made().fit(y, observed=exog.shift(1, freq="D"))
 
 
@@ -188,6 +189,20 @@ def test_irregular_dates_are_named(case, gaps):
     for given in (pd.Series(1.0, index), frame, pl.from_pandas(frame)):
         with pytest.raises(ValueError, match=f"^y: .*{message}"):
             made(gaps=gaps).fit(given)
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+@pytest.mark.parametrize(
+    ("library", "step"),
+    [("pandas", step) for step in ("-1D", "-1h", "-2ME", "-1B", "0D")]
+    + [("polars", step) for step in ("-1d", "-1h", "-1b", "-1mo 15", "0d")],
+)
+def test_dates_of_a_file_go_forward(library, step, horizon):
+    calendar = {"library": library, "last": "2024-01-15T00:00:00", "zone": None, "unit": "ns"}
+    calendar |= {"name": "t", "column": True}
+    assert expect_calendar("dates_", calendar | {"step": "2D" if library == "pandas" else "2d"}, horizon)
+    with pytest.raises(ValueError, match=r"learnt.dates_: expected dates that go on"):
+        expect_calendar("dates_", calendar | {"step": step}, horizon)
 
 
 def test_what_has_no_frequency_as_text():
@@ -254,6 +269,7 @@ def test_pandas_and_polars_are_not_asked_for():
     code = """
 import sys, numpy as np
 from gru_rs import Forecaster
+from gru_rs.estimators._dates import expect_calendar
 before = set(sys.modules)
 f = Forecaster(window=5, max_iter=1, hidden_size=3).fit({"a": np.arange(40.0)}, observed=[np.ones(40)])
 f.backtest(np.arange(60.0), observed=np.ones(60), start=40), f.predict(), str(f)
@@ -261,3 +277,79 @@ assert not {"pandas", "polars", "pyarrow"} & (set(sys.modules) - before)
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def day_numbers(missing):
+    """Numbers of 60 days by their dates, of which one is missing."""
+    days = pd.date_range("2024-01-01", periods=60)
+    return pd.Series(np.arange(60.0), days, name="x").drop(days[missing])
+
+
+@pytest.mark.parametrize("way", ["pandas", "periods", "polars", "polars dates"])
+def test_columns_stand_beside_their_own_dates(way):
+    seen = day_numbers(40)
+    if way == "periods":
+        seen = seen.to_period("D")
+    elif way != "pandas":
+        days = seen.index.to_pydatetime().tolist()
+        days = [day.date() for day in days] if way == "polars dates" else days
+        seen = pl.DataFrame({"d": days, "x": seen.to_numpy()})
+    fitted = made(window=50, gaps="fill").fit(day_numbers(20), observed=seen)
+    begin = 60 - fitted.history_.shape[1]
+    days = np.arange(begin, 60.0)
+    np.testing.assert_array_equal(fitted.history_[0, :, 0], np.where(days == 20, 19, days))
+    np.testing.assert_array_equal(fitted.history_observed_[0, :, 0], np.where(days == 40, 39, days))
+    np.testing.assert_array_equal(fitted.history_gaps_[0], np.stack([days == 20, days == 40], axis=1))
+
+
+@pytest.mark.parametrize("gaps", ["refuse", "fill", "mask"])
+@pytest.mark.parametrize("name", ["exog", "observed"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"freq": "W-THU", "end": "2024-02-29"},
+        {"freq": "h", "end": "2024-02-29"},
+        {"freq": "D", "end": "2024-02-28"},
+        {"freq": "D", "start": "2024-01-02"},
+        {"freq": "D", "start": "2024-01-01", "tz": "Europe/Berlin"},
+    ],
+    ids=str,
+)
+def test_columns_of_other_dates(change, name, gaps):
+    days = pd.date_range("2024-01-01", periods=60)
+    y, other = pd.Series(np.arange(60.0), days), pd.date_range(periods=60, **change)
+    columns = pd.DataFrame({"x": np.arange(60.0)}, other)
+    with pytest.raises(ValueError, match=f"{name}: expected (the dates of y|dates with no zone)"):
+        made(gaps=gaps).fit(y, **{name: columns})
+    with pytest.raises(ValueError, match=f"{name}: expected a row of each date of y.* 2024-02-29"):
+        made(gaps=gaps).fit(y, **{name: pd.DataFrame({"x": np.arange(59.0)}, days[:-1])})
+
+
+@pytest.mark.parametrize("form", ["dates", "array"])
+def test_columns_known_ahead_have_no_gaps(form):
+    y = day_numbers(20)
+    given = y.to_frame() if form == "dates" else y.to_numpy()[:, np.newaxis]
+    with pytest.raises(ValueError, match=r"exog: expected .* each date of y"):
+        made(gaps="fill").fit(y, given)
+
+
+def test_the_future_has_dates_of_any_library():
+    days = pd.date_range("2024-01-01", periods=63)
+    numbers = np.arange(63.0)
+    fitted = made().fit(pd.Series(numbers[:60], days[:60]), numbers[:60, np.newaxis])
+    expected = fitted.predict(numbers[60:, np.newaxis])
+    after = days[60:]
+    others = [
+        pd.DataFrame({"x": numbers[60:]}, after.as_unit("s")),
+        pd.DataFrame({"x": numbers[60:]}, after.to_period("D")),
+        pl.DataFrame({"d": after.to_pydatetime().tolist(), "x": numbers[60:]}),
+        pl.DataFrame({"d": [day.date() for day in after], "x": numbers[60:]}),
+    ]
+    for given in others:
+        pd.testing.assert_series_equal(fitted.predict(given), expected)
+    for given in (
+        pl.DataFrame({"d": pd.date_range("1999-01-01", periods=3).to_pydatetime().tolist(), "x": [1.0] * 3}),
+        pd.DataFrame({"x": [1.0] * 3}, pd.period_range("2024-02", periods=3, freq="M")),
+    ):
+        with pytest.raises(ValueError, match=r"exog: expected 2024-03-01.* the dates that come after y"):
+            fitted.predict(given)

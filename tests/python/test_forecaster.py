@@ -100,6 +100,35 @@ def test_quantiles():
     assert np.isnan(small().fit(y[:600]).backtest(y, start=600).coverage)
 
 
+@pytest.mark.parametrize("quantiles", [[0.1, 0.9], [0.9], (0.2, 0.4, 0.9)])
+def test_quantiles_without_a_median_are_not_judged(quantiles, tmp_path):
+    """No bound is measured as if it were the forecast; of others .5 is, wherever it is."""
+    y = wave(400)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        forecaster = small(quantiles=quantiles, max_iter=1).fit(y[:300])
+        tested = forecaster.backtest(y, start=300)
+    assert forecaster.held_out_["rmse"] is None
+    assert forecaster.held_out_["last_rmse"] > 0
+    assert np.isnan([tested.rmse, tested.mae]).all()
+    assert tested.quantiles == tuple(quantiles)
+    for said in (str(forecaster), str(tested)):
+        assert "no RMSE without a quantile of .5" in said
+    forecaster.save(tmp_path / "m")
+    assert str(gru_rs.load(tmp_path / "m")) == str(forecaster)
+    with pytest.raises(ValueError, match=r"options: expected quantiles with \.5"):
+        gru_rs.compare("forecast", y, options={"quantiles": quantiles, "window": 8, "max_iter": 1})
+
+
+def test_the_median_is_judged_wherever_it_is():
+    y = wave(400)
+    forecaster = small(quantiles=[0.5, 0.8, 0.9], season=24, max_iter=5).fit(y[:300])
+    tested = forecaster.backtest(y, start=300)
+    errors = tested.forecasts[..., 0] - tested.actual
+    assert tested.rmse == pytest.approx(np.sqrt(np.mean(errors**2)))
+    assert tested.mae == pytest.approx(np.mean(np.abs(errors)))
+
+
 def test_refits_see_what_is_known_by_then():
     y = wave()
     forecaster = small(max_iter=2).fit(y[:300])
@@ -200,6 +229,17 @@ def test_a_season_is_found(period):
     assert small(window=12, max_iter=1, season=None).fit(y).season_ is None
     wave = np.sin(np.arange(150) * 2 * np.pi / period) + 0.1 * rng.normal(size=150)
     assert find_season([wave]) == period
+
+
+@pytest.mark.parametrize(("period", "noise"), [(96, 0.1), (96, 0.3), (48, 0.3), (48, 0.1)])
+def test_a_slow_wave_has_no_short_season(period, noise):
+    """Its correlations are high at all short lags, where noise makes peaks: 3 was found in 20 of 20."""
+    rng = np.random.default_rng(period)
+    times = np.arange(20 * period)
+    waves = [np.sin(2 * np.pi * times / period) + noise * rng.normal(size=len(times)) for _ in range(10)]
+    found = [find_season([wave]) for wave in waves]
+    assert all(season is None or abs(season - period) < period / 4 for season in found), found
+    assert sum(season is not None for season in found) >= 9
 
 
 def test_no_season_is_made_up():
@@ -423,6 +463,29 @@ def test_intervals_hold_what_they_say():
         shares.append(list(tested.coverages.values()))
         assert tested.coverage == tested.coverages[0.95]
     np.testing.assert_allclose(np.mean(shares, axis=0), [0.5, 0.8, 0.95], atol=0.05)
+
+
+def test_wide_intervals_of_few_held_out_windows():
+    """Those of early stopping are too few for a level of .995; all together are not."""
+    y = np.random.default_rng(0).normal(size=10_100)
+    options = {"levels": [0.995], "validation_fraction": 0.01, "batch_size": 2000, "max_iter": 1}
+    fitted = small(window=4, season=None, **options).fit(y)
+    assert fitted.held_out_["windows"] == 101
+    assert 2 < float(fitted.margins_[0, 0, 0]) < 4
+
+
+def test_a_longer_window_than_is_kept():
+    y = wave(300)
+    forecaster = small(window=8, season=None, max_iter=1).fit(y).set_params(window=9)
+    np.testing.assert_array_equal(forecaster.predict(), forecaster.predict(y=y))
+    forecaster.set_params(window=50)
+    assert forecaster.predict(y=y).shape == (1,)
+    with pytest.raises(
+        ValueError, match=r"y, of which the end .* is kept: expected at least 51 values, got 10"
+    ):
+        forecaster.predict()
+    with pytest.raises(ValueError, match=r"y: expected at least 51 values, got 50"):
+        forecaster.predict(y=y[:50])
 
 
 def test_intervals_are_measured_once():

@@ -7,6 +7,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from gru_rs import Forecaster
+from gru_rs.estimators._windows import held_apart, parts_apart
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the RMSE of the forecasts is")
 RNG = np.random.default_rng(0)
@@ -39,8 +42,8 @@ def test_all_forms_of_a_panel():
         "column of arrow": pa.array(lists),
         "columns (n, 1)": [one[:, np.newaxis] for one in values],
     }
-    for name, given in forms.items():
-        found = made().fit(given).predict()
+    for name, form in forms.items():
+        found = made().fit(form).predict()
         assert isinstance(found, list), name
         for one, other in zip(found, expected, strict=True):
             np.testing.assert_array_equal(one.ravel(), other, err_msg=name)
@@ -62,6 +65,81 @@ def test_each_has_its_own_scale():
     np.testing.assert_allclose(means[:, 0], [one.mean() for one in SERIES.values()])
     np.testing.assert_allclose(deviations[:, 0], [one.std() for one in SERIES.values()])
     assert made(scale=False).fit(SERIES).series_scale_ is None
+
+
+@pytest.mark.parametrize("level", [0.1, 1.257302210933933, -1e5 / 3])
+@pytest.mark.parametrize("count", [30, 1000])
+def test_constants_are_only_centred(level, count):
+    """The mean of many equal numbers is off by rounding, which is no unit to measure in."""
+    wavy = np.sin(np.arange(100) / 3)
+    forecaster = made(season=None).fit({"a": wavy, "b": np.full(count, level)})
+    assert forecaster.series_scale_[1][1] == 1.0
+    moved = level + np.sin(np.arange(60) / 3)
+    assert forecaster.backtest({"b": moved}, start=30)["b"].rmse < 5
+    holed = np.where(np.arange(count) % 3 == 1, np.nan, level)
+    filled = made(season=None, gaps="fill", window=4, horizon=1).fit({"a": wavy, "b": holed})
+    assert filled.series_scale_[1][1] == 1.0
+
+
+def test_training_goes_on_with_one_or_with_several():
+    wavy = 1000 + 50 * SERIES["small"]
+    for first, then, expected in ((wavy, {"a": wavy}, "one"), ({"a": wavy}, wavy, "several")):
+        forecaster = made(season=None, warm_start=True).fit(first)
+        before = forecaster.model_.flat.copy()
+        with pytest.raises(ValueError, match=f"y: expected {expected} series, as training with warm_start"):
+            forecaster.fit(then)
+        np.testing.assert_array_equal(forecaster.model_.flat, before)
+        forecaster.fit(first)
+
+
+SHORT = [
+    ([1] * 30, 1, 3),
+    ([1] * 20 + [3], 1, 3),
+    ([12] * 30, 12, 36),
+    ([1] * 20 + [40], 1, 4),
+    ([100, 1], 1, 10),
+]
+
+
+@pytest.mark.parametrize(("counts", "horizon", "held"), SHORT)
+def test_short_series_are_held_out_whole(counts, horizon, held):
+    """A share of all windows, and all but few of the others are learnt from."""
+    parted = held_apart(counts, horizon, 0.1)
+    assert [len(part) for part in parted] == [sum(counts) - held, held]
+    series = [RNG.normal(size=4 + horizon + count) for count in counts]
+    options = {"window": 4, "season": None, "horizon": horizon, "max_iter": 1}
+    fitted = made(**options).fit(series)
+    assert fitted.early_stopping_
+    assert fitted.held_out_["windows"] == held
+    assert made(**options, levels=[0.5]).fit(series).margins_.shape == (1, horizon, 1)
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=8), st.integers(1, 14), st.booleans())
+def test_what_is_measured_has_not_been_seen(counts, horizon, few):
+    assume(sum(counts) > 0)
+    begins = np.cumsum([0, *counts])
+    series = np.repeat(np.arange(len(counts)), counts)
+
+    def shared(rest, rows):
+        """Whether targets of windows to learn from are those of windows to measure."""
+        near = np.abs(np.subtract.outer(rest, rows)) < horizon
+        return (near & np.equal.outer(series[rest], series[rows])).any()
+
+    parted = held_apart(counts, horizon, 0.1, few=few)
+    if parted is not None:
+        assert not len(np.intersect1d(*parted))
+        assert len(parted[0])
+        assert len(parted[1])
+        if not few:
+            assert not shared(*parted)
+            assert 3 * len(parted[0]) > sum(counts)
+    assume(sum(counts) >= max(8, 2 * horizon))
+    parts = parts_apart(counts, horizon, 4)
+    np.testing.assert_array_equal(np.sort(np.concatenate([rows for _, rows in parts])), np.arange(begins[-1]))
+    for rest, rows in parts:
+        assert len(rest)
+        assert len(rows)
+        assert not shared(rest, rows)
 
 
 def test_new_series_and_known_ones():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +34,9 @@ class Backtest:
         Of the intervals of `forecasts`, rising.
     unit : ndarray, (n_targets,)
         What errors are counted in: 1 of one target, of several the deviation of each in training.
+    quantiles : tuple of float
+        Levels of the columns of `forecasts`, rising. Without .5 among them there is no forecast of which
+        there could be an error: `rmse` and `mae` are NaN, and nothing is said of naive forecasts.
     """
 
     origins: Array
@@ -42,6 +47,7 @@ class Backtest:
     season: int | None = None
     levels: tuple[float, ...] = ()
     unit: Array = field(default_factory=lambda: np.ones(1))
+    quantiles: tuple[float, ...] = ()
 
     def _errors(self, forecasts: Array) -> Array:
         found = forecasts - self.actual
@@ -53,20 +59,19 @@ class Backtest:
         deeper = self.forecasts.ndim > self.actual.ndim
         return self.forecasts if deeper else self.forecasts[..., np.newaxis]
 
-    @property
-    def _middle(self) -> Array:
-        found: Array = self._columns[..., self._columns.shape[-1] // 2]
-        return found
+    def _of_middle(self, measure: Callable[[Array], float]) -> float:
+        place = middle(self._columns.shape[-1], self.quantiles)
+        return math.nan if place is None else measure(self._errors(self._columns[..., place]))
 
     @property
     def rmse(self) -> float:
-        """Root of the mean square error of the forecasts, of their middle quantile if there are several."""
-        return root_mean_square(self._errors(self._middle))
+        """Root of the mean square error of the forecasts, of quantiles of that of .5."""
+        return self._of_middle(root_mean_square)
 
     @property
     def mae(self) -> float:
         """Their mean absolute error."""
-        return float(np.nanmean(np.abs(self._errors(self._middle))))
+        return self._of_middle(lambda errors: float(np.nanmean(np.abs(errors))))
 
     @property
     def naive_rmse(self) -> float:
@@ -112,6 +117,16 @@ class Backtest:
         return worse(self.rmse, self.last_rmse, self._season_rmse, self.season)
 
 
+def middle(columns: int, quantiles: Sequence[float] | None) -> int | None:
+    """Which of so many columns of a forecast is the forecast, not a bound of it: among quantiles that of .5,
+    which may not be there.
+    """
+    if quantiles is None or not len(quantiles):
+        return columns // 2
+    places = np.flatnonzero(np.isclose(quantiles, 0.5, rtol=0, atol=1e-9))
+    return int(places[0]) if len(places) else None
+
+
 def root_mean_square(errors: Array) -> float:
     """Of those that are known."""
     return float(np.sqrt(np.nanmean(errors**2)))
@@ -120,11 +135,12 @@ def root_mean_square(errors: Array) -> float:
 def compared(rmse: float, last: float, season: float | None) -> str:
     """An error beside those of both naive forecasts."""
     before = "no season" if season is None else f"{season:.4g} of a season before"
-    return f"RMSE {rmse:.4g}, {last:.4g} of the last value, {before}"
+    own = "no RMSE without a quantile of .5" if math.isnan(rmse) else f"RMSE {rmse:.4g}"
+    return f"{own}, {last:.4g} of the last value, {before}"
 
 
 def worse(rmse: float, last: float, season: float | None, length: int | None) -> str | None:
-    """What there is to be said of an error that is larger than that of a naive forecast."""
+    """What there is to be said of an error that is larger than that of a naive forecast; NaN is not."""
     least = last if season is None else min(last, season)
     if not rmse > least:
         return None

@@ -15,6 +15,8 @@ from ._batches import Array
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DAY = 86_400_000_000_000
+_UNITS = {"date": _DAY, "ms": 10**6, "us": 10**3, "ns": 1}
+"""Nanoseconds of what polars counts dates in."""
 LIBRARIES = ("pandas", "pandas.Period", "polars")
 
 
@@ -58,8 +60,8 @@ class Dates:
     name: str | None
     column: bool
 
-    def regular(self, name: str, *, gaps: bool) -> tuple[Calendar, Array, int]:
-        """The calendar they keep to, the place of each date on it, and how many places there are.
+    def regular(self, name: str, *, gaps: bool) -> tuple[Calendar, Array, Dates]:
+        """The calendar they keep to, the place of each date on it, and all dates of it up to the last.
 
         With `gaps` some may be missing; else irregular dates are refused with the row where they are.
         """
@@ -70,7 +72,37 @@ class Dates:
         calendar = Calendar(self.library, library.written(grid), step, zone, unit, self.name, self.column)
         _expect_going_on(name, calendar, grid)
         places = np.searchsorted(library.numbers(grid), library.numbers(self.times))
-        return calendar, places, len(grid)
+        return calendar, places, replace(self, times=grid)
+
+    def places(self, name: str, grid: Dates, *, gaps: bool) -> Array:
+        """The place of each date among all of y, whatever library either comes from. With `gaps` some between
+        the first and the last may be missing; what else differs is refused.
+        """
+        _expect_rising(name, self, _of(self.library).numbers(self.times))
+        own, wanted = _side_by_side(name, self, grid)
+        places = np.minimum(np.searchsorted(wanted, own), len(wanted) - 1)
+        span = f"from {_shown(grid.times, 0)} to {_shown(grid.times, -1)}"
+        wrong = np.flatnonzero(wanted[places] != own)
+        if len(wrong):
+            date = _shown(self.times, int(wrong[0]))
+            msg = f"{name}: expected the dates of y, {span}, got {date} in row {wrong[0]}"
+            raise ValueError(msg)
+        missing = np.setdiff1d([0, len(wanted) - 1] if gaps else np.arange(len(wanted)), places)
+        if len(missing):
+            date = _shown(grid.times, int(missing[0]))
+            msg = f"{name}: expected a row of each date of y, {span}, got none of {date}"
+            raise ValueError(msg if gaps else f"{msg}; only y and what is observed may have gaps")
+        return places
+
+    def expect_next(self, name: str, calendar: Calendar) -> None:
+        """They are those that come next."""
+        expected = replace(self, times=calendar.next(len(self.times)), library=calendar.library)
+        wrong = np.flatnonzero(np.not_equal(*_side_by_side(name, self, expected)))
+        if len(wrong):
+            row = int(wrong[0])
+            date = f"{_shown(expected.times, row)} in row {row}, the dates that come after y"
+            msg = f"{name}: expected {date}, got {_shown(self.times, row)}"
+            raise ValueError(msg)
 
     def _grid(self, name: str, library: Any, *, gaps: bool) -> tuple[str, Any]:
         """The step, and all dates from the first to the last by it."""
@@ -112,8 +144,7 @@ def take_dates(name: str, given: Any) -> tuple[Any, Dates | None]:
         dated = [own for own, kind in given.schema.items() if str(kind).startswith("Date")]
         times = _one_column(name, dated, given)
         if times is not None:
-            library = "polars"
-            return given.drop(times), Dates(given.get_column(times), library, times, True)
+            return given.drop(times), Dates(given.get_column(times), "polars", times, True)
     return given, None
 
 
@@ -128,9 +159,8 @@ def _take_pandas(name: str, given: Any) -> tuple[Any, Dates | None]:
     if hasattr(index, "asfreq") and hasattr(index, "to_timestamp"):
         return given, Dates(index, "pandas.Period", own, False)
     if kind == "O" and len(index) and hasattr(index[0], "isoformat"):
-        msg = (
-            f"{name}: expected an index of dates such as pandas.to_datetime makes, got objects: {index[0]!r}"
-        )
+        expected = "an index of dates such as pandas.to_datetime makes"
+        msg = f"{name}: expected {expected}, got objects: {index[0]!r}"
         raise TypeError(msg)
     if hasattr(given, "columns"):
         kinds = [getattr(kind, "kind", "O") for kind in given.dtypes]
@@ -153,6 +183,19 @@ def _one_column(name: str, dated: list[Any], given: Any) -> Any:
         msg = f"{name}: expected a column of numbers beside the dates {dated[0]!r}, got none"
         raise ValueError(msg)
     return dated[0] if dated else None
+
+
+def _side_by_side(name: str, own: Dates, other: Dates) -> tuple[Array, Array]:
+    """Numbers of dates of any two libraries that are equal where the dates are; a period is its beginning."""
+    first, second = _of(own.library), _of(other.library)
+    if own.library == other.library and own.times.dtype == other.times.dtype:
+        return first.numbers(own.times), second.numbers(other.times)
+    zone, wanted = first.kind(own.times)[0], second.kind(other.times)[0]
+    if (zone is None) != (wanted is None):
+        expected = "no zone" if wanted is None else f"a zone such as {wanted}"
+        msg = f"{name}: expected dates with {expected}, as y has, got {zone or 'dates without one'}"
+        raise ValueError(msg)
+    return first.instants(own.times), second.instants(other.times)
 
 
 def _shown(times: Any, row: int) -> str:
@@ -209,6 +252,10 @@ class _Pandas:
     def numbers(self, times: Any) -> Array:
         found: Array = np.asarray(times.as_unit("ns").asi8)
         return found
+
+    def instants(self, times: Any) -> Array:
+        """Nanoseconds since 1970."""
+        return self.numbers(times)
 
     def kind(self, times: Any) -> tuple[str | None, str]:
         return (None if times.tz is None else str(times.tz)), times.unit
@@ -316,6 +363,9 @@ class _Periods(_Pandas):
         found: Array = np.asarray(times.asi8)
         return found
 
+    def instants(self, times: Any) -> Array:
+        return super().numbers(times.to_timestamp())
+
     def kind(self, times: Any) -> tuple[str | None, str]:  # noqa: ARG002
         return None, "period"
 
@@ -324,9 +374,6 @@ class _Periods(_Pandas):
 
     def own_step(self, times: Any) -> str | None:
         return str(times.freqstr)
-
-    def candidates(self, times: Any) -> list[str]:
-        return [str(times.freqstr)]
 
     def grid(self, times: Any, step: str) -> Any:
         import pandas as pd
@@ -351,6 +398,13 @@ class _Polars:
         found: Array = whole.to_numpy().astype(np.int64)
         return found
 
+    def instants(self, times: Any) -> Array:
+        numbers, unit = self.numbers(times), _UNITS[self.kind(times)[1]]
+        if np.abs(numbers.astype(np.float64)).max(initial=0) * unit >= 2.0**63:
+            msg = f"expected dates that nanoseconds can count, 1678 to 2262, got {_shown(times, 0)}"
+            raise ValueError(msg)
+        return numbers * unit
+
     def kind(self, times: Any) -> tuple[str | None, str]:
         return getattr(times.dtype, "time_zone", None), getattr(times.dtype, "time_unit", None) or "date"
 
@@ -369,7 +423,7 @@ class _Polars:
         days = local.dt.day()
         ends = bool((days == local.dt.month_end().dt.day()).all())
         found = [f"{apart}mo {31 if ends else days.max()}"] if apart > 0 else []
-        day = 1 if unit == "date" else _DAY // {"ms": 10**6, "us": 10**3, "ns": 1}[unit]
+        day = _DAY // _UNITS[unit]
         distance = _usual(local.to_physical().to_numpy().astype(np.int64))
         found += [f"{distance // day}d"] if distance > 0 and distance % day == 0 else []
         found += ["1b"]
@@ -460,7 +514,11 @@ def expect_calendar(name: str, found: Any, horizon: int) -> Calendar:
         raise ValueError(msg)
     calendar = Calendar(**found)
     try:
-        calendar.table(calendar.next(horizon), {"x": np.zeros(horizon)}, single=False)
+        times = calendar.next(max(horizon, 2))
+        _expect_rising(
+            name, Dates(times, calendar.library, None, False), _of(calendar.library).numbers(times)
+        )
+        calendar.table(times, {"x": np.zeros(len(times))}, single=False)
     except ImportError:  # told when it is asked to go on
         return calendar
     except Exception as error:  # of either library, whatever a text has made of it

@@ -16,13 +16,13 @@ from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
 from gru_rs._losses import PLAIN_LOSSES, Loss, QuantileError, loss_of_numbers
 
-from ._backtest import root_mean_square, worse
+from ._backtest import middle, root_mean_square, worse
 from ._batches import Numeric, Scale, by_length
-from ._numbers import moments_of
+from ._numbers import moments_of_rows
 from ._season import find_season
 from ._supervised import SupervisedEstimator
 from ._validation import Validation, of_validation_data
-from ._windows import GAPS, Reach, Series
+from ._windows import GAPS, Reach, Series, held_apart, parts_apart
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -157,6 +157,7 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         counts = [len(own) for own in origins]
         stops = self._holds_out(sum(counts))
         parted = self._part(counts) if stops and later is None else None
+        stops = parted is not None or (stops and later is not None)
         if self.levels is not None:
             self._expect_enough(sum(counts), self.levels[-1])
         pairs = [(one.values, own) for one, own in zip(series, origins, strict=True)]
@@ -199,14 +200,15 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         self, reach: Reach, series: Series, chosen: Array, features: list[Array], changes: Array
     ) -> dict[str, Any]:
         """What is learnt before training."""
-        deviation = changes.std(axis=(0, 1)) if self.scale else np.zeros(changes.shape[2])
+        targets = changes.shape[2]
+        deviation = moments_of_rows("y", changes.reshape(-1, targets))[1] if self.scale else np.zeros(targets)
         return {
             "season_": reach.season,
             "base_": chosen,
-            "n_targets_": changes.shape[2],
+            "n_targets_": targets,
             "n_exog_": series.known.shape[1],
             "n_observed_": series.observed.shape[1],
-            "scale_": _moments("y", np.concatenate(features)) if self.scale else None,
+            "scale_": moments_of_rows("y", np.concatenate(features)) if self.scale else None,
             "target_scale_": np.where(deviation > 0, deviation, 1.0),
         }
 
@@ -227,7 +229,8 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         parted: tuple[Array, Array] | None,
     ) -> Array:
         """How far intervals reach, ``(L, horizon, K)``: by the errors on what no training saw."""
-        if parted is not None and sum(counts) >= _MANY:
+        held = 0 if parted is None or sum(counts) < _MANY else len(parted[1])
+        if parted is not None and _rank(held, max(self.levels or (0,))) <= held:
             found = self._of_scores(self._scores(windows, parted[1]), base[parted[1]])[..., 0]
             errors = np.abs(found - actual[parted[1]])
         else:
@@ -260,22 +263,12 @@ class DirectForecaster(Fitted, SupervisedEstimator):
             return count >= _FEW and (count < _MANY or self.levels is not None)
         return bool(self.early_stopping)
 
-    def _part(self, counts: list[int]) -> tuple[Array, Array]:
-        """Windows to learn from and, of each series the last, windows to be held out, between which no
-        target is shared.
-        """
-        train, held, begin = [], [], 0
-        for count in counts:
-            # Fewer than a horizon of them are about the same few values.
-            least = max(1, min(self.horizon, count // 5))
-            out = min(max(least, round(count * self.validation_fraction)), count)
-            kept = max(count - out - (self.horizon - 1), min(1, count - out))
-            train.append(np.arange(begin, begin + kept))
-            held.append(np.arange(begin + count - out, begin + count))
-            begin += count
-        parted = np.concatenate(train), np.concatenate(held)
-        if not len(parted[0]):
-            msg = f"early_stopping: expected at least 2 windows, of which one is held out, got {begin}"
+    def _part(self, counts: list[int]) -> tuple[Array, Array] | None:
+        """Windows to learn from and others to be held out; None if "auto" finds none that could be."""
+        by_itself = isinstance(self.early_stopping, str)
+        parted = held_apart(counts, self.horizon, self.validation_fraction, few=not by_itself)
+        if parted is None and not by_itself:
+            msg = f"early_stopping: expected at least 2 windows, of which one is held out, got {sum(counts)}"
             raise ValueError(msg)
         return parted
 
@@ -314,14 +307,18 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         self, windows: Numeric, base: Array, actual: Array, naive: tuple[Array, Array], held: Array
     ) -> None:
         """Errors on what was held out, and a warning if a naive forecast was better."""
-        found = self._of_scores(self._scores(windows, held), base[held])
-        forecasts = found[..., found.shape[-1] // 2]
-        rmse, of_last, of_season = (
-            root_mean_square((one - actual[held]) / self._unit())
-            for one in (forecasts, naive[0][held], naive[1][held])
-        )
-        before = None if self.season_ is None else of_season
-        self.held_out_ = {"windows": len(held), "rmse": rmse, "last_rmse": of_last, "season_rmse": before}
+
+        def error(forecasts: Array) -> float:
+            return root_mean_square((forecasts - actual[held]) / self._unit())
+
+        of_last = error(naive[0][held])
+        before = None if self.season_ is None else error(naive[1][held])
+        self.held_out_ = {"windows": len(held), "rmse": None, "last_rmse": of_last, "season_rmse": before}
+        place = middle(self._quantiles(), self.quantiles)
+        if place is None:
+            return
+        rmse = error(self._of_scores(self._scores(windows, held), base[held])[..., place])
+        self.held_out_["rmse"] = rmse
         said = worse(rmse, of_last, before, self.season_)
         if said is not None:
             warnings.warn(f"on the {len(held)} windows that were held out {said}", stacklevel=5)
@@ -330,32 +327,25 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         self, windows: Numeric, targets: Array, base: Array, actual: Array, counts: list[int]
     ) -> Array:
         """Absolute errors ``(n, horizon, K)`` of windows by networks that have not seen them: of each of four
-        parts in time by one that learns from the others.
+        parts by one that learns from the others.
         """
         errors = []
-        for part in range(_PARTS):
-            rest, unseen = [], []
-            for begin, count in zip(np.cumsum([0, *counts]), counts, strict=False):
-                first, last = (count * (part + at) // _PARTS for at in (0, 1))
-                own = np.arange(count)
-                apart = (own <= first - self.horizon) | (own >= last + self.horizon - 1)
-                rest.append(begin + own[apart])
-                unseen.append(begin + own[first:last])
-            other = self._without(windows, targets, rest)
-            rows = np.concatenate(unseen)
+        for rest, rows in parts_apart(counts, self.horizon, _PARTS):
+            left = np.diff(np.searchsorted(rest, np.cumsum([0, *counts]))).tolist()
+            other = self._without(windows, targets, rest, left)
             found = other._of_scores(other._scores(windows, rows), base[rows])[..., 0]
             errors.append(np.abs(found - actual[rows]))
         return np.concatenate(errors)
 
-    def _without(self, windows: Numeric, targets: Array, rest: list[Array]) -> Self:
-        """A network like this one that has learnt from some windows of each series."""
-        rows, counts = np.concatenate(rest), [len(own) for own in rest]
+    def _without(self, windows: Numeric, targets: Array, rows: Array, counts: list[int]) -> Self:
+        """A network like this one that has learnt from some windows, so many of each series."""
         other: Self = clone(self).set_params(callbacks=(), verbose=False)
         learnt = {name: vars(self)[name] for name in ("season_", "base_", "n_targets_", "target_scale_")}
-        stops = self.early_stopping_ and sum(counts) > 1
-        other._begin(windows.features, None, targets.shape[1], learnt | {"early_stopping_": stops})
+        parted = other._part(counts) if self.early_stopping_ and sum(counts) > 1 else None
+        stops = {"early_stopping_": parted is not None}
+        other._begin(windows.features, None, targets.shape[1], learnt | stops)
         some = replace(windows, starts=windows.starts[rows], lengths=windows.lengths[rows])
-        other._train_parted(some, targets[rows], other._part(counts) if stops else None)
+        other._train_parted(some, targets[rows], parted)
         return other
 
     def _unit(self) -> Array:
@@ -417,9 +407,3 @@ def _expect_rising(name: str, levels: Sequence[float]) -> None:
     if list(levels) != sorted(set(levels)):
         msg = f"{name}: expected rising levels, got {list(levels)}"
         raise ValueError(msg)
-
-
-def _moments(name: str, features: Array) -> tuple[Array, Array]:
-    whole = Numeric(features, np.array([0]), np.array([len(features)]), dtype=features.dtype)
-    scale = moments_of(name, whole)
-    return scale.mean, scale.deviation

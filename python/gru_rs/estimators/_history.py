@@ -4,14 +4,16 @@ not know windows' training or containers.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._backtest import compared
+from ._backtest import compared, middle
 from ._dates import Calendar, expect_calendar
 from ._learnt import Sizes, expect_deviation, refuse
+from ._numbers import moments_of_rows
 from ._panel import Panel, Read
 from ._windows import LAST, SEASON, Reach, Series
 
@@ -112,7 +114,9 @@ def told(estimator: Any) -> str:
     held = estimator.held_out_
     second = "held out: nothing; backtest() says how good it is"
     if held is not None:
-        errors = compared(held["rmse"], held["last_rmse"], held["season_rmse"])
+        errors = compared(
+            math.nan if held["rmse"] is None else held["rmse"], held["last_rmse"], held["season_rmse"]
+        )
         unit = " (in units of each)" if many or estimator.n_targets_ > 1 else ""
         second = f"held out, the last {held['windows']:,} windows: {errors}{unit}"
     reason = "a file that does not say it" if estimator.stop_reason_ is None else estimator.stop_reason_
@@ -122,11 +126,10 @@ def told(estimator: Any) -> str:
 
 def own_scale(read: Read, end: int | None = None) -> tuple[Array, Array]:
     """Mean and deviation of what is there of a series; a constant is only centred."""
-    values = read.actual[:end]
-    with np.errstate(over="ignore"):
-        mean, deviation = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
-    noise = np.finfo(np.float64).eps * np.abs(mean)
-    return mean, np.where(deviation > noise, deviation, 1.0)
+    columns = [column[~np.isnan(column), np.newaxis] for column in read.actual[:end].T]
+    found = [moments_of_rows("y", column) for column in columns]
+    mean, deviation = (np.concatenate(part) for part in zip(*found, strict=True))
+    return mean, np.where(deviation > 0, deviation, 1.0)
 
 
 def scale_of(estimator: Any, key: Any, read: Read, end: int | None = None) -> tuple[Array, Array] | None:
@@ -269,10 +272,12 @@ def _expect_held_out(estimator: Any, learnt: Learnt, reach: Reach, targets: int)
     if found is not None:
         fields = {"windows", "rmse", "last_rmse", "season_rmse"}
         whole = isinstance(found, dict) and set(found) == fields and type(found["windows"]) is int
-        none = [] if whole and found["season_rmse"] is not None else ["season_rmse"]
-        numbers = [found[name] for name in fields - {"windows", *none}] if whole else []
+        none = {name for name in ("rmse", "season_rmse") if whole and found[name] is None}
+        numbers = [found[name] for name in fields - {"windows"} - none] if whole else []
         if not whole or found["windows"] < 1 or not all(type(one) is float and one >= 0 for one in numbers):
             refuse("held_out_", f"None, or a number for each of {sorted(fields)}", found)
+        if found["rmse"] is None and middle(estimator._quantiles(), estimator.quantiles) is not None:
+            refuse("held_out_", "an error of the forecasts", found)
         if (found["season_rmse"] is None) != (reach.season is None):
             refuse("held_out_", "an error of a season before where there is a season", found)
     if margins is None:

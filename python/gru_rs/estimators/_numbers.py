@@ -240,6 +240,12 @@ def moments_of(name: str, found: Numeric) -> Scale:
     return scale
 
 
+def moments_of_rows(name: str, rows: Array) -> tuple[Array, Array]:
+    """Mean and deviation of each column of an array ``(n, F)``."""
+    scale = moments_of(name, Numeric(rows, np.array([0]), np.array([len(rows)]), dtype=rows.dtype))
+    return scale.mean, scale.deviation
+
+
 def expect_usable(name: str, found: Numeric) -> None:
     """Finite numbers, which the model's dtype can hold in the units of training."""
     if found.flat.dtype.kind != "f":

@@ -13,7 +13,7 @@ import numpy as np
 from ._batches import Array
 from ._columns import Ragged, is_missing, is_number
 from ._containers import opened
-from ._dates import Calendar, take_dates
+from ._dates import Calendar, Dates, take_dates
 from ._series import as_table, columns_of
 from ._windows import Series
 
@@ -186,15 +186,17 @@ def _read(names: tuple[str, ...], y: Any, exog: Any, observed: Any, gaps: str) -
         own = getattr(y, "name", None)
         targets = None if own is None else [str(own)]
     values = values.reshape(len(values), -1)
-    calendar, places, rows = None, np.arange(len(values)), len(values)
+    calendar, places, grid, rows = None, np.arange(len(values)), None, len(values)
     if dates is not None:
-        calendar, places, rows = dates.regular(names[0], gaps=taken)
-    known, known_names = _beside(names[1], exog, rows, calendar, gaps=False)
-    seen, seen_names = _beside(names[2], observed, len(values), calendar, gaps=taken)
-    whole = np.full((rows, values.shape[1] + seen.shape[1]), np.nan)
-    whole[places] = np.concatenate([values, seen], axis=1)
-    missing = np.isnan(whole)
+        calendar, places, grid = dates.regular(names[0], gaps=taken)
+        rows = len(grid.times)
     count = values.shape[1]
+    known, known_names = _beside(names[1], exog, np.arange(rows), grid, gaps=False)
+    seen, seen_names = _beside(names[2], observed, places, grid, gaps=taken)
+    whole = np.full((rows, count + seen.shape[1]), np.nan)
+    whole[places, :count] = values
+    whole[:, count:] = seen
+    missing = np.isnan(whole)
     names_of = Names(targets, known_names, seen_names)
     if not missing.any():
         series = Series(whole[:, :count], known, whole[:, count:], missing)
@@ -210,31 +212,30 @@ def _read(names: tuple[str, ...], y: Any, exog: Any, observed: Any, gaps: str) -
 
 
 def _beside(
-    name: str, given: Any, rows: int, calendar: Calendar | None, *, gaps: bool
+    name: str, given: Any, places: Array, grid: Dates | None, *, gaps: bool
 ) -> tuple[Array, list[str] | None]:
-    """Columns beside a series, whose dates, if both have them, are the same."""
+    """Columns beside a series, NaN where there are none: in the places of its rows, or, if both have dates,
+    in those of their own.
+    """
+    rows = len(places) if grid is None else len(grid.times)
     if given is None:
         return np.empty((rows, 0)), None
     rest, dates = take_dates(name, given)
-    found = columns_of(name, rest, rows, gaps=gaps)
-    if dates is not None and calendar is not None and len(dates.times) >= 3:
-        own = dates.regular(name, gaps=gaps)[0]
-        if own.last != calendar.last:
-            msg = f"{name}: expected dates up to {calendar.last}, as y, got up to {own.last}"
-            raise ValueError(msg)
-    return found
+    if dates is not None and grid is not None:
+        places = dates.places(name, grid, gaps=gaps)
+    why = "" if grid is None or gaps else ", a row for each date of y and each that is missing between them"
+    found, names = columns_of(name, rest, len(places), gaps=gaps, why=why)
+    whole = np.full((rows, found.shape[1]), np.nan)
+    whole[places] = found
+    return whole, names
 
 
 def future_of(name: str, given: Any, horizon: int, calendar: Calendar | None) -> tuple[Array, Any]:
     """Columns of the times to come, whose dates, if there are any, are those."""
     rest, dates = (given, None) if given is None else take_dates(name, given)
     found, names = columns_of(name, rest, horizon)
-    if dates is not None and calendar is not None and calendar.library == dates.library:
-        expected = list(calendar.next(horizon))
-        for row, (own, other) in enumerate(zip(dates.times, expected, strict=True)):
-            if own != other:
-                msg = f"{name}: expected {other} in row {row}, the dates that come after y, got {own}"
-                raise ValueError(msg)
+    if dates is not None and calendar is not None:
+        dates.expect_next(name, calendar)
     return found, names
 
 

@@ -10,10 +10,12 @@ _CHANGES = (1, 2, 11)
 """Over how many steps changes are looked at: the first see sharp seasons, the last slow ones under noise. No
 usual season is a part of 11, over which it would not change.
 """
-_CERTAIN = 3.3
-"""Standard errors above which a correlation is none of chance: one in a thousand, as many lags are asked."""
+_CERTAIN = 3.6
+"""Standard errors above which a correlation is none of chance: one in 3,000, as many lags are asked."""
 _PLAIN = 0.6
 """A correlation that is one whatever came before it: a clear wave makes the errors of its own large."""
+_FALLEN = 0.5
+"""Below which share of a peak correlations are no longer those of the peak."""
 _AS_GOOD = (1.25, 0.02)
 """How much more may be left unexplained by a shorter season: a share of what the best one leaves, and a
 number beside it."""
@@ -22,10 +24,12 @@ number beside it."""
 def find_season(series: list[Array]) -> int | None:
     """The season of one or several series ``(n,)``, by the autocorrelation of their changes.
 
-    Changes over 1, 2 and 11 steps, each in units of its own deviation, have correlations r(k) with those k
-    steps before. A season is a k of 2 to a third of the longest series at which r peaks, above .6 or 3.3
-    standard errors by Bartlett's formula, √((1 + 2 Σ r(j)², j < k) / n). Of several the shortest is taken
-    whose unexplained share 1 − r(k) is at most 1.25 times the least and .02 more.
+    Changes over 1, 2 and 11 steps of each series, in units of its deviation, have correlations r(k) with
+    those k steps before; changes over k steps count only where r(k) is not lower by them. A season is a k of
+    2 to a third of the longest series at which r peaks above .6 or 3.6 standard errors by Bartlett's formula,
+    √((1 + 2 Σ r(j)², j < k) / n), with an r below half of the peak both between 0 and k and between k and
+    2 k. Of several, those count whose r is above .8 of the best one's and whose unexplained share 1 − r(k) is
+    at most 1.25 times its and .02 more; the shortest of them is taken.
 
     Returns
     -------
@@ -43,19 +47,20 @@ def find_season(series: list[Array]) -> int | None:
     most = longest // 3
     if most < 2:
         return None
-    total, counts = np.zeros(most + 2), np.zeros(most + 2)
+    total, others, whole, counts = np.zeros((4, 2 * most + 2))
     for values in series:
-        _add(values, total, counts)
-    if not total[0] > 0:
+        _add(values, total, others, whole, counts)
+    if not (total[0] > 0 and (whole > 0).all()):
         return None
-    kept, pairs = total / total[0], np.maximum(counts, 1) / counts[0]
-    deviation = np.sqrt((1 + 2 * np.concatenate([[0], np.cumsum(kept[1:-1] ** 2)])) / counts[0])
+    kept, pairs = np.maximum(total / total[0], others / whole), np.maximum(counts, 1) / counts[0]
+    deviation = np.sqrt((1 + 2 * np.concatenate([[0], np.cumsum(kept[1 : most + 1] ** 2)])) / counts[0])
     lags = np.arange(2, most + 1)
     peaks = lags[
         (kept[lags] >= kept[lags - 1])
         & (kept[lags] >= kept[lags + 1])
         & (kept[lags] > np.minimum(_CERTAIN * deviation[lags - 1], _PLAIN))
     ]
+    peaks = peaks[[_apart(kept, int(lag)) for lag in peaks]]
     if not len(peaks):
         return None
     explained = kept[peaks] / pairs[peaks]
@@ -65,8 +70,15 @@ def find_season(series: list[Array]) -> int | None:
     return int(peaks[good].min())
 
 
-def _add(values: Array, total: Array, counts: Array) -> None:
-    """Sums over the changes of a series for each lag, and how many changes went into them."""
+def _apart(kept: Array, lag: int) -> bool:
+    """Whether a correlation lies between lower ones: those of a slow wave are high at all short lags."""
+    return all(part.min() < _FALLEN * kept[lag] for part in (kept[1:lag], kept[lag + 1 : 2 * lag]))
+
+
+def _add(values: Array, total: Array, others: Array, whole: Array, counts: Array) -> None:
+    """Sums over the changes of a series for each lag; those of changes over other than so many steps, and
+    what they would be of equal ones; and how many changes went into them.
+    """
     deviation = values.std()
     if not deviation > 1e-12 * np.abs(values).max(initial=0):
         return
@@ -80,5 +92,9 @@ def _add(values: Array, total: Array, counts: Array) -> None:
         transformed = np.fft.rfft(changes, 2 * len(changes))
         sums = np.fft.irfft(transformed * transformed.conj(), 2 * len(changes))
         total[:reach] += sums[:reach] / len(changes)
+        # Noise alone makes the correlation of changes with those as many steps before -1/2.
+        other = np.arange(len(total)) != over
+        others[:reach] += other[:reach] * sums[:reach] / len(changes)
+        whole += other * sums[0] / len(changes)
         if over == 1:
             counts[:reach] += np.arange(len(changes), len(changes) - reach, -1)

@@ -30,14 +30,19 @@ def as_columns(name: str, given: Any, beside: Array) -> tuple[Array, list[str] |
     return columns_of(name, given, len(beside))
 
 
-def columns_of(name: str, given: Any, rows: int, *, gaps: bool = False) -> tuple[Array, list[str] | None]:
-    """The same beside so many rows; with `gaps` a value may be missing, and is NaN."""
+def columns_of(
+    name: str, given: Any, rows: int, *, gaps: bool = False, why: str = ""
+) -> tuple[Array, list[str] | None]:
+    """The same beside so many rows, of which messages say `why`; with `gaps` a value may be missing, and is
+    NaN.
+    """
     if given is None:
         return np.empty((rows, 0)), None
     array, names = as_table(name, given, gaps=gaps, checked=False)
     array = array[:, np.newaxis] if array.ndim == 1 else array
     if array.ndim != 2 or len(array) != rows:
-        msg = f"{name}: expected numbers of shape ({rows}, k), got shape {array.shape} of dtype {array.dtype}"
+        got = f"shape {array.shape} of dtype {array.dtype}"
+        msg = f"{name}: expected numbers of shape ({rows}, k){why}, got {got}"
         raise ValueError(msg)
     return _finite(name, array, gaps=gaps), names
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.linear_model import Ridge
 
+from ._backtest import middle
+from ._numbers import moments_of_rows
 from ._season import find_season
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ def expected_starts(splits: list[Split], count: int, horizon: int) -> list[tuple
 
 def forecasters(values: Array, network: Forecaster) -> dict[str, Any]:
     """Simple ones by name, for what the networks are to forecast; the season is that of these values."""
+    _middle_of(network)
     lags, horizon = network.window, network.horizon
     found: dict[str, Any] = {"last value": Before(horizon, None)}
     seasons = [one for one in (network.season, find_season([values])) if isinstance(one, int) and one > 1]
@@ -59,6 +62,15 @@ def forecasters(values: Array, network: Forecaster) -> dict[str, Any]:
         found[f"{season} values before"] = Before(horizon, season)
     found["ridge over lags"] = Lags(horizon, lags, seasons[0] if seasons else None)
     return found
+
+
+def _middle_of(network: Forecaster) -> int:
+    """The column of its forecasts that is compared."""
+    place = middle(1 + 2 * len(network.levels or ()), network.quantiles)
+    if place is None:
+        msg = f"options: expected quantiles with .5, whose errors are compared, got {network.quantiles}"
+        raise ValueError(msg)
+    return place
 
 
 class Before:
@@ -120,7 +132,7 @@ class Lags(Before):
             msg = f"X: expected at least {self.least + self.horizon} values before a fold, got {len(values)}"
             raise ValueError(msg)
         x = self._looks(values, columns, origins)
-        self.mean_, deviation = x.mean(axis=0), x.std(axis=0)
+        self.mean_, deviation = moments_of_rows("X", x)
         self.deviation_ = np.where(deviation > 0, deviation, 1.0)
         x = (x - self.mean_) / self.deviation_
         ahead = origins[:, np.newaxis] + np.arange(self.horizon)
@@ -164,13 +176,13 @@ class Direct:
         return np.arange(least, start - self.model.horizon + 1)
 
     def forecast(self, values: Array, columns: Array, origins: Array) -> Array:
-        """``(origins, horizon)``; of quantiles the middle one."""
+        """``(origins, horizon)``; of quantiles that of .5."""
         if isinstance(self.model, Before):
             return self.model.forecast(values, columns, origins)
         reach = slice(None, int(origins[-1]) + self.model.horizon)
         own = columns[reach] if self._columns else None
         found: Array = self.model.backtest(values[reach], own, start=int(origins[0])).forecasts
-        return found if found.ndim == 2 else found[..., found.shape[2] // 2]
+        return found if found.ndim == 2 else found[..., _middle_of(self.model)]
 
     def next(self, values: Array, columns: Array, start: int) -> Array:
         """What comes after the values of training."""

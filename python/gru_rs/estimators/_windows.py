@@ -179,3 +179,60 @@ class Reach:
         """Where among features the window of an origin begins."""
         found: Array = origins - self.window - self.lag
         return found
+
+
+def held_apart(
+    counts: list[int], horizon: int, share: float, *, few: bool = False
+) -> tuple[Array, Array] | None:
+    """Of the windows of series, by their counts, those to learn from and those to be held out, between which
+    no target is shared: of each series the last ones, or whole series if they are short. None if neither can
+    be; with `few` one window is enough to learn from, if need be one whose targets are shared.
+    """
+    total, begins = sum(counts), np.cumsum([0, *counts])
+    train, held = _last_apart(counts, horizon, share, 1 / 3)
+    if 2 * len(held) >= total * share and len(held):
+        return train, held
+    wanted = max(round(total * share), 1)
+    first = int(begins[begins <= total - wanted].max(initial=0))
+    if 3 * first >= 2 * total:
+        return np.arange(first), np.arange(first, total)
+    train, held = _last_apart(counts, horizon, share, 0)
+    return (train, held) if few and len(held) and len(train) else None
+
+
+def _last_apart(counts: list[int], horizon: int, share: float, least: float) -> tuple[Array, Array]:
+    """The last windows of each series of which more than the least share is left to be learnt from."""
+    train, held, begin = [], [], 0
+    for count in counts:
+        # Fewer than a horizon of them are about the same few values.
+        out = max(1, min(horizon, count // 5), round(count * share))
+        kept = max(count - out - (horizon - 1), 0 if least else min(1, count - out))
+        if kept > least * count:
+            held.append(np.arange(begin + count - out, begin + count))
+        else:
+            kept = count
+        train.append(np.arange(begin, begin + kept))
+        begin += count
+    return np.concatenate(train), np.concatenate([np.arange(0), *held])
+
+
+def parts_apart(counts: list[int], horizon: int, parts: int) -> list[tuple[Array, Array]]:
+    """Windows to learn from and the others to be measured, once for each part of them: a stretch of time of
+    each series, or whole series if too little would be left of them.
+    """
+    begins, total = np.cumsum([0, *counts]), sum(counts)
+    times = []
+    for part in range(parts):
+        rest, unseen = [], []
+        for begin, count in zip(begins, counts, strict=False):
+            first, last = (count * (part + at) // parts for at in (0, 1))
+            own = np.arange(count)
+            apart = (own <= first - horizon) | (own >= last + horizon - 1)
+            rest.append(begin + own[apart])
+            unseen.append(begin + own[first:last])
+        times.append((np.concatenate(rest), np.concatenate(unseen).astype(np.intp)))
+    of = np.repeat(np.arange(len(counts)) % parts, counts)
+    whole = [(np.flatnonzero(of != part), np.flatnonzero(of == part)) for part in range(parts)]
+    times, whole = ([one for one in found if len(one[1])] for found in (times, whole))
+    left = [min(len(rest) for rest, _ in found) for found in (times, whole)]
+    return whole if 4 * left[0] < total and left[1] > left[0] else times

@@ -72,7 +72,7 @@ class Forecaster(Kept, DirectForecaster):
         Values that the network reads.
     season : int, "auto" or None, default "auto"
         Values of a season, such as 24 for hours of a day; None: there is none. ``"auto"`` finds it where the
-        autocorrelation of the changes of the series peaks above 3.3 standard errors, and takes it unless more
+        autocorrelation of the changes of the series peaks above 3.6 standard errors, and takes it unless more
         than half of the windows would be lost by it. What is learnt is the difference from what a forecast
         begins with: the last value, what was a season before, or the last value and how it went on a season
         before; for each step ahead what was nearest in training.
@@ -82,7 +82,8 @@ class Forecaster(Kept, DirectForecaster):
     loss : {"squared", "absolute"}, default "squared"
         Without quantiles.
     quantiles : sequence of float, optional
-        Levels of (0, 1), rising; a forecast has a column for each.
+        Levels of (0, 1), rising; a forecast has a column for each. Errors are those of .5: without it among
+        them nothing says how good forecasts are beside naive ones.
     levels : sequence of float, optional
         Of (0, 1), rising, without quantiles: a forecast comes with intervals in which so large a share of
         what comes should lie. For each step ahead they are as wide as so large a share of the errors on
@@ -115,8 +116,8 @@ class Forecaster(Kept, DirectForecaster):
         What ``early_stopping="auto"`` has come to.
     held_out_ : dict, or None
         Of the windows that were held out their number, ``"windows"``, and the root mean square errors:
-        ``"rmse"``, ``"last_rmse"`` of the last value, and ``"season_rmse"`` of a season before, None without
-        one. Of several series or targets in units of each.
+        ``"rmse"``, None of quantiles without .5, ``"last_rmse"`` of the last value, and ``"season_rmse"`` of
+        a season before, None without one. Of several series or targets in units of each.
     margins_ : ndarray, (n_levels, horizon, n_targets), or None
         Half of the intervals' widths; of several series in units of each.
     {fitted}
@@ -125,7 +126,9 @@ class Forecaster(Kept, DirectForecaster):
     -----
     ``early_stopping="auto"``, the default, holds out the last `validation_fraction` of the windows of each
     series, but at least `horizon` of them up to a fifth, if there are 20 to 9,999 windows. It leaves out the
-    ``horizon - 1`` windows before, whose targets they share. ``str()`` of a fitted forecaster has three
+    ``horizon - 1`` windows before, whose targets they share. A series of which less than a third would be
+    left is learnt from whole; where the others do not have half of that share, the last series are held out,
+    whole, and of a single series nothing. ``str()`` of a fitted forecaster has three
     lines: what it learnt from, how good it was on the windows that were held out beside both naive forecasts,
     and how training ended.
 
@@ -214,6 +217,11 @@ class Forecaster(Kept, DirectForecaster):
         first = not (self.warm_start and hasattr(self, "model_"))
         if not first:
             self._expect_columns(("y", "exog", "observed"), panel.each[0])
+            if (panel.keys is None) != (self.series_ is None):
+                # One is learnt from in its values, several in units of each.
+                was, got = ("one", "several") if self.series_ is None else ("several", "one")
+                msg = f"y: expected {was} series, as training with warm_start goes on from, got {got}"
+                raise ValueError(msg)
         scales: tuple[Array, Array] | None = None
         series = [read.series for read in panel.each]
         if panel.keys is not None and self.scale:
@@ -289,6 +297,7 @@ class Forecaster(Kept, DirectForecaster):
                     msg = f"{name}: expected with y, whose columns they are, got them alone"
                     raise ValueError(msg)
             keys, by_name, series = self.series_, self._by_name, histories(self)
+            names = ["y, of which the end of training's is kept"] * len(series)
             calendars = calendars_of(self)
             scales = self._known_scales()
         else:
@@ -297,12 +306,9 @@ class Forecaster(Kept, DirectForecaster):
             keys, by_name = panel.keys, panel.by_name
             series, calendars = [read.series for read in panel.each], [read.calendar for read in panel.each]
             scales = [scale_of(self, key, read) for key, read in panel.items()]
-            least = self._reach().first
-            for name, one in zip(panel.labels("y"), series, strict=True):
-                if len(one) < least:
-                    msg = f"{name}: expected at least {least} values, got {len(one)}"
-                    raise ValueError(msg)
+            names = panel.labels("y")
         future, reach = parts_for("exog", keys, exog), self._reach()
+        _expect_long(names, series, reach.first)
         whole = []
         for place, (one, given, scale) in enumerate(zip(series, future, scales, strict=True)):
             name = "exog" if keys is None else f"exog, series {keys[place]!r}"
@@ -370,11 +376,7 @@ class Forecaster(Kept, DirectForecaster):
         reach = self._reach()
         scales = [scale_of(self, key, read) for key, read in panel.items()]
         series = [in_units(read.series, scale) for read, scale in zip(panel.each, scales, strict=True)]
-        for name, one in zip(panel.labels("validate"), series, strict=True):
-            least = reach.first + reach.horizon
-            if len(one) < least:
-                msg = f"{name}: expected at least {least} values, got {len(one)}"
-                raise ValueError(msg)
+        _expect_long(panel.labels("validate"), series, reach.first + reach.horizon)
         parts = self._in_values(series, [reach.origins(len(one)) for one in series], scales)
         return [self._squeezed(part) for part in parts]
 
@@ -467,6 +469,7 @@ class Forecaster(Kept, DirectForecaster):
             reach.season,
             () if self.levels is None else tuple(map(float, self.levels)),
             self._unit(),
+            () if self.quantiles is None else tuple(map(float, self.quantiles)),
         )
 
     def _warn(self, panel: Panel, tested: list[Backtest]) -> None:
@@ -494,6 +497,13 @@ def expect_alike(each: list[Read], first: Read) -> None:
         )
         for name, own, wanted, called, known in pairs:
             _expect_column_names(name, own.shape[1], wanted.shape[1], called, known)
+
+
+def _expect_long(names: list[str], series: list[Series], least: int) -> None:
+    for name, one in zip(names, series, strict=True):
+        if len(one) < least:
+            msg = f"{name}: expected at least {least} values, got {len(one)}"
+            raise ValueError(msg)
 
 
 def _expect_column_names(
