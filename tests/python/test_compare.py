@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import warnings
 
 import gru_rs
 import numpy as np
@@ -184,6 +185,22 @@ def test_texts_without_spaces_are_read_by_characters():
         for name, model in found.items()
     }
     assert scores["characters + logistic regression"] > 0.95 > scores["bag of words + logistic regression"]
+
+
+def test_texts_are_read_alike_by_all_that_are_compared():
+    """What "auto" decides of all texts goes for baselines, networks and lengths, in each fold."""
+    texts = [f"这个手机很{'差好'[row % 2]}{'甲乙丙'[row % 3]}" for row in range(18)]
+    given = {"y": np.arange(18) % 2, "folds": 3, "repeats": 1}
+    with pytest.warns(UserWarning, match="read by letters") as caught:
+        found = gru_rs.compare("classify", texts, **given, options={"max_iter": 1})
+    assert [warning.filename for warning in caught] == [__file__]
+    assert found.lengths == (7, 7)
+    words = next(one for one in found.entries if one.name.startswith("bag of words"))
+    assert words.mean == 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = gru_rs.compare("classify", texts, **given, options={"max_iter": 1, "analyzer": "word"})
+    assert found.lengths == (1, 1)
 
 
 def test_tuning_finds_what_the_rows_ask_for():

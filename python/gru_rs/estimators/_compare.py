@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from ._batches import Array
     from ._folds import Split
+    from ._tokens import Tokenizer
 
 TASKS = ("classify", "regress", "tag", "forecast")
 CELLS = ("gru", "lstm")
@@ -186,7 +187,7 @@ def compare(
         splits = [split for draw in draws for split in draw]
     else:
         splits = given_folds(cv, labels, len(data), group)
-    tokenizer = networks["gru"]._tokenizer()
+    tokenizer = _read_alike(networks, data)
     simple = baselines(task, data, tokenizer, random_state, each=each)
     entries = [_measure(*one, data, targets, splits, group, told) for one in _named(simple, networks)]
     return Comparison(
@@ -257,6 +258,14 @@ def expect_labels(targets: Array) -> None:
         raise ValueError(msg)
 
 
+def _read_alike(networks: Mapping[str, Any], data: list[Any]) -> Tokenizer:
+    """How texts are read, decided by all of them: so by baselines and networks alike, in each fold."""
+    tokenizer: Tokenizer = networks["gru"]._tokenizer().decided_for(data, stacklevel=4)
+    for network in networks.values():
+        network.set_params(analyzer=tokenizer.analyzer)
+    return tokenizer
+
+
 def _quality(task: str, targets: Any) -> str:
     """What the score is called."""
     if task != "tag":
@@ -265,7 +274,7 @@ def _quality(task: str, targets: Any) -> str:
     return "F1 of entities" if of_entities(labels) else "accuracy of labels"
 
 
-def _lengths(data: list[Any], tokenizer: Any) -> tuple[int, int]:
+def _lengths(data: list[Any], tokenizer: Tokenizer) -> tuple[int, int]:
     rows = tokenizer.tokens("X", data) if is_text(data) else data
     counts = np.fromiter(map(len, rows), np.intp, len(rows))
     return int(np.median(counts)), int(counts.max())

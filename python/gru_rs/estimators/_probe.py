@@ -230,7 +230,11 @@ def _sequences(
     group = opened_groups(groups, len(data), 2)
     if data and isinstance(data[0], str):
         reader = SequenceClassifier(**{name: options.pop(name) for name in _OF_TEXTS if name in options})
-        data = [list(row) for row in reader._tokenizer().tokens("X", data)]
+        reader._check()
+        tokenizer = reader._tokenizer().decided_for(data, stacklevel=4)
+        # Networks are given tokens, of which they are told pairs where these are letters.
+        options["analyzer"] = tokenizer.analyzer
+        data = [list(row) for row in tokenizer.tokens("X", data)]
     if longest is not None:
         data = [row[max(len(row) - longest, 0) :] for row in data]
     if not any(map(len, data)):
