@@ -196,7 +196,8 @@ class LanguageModel(NetworkEstimator):
             return self._fit(X, first=first, epochs=self.max_iter, stop=True, **how)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
-        """One epoch over these texts. The first call fixes the vocabulary.
+        """One epoch over these texts. The first call fixes the vocabulary, and whether texts are strings or
+        lists.
 
         Parameters
         ----------
@@ -409,9 +410,9 @@ class LanguageModel(NetworkEstimator):
         Parameters
         ----------
         prompt : str or list of tokens
-            How the text begins; empty for a text from its beginning. A list if the texts of training were
-            lists. With "word" a text may end in the middle: with a space, or with a word that is not known
-            but that words begin with, it goes on with one of these words.
+            How the text begins; empty for a text from its beginning. A list of tokens if, and only if, the
+            texts of training were lists. With "word" a text may end in the middle: with a space, or with a
+            word that is not known but that words begin with, it goes on with one of these words.
         max_length : int or None, default 200
             Most tokens that are drawn; None draws until the text ends.
         temperature : float, default 1.0
@@ -456,11 +457,9 @@ class LanguageModel(NetworkEstimator):
 
     def _pieces(self, prompt: Any, sampling: Sampling) -> Iterator[str]:
         check_is_fitted(self, "model_")
-        if isinstance(prompt, str) and prompt and not self.of_text_:
-            msg = f"prompt: expected a list of tokens, as the texts of training were, got {prompt!r}"
-            raise TypeError(msg)
         writer: Writer = replace(self._reader, joiner=self.joiner)
-        (given,) = self._texts(writer, "prompt", [prompt])
+        begins = isinstance(prompt, str) and not prompt and not self.of_text_
+        (given,) = self._texts(writer, "prompt", [[] if begins else prompt])
         expect_kinds("prompt", [given], writer.kinds)
         begun, following = writer.unfinished(given)
         read = writer.numbers(given[:-1] if begun else given, UNKNOWN)
