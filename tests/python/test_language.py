@@ -96,6 +96,18 @@ def test_seeds_and_pieces(speaker):
     )
 
 
+def test_a_prompt_asks_once_of_which_kinds_all_tokens_are(monkeypatch):
+    """It goes through the whole vocabulary, which may be large."""
+    model = language_model(max_iter=1).fit([["ab", "cd"], ["cd", "ab"]]).set_params(joiner="-")
+    asked = []
+    monkeypatch.setattr(
+        "gru_rs.estimators._writing.kinds_of",
+        lambda known: asked.append(len(known)) or frozenset({"strings"}),
+    )
+    assert model.generate(["ab", "cd"], max_length=1, seed=1).startswith("ab-cd")
+    assert asked == [2]
+
+
 @pytest.mark.parametrize("of_text", [True, False])
 @pytest.mark.parametrize("analyzer", ["char", "word", str.split])
 def test_texts_and_lists_are_not_taken_for_each_other(analyzer, of_text):

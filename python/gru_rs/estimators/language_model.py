@@ -448,28 +448,26 @@ class LanguageModel(NetworkEstimator):
         True
         """
         sampling = Sampling(max_length, temperature, top_k, top_p, repetition_penalty, seed)
-        pieces = self._pieces(prompt, sampling)
-        endings = (stop,) if isinstance(stop, str) else stop
-        if not isinstance(endings, (list, tuple)) or not all(isinstance(one, str) and one for one in endings):
-            msg = f"stop: expected a string or strings, none of them empty, got {stop!r}"
-            raise TypeError(msg)
-        return until(pieces, tuple(endings)) if endings else pieces
+        return self._begun(prompt, sampling, stop)[1]
 
-    def _pieces(self, prompt: Any, sampling: Sampling) -> Iterator[str]:
+    def _begun(self, prompt: Any, sampling: Sampling, stop: str | Sequence[str]) -> tuple[str, Iterator[str]]:
+        """A prompt as a text, and what follows it piece by piece."""
         check_is_fitted(self, "model_")
         writer: Writer = replace(self._reader, joiner=self.joiner)
         begins = isinstance(prompt, str) and not prompt and not self.of_text_
         (given,) = self._texts(writer, "prompt", [[] if begins else prompt])
         expect_kinds("prompt", [given], writer.kinds)
+        endings = (stop,) if isinstance(stop, str) else stop
+        if not isinstance(endings, (list, tuple)) or not all(isinstance(one, str) and one for one in endings):
+            msg = f"stop: expected a string or strings, none of them empty, got {stop!r}"
+            raise TypeError(msg)
         begun, following = writer.unfinished(given)
         read = writer.numbers(given[:-1] if begun else given, UNKNOWN)
         tokens = {number: token for token, number in writer.vocabulary.items()}
         drawn = (tokens[number] for number in sampling.numbers(self.model_, read, following))
-        return behind(begun, writer.as_drawn(drawn, given, self._written(prompt)))
-
-    def _written(self, prompt: Any) -> str:
-        writer: Writer = replace(self._reader, joiner=self.joiner)
-        return prompt if isinstance(prompt, str) else writer.text(prompt)
+        written = prompt if isinstance(prompt, str) else writer.text(prompt)
+        pieces = behind(begun, writer.as_drawn(drawn, given, written))
+        return written, until(pieces, tuple(endings)) if endings else pieces
 
     def generate(
         self,
@@ -500,17 +498,9 @@ class LanguageModel(NetworkEstimator):
         ValueError, TypeError
             As for `stream`.
         """
-        pieces = self.stream(
-            prompt,
-            max_length=max_length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            repetition_penalty=repetition_penalty,
-            stop=stop,
-            seed=seed,
-        )
-        return self._written(prompt) + "".join(pieces)
+        sampling = Sampling(max_length, temperature, top_k, top_p, repetition_penalty, seed)
+        written, pieces = self._begun(prompt, sampling, stop)
+        return written + "".join(pieces)
 
 
 def _as_texts(X: Any) -> Any:
