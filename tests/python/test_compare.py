@@ -16,7 +16,7 @@ from gru_rs.estimators._series_baselines import skill
 from gru_rs.estimators._tokens import Tokenizer
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, RepeatedKFold, TimeSeriesSplit
+from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, LeaveOneOut, RepeatedKFold, TimeSeriesSplit
 
 FAST = {"hidden_size": 8, "max_iter": 15}
 WORDS = Tokenizer("word", True)
@@ -131,6 +131,35 @@ def test_folds_of_the_users_own():
 def test_folds_that_cannot_be(cv, message):
     with pytest.raises((ValueError, TypeError), match=f"cv: {message}"):
         gru_rs.compare("classify", np.zeros((24, 3)), [0, 1] * 12, cv=cv)
+
+
+@pytest.mark.parametrize("pooling", ["last", "each"])
+def test_folds_without_a_score_are_refused(pooling):
+    """One number has no R²; of several steps of one sequence there is one."""
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(4, 1)) for _ in range(6)]
+    y = [x[:, 0] for x in X] if pooling == "each" else rng.normal(size=6)
+    given = {"X": X, "y": y, "repeats": 1, "options": {"max_iter": 1, "pooling": pooling}}
+    for by in ({"folds": 6}, {"cv": 6}, {"cv": LeaveOneOut()}):
+        if pooling == "each":
+            result = gru_rs.compare("regress", **given, **by)
+            assert all(np.isfinite(one.scores).all() for one in result.entries)
+            continue
+        message = f"{next(iter(by))}: expected at least 2 targets to test on in each fold, .* got 1 in fold 0"
+        with pytest.raises(ValueError, match=message):
+            gru_rs.compare("regress", **given, **by)
+    empty = [[1]] * 4 + [[]] * 2
+    with pytest.raises(ValueError, match="folds: expected at least 1 targets"):
+        gru_rs.compare("tag", empty, [["a"]] * 4 + [[]] * 2, folds=6, repeats=1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_parts_of_one_row_are_not_tuned_by():
+    """Groups may leave one row in a part, of which there is no R²."""
+    X = [np.array([[float(row)]]) for row in range(8)]
+    tuned = baselines("regress", X, WORDS, 0)["summary + ridge"]
+    fitted = tuned.fit(X, np.arange(8.0), groups=np.array([0, 0, 0, 1, 1, 1, 1, 2]))
+    assert fitted.fitted_.alpha == fitted.models[len(fitted.models) // 2].alpha
 
 
 def test_groups_are_kept_apart_in_tuning_too(monkeypatch):

@@ -159,9 +159,10 @@ def compare(
     ['baseline', 'baseline', 'baseline', 'gru', 'lstm']
     """
     as_choice("task", task, TASKS)
-    number = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
-    folds = _expect_folds("cv" if number else "folds", cv if number else folds)
-    cv = None if number else cv
+    by = "folds" if cv is None else "cv"
+    if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool):
+        cv, folds = None, cv
+    folds = _expect_folds(by if cv is None else "folds", folds)
     if repeats is not None:
         as_size("repeats", repeats)
     told = _Told(as_flag("verbose", verbose), callback)
@@ -187,6 +188,7 @@ def compare(
         splits = [split for draw in draws for split in draw]
     else:
         splits = given_folds(cv, labels, len(data), group)
+    _expect_scored(by, 2 if task == "regress" else 1, splits, targets, each=each)
     tokenizer = _read_alike(networks, data)
     simple = baselines(task, data, tokenizer, random_state, each=each)
     entries = [_measure(*one, data, targets, splits, group, told) for one in _named(simple, networks)]
@@ -223,6 +225,16 @@ def _expect_enough(count: int, folds: int) -> None:
     if count < folds:
         msg = f"folds: expected at most {count}, as there are sequences, got {folds}"
         raise ValueError(msg)
+
+
+def _expect_scored(name: str, least: int, splits: list[Split], targets: Any, *, each: bool) -> None:
+    """Each fold has as many targets to test on as its score needs."""
+    for fold, (_, test) in enumerate(splits):
+        count = sum(len(targets[row]) for row in test) if each else len(test)
+        if count < least:
+            expected = f"at least {least} targets to test on in each fold, as its score needs"
+            msg = f"{name}: expected {expected}, got {count} in fold {fold}"
+            raise ValueError(msg)
 
 
 def _expect_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
