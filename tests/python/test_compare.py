@@ -418,6 +418,25 @@ def test_series_in_the_users_folds():
             gru_rs.compare("forecast", y, options=options, **{name: value})
 
 
+def test_the_table_alone_says_that_a_naive_forecast_is_better():
+    """Not the Forecaster in each fold, whose other warnings are heard."""
+    y = np.cumsum(np.random.default_rng(0).normal(size=120))
+    options = {"window": 4, "hidden_size": 2, "max_iter": 1, "learning_rate_init": 1.0}
+    with pytest.warns(UserWarning, match="the RMSE of the forecasts is"):
+        gru_rs.Forecaster(**options, random_state=0).fit(y[:60]).backtest(y, start=60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = gru_rs.compare("forecast", y, folds=2, options=options)
+    assert result.entries[-2].mean < 0
+
+    def other(info):
+        warnings.warn(f"another of {type(info).__name__}", stacklevel=1)
+
+    with pytest.warns(UserWarning, match="another") as caught:
+        gru_rs.compare("forecast", y, folds=2, options=options | {"callbacks": other})
+    assert {str(warning.message) for warning in caught} == {"another of TrainingInfo"}
+
+
 def test_padded_rows_are_cut():
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 6, 40)
