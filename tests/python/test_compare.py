@@ -1,6 +1,7 @@
 """`gru_rs.compare`: what is measured, on which rows, and the advice that follows from it."""
 
 import builtins
+import importlib
 import json
 import warnings
 
@@ -435,6 +436,40 @@ def test_the_table_alone_says_that_a_naive_forecast_is_better():
     with pytest.warns(UserWarning, match="another") as caught:
         gru_rs.compare("forecast", y, folds=2, options=options | {"callbacks": other})
     assert {str(warning.message) for warning in caught} == {"another of TrainingInfo"}
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_series_with_dates_are_those_without(library):
+    y, day = np.cumsum(np.random.default_rng(0).normal(size=60)), np.arange(60) % 7.0
+    dates = np.datetime64("2024-01-01") + np.arange(60)
+    frame = importlib.import_module(library).DataFrame
+    tables = (frame({"date": dates, "value": y}), frame({"date": dates, "day": day}))
+    options = {"window": 4, "hidden_size": 2, "max_iter": 1}
+    plain = gru_rs.compare("forecast", y, day, folds=2, options=options)
+    dated = gru_rs.compare("forecast", *tables, folds=2, options=options)
+    assert [one.scores for one in dated.entries] == [one.scores for one in plain.entries]
+    probe = {"longest": 2, "options": {"max_iter": 1}}
+    found = [gru_rs.memory_probe("forecast", X, **probe).scores["gru"].tolist() for X in (y, tables[0])]
+    assert found[0] == found[1]
+    hole = frame({"date": np.delete(dates, 20), "value": np.delete(y, 20)})
+    for ask in (gru_rs.compare, gru_rs.memory_probe):
+        with pytest.raises(ValueError, match=r"X: expected a number at each time, .* got none in row 20$"):
+            ask("forecast", hole)
+
+
+def test_gaps_of_a_series_are_refused():
+    """As baselines take none; nobody is told to give what was given."""
+    y = np.arange(60.0)
+    for row in (0, 30):
+        holed = np.where(np.arange(60) == row, np.nan, y)
+        with pytest.raises(ValueError, match=f"X: expected a number at each time, .* got none in row {row}$"):
+            gru_rs.compare("forecast", holed, options={"gaps": "fill"})
+    with pytest.raises(ValueError, match=r"y: expected finite numbers, got NaN or infinity in row 2$"):
+        gru_rs.compare("forecast", y, np.where(np.arange(60) == 2, np.nan, y))
+    with pytest.raises(ValueError, match=r"X: expected one series, got 2$"):
+        gru_rs.compare("forecast", {"a": y, "b": y})
+    with pytest.raises(ValueError, match=r"X: expected one number at each time, got 2$"):
+        gru_rs.compare("forecast", np.stack([y, y], axis=1))
 
 
 def test_padded_rows_are_cut():

@@ -16,8 +16,8 @@ from ._baselines import baselines
 from ._comparison import Comparison, Entry
 from ._folds import folds_of, given_folds, opened_groups, share_of
 from ._numbers import numbers_of
+from ._panel import one_series
 from ._reader import holds_tokens, opened_sequences
-from ._series import as_columns, as_series
 from ._series_baselines import Direct, expected_starts, forecasters, stretches
 from ._targets import expect_rows, opened_targets, rows_of
 from ._tokens import is_text, token_rows
@@ -96,7 +96,7 @@ def compare(
     task : {"classify", "regress", "tag", "forecast"}
         What is to be learnt.
     X : sequences
-        As for the estimators; for "forecast" the series.
+        As for the estimators; for "forecast" one series without gaps, with dates or without.
     y : array_like or list
         As for the estimators; for "forecast" columns that are known ahead, or nothing.
     folds : int, default 5
@@ -174,7 +174,7 @@ def compare(
             if value is not None:
                 msg = f"{name}: expected None for the task 'forecast', got {value!r:.60}"
                 raise ValueError(msg)
-        return _of_series(networks, as_series("X", X), y, folds, cv, told)
+        return _of_series(networks, *one_series(("X", "y"), X, y), folds, cv, told)
     each = task == "tag" or given.get("pooling") == "each"
     data, targets = rows_to_learn(X, y, given.get("tokens"), lengths, each=each)
     if task == "classify":
@@ -367,10 +367,9 @@ def _size(model: Any) -> tuple[int, int]:
 
 
 def _of_series(
-    networks: Mapping[str, Forecaster], values: Array, y: Any, folds: int, cv: Any, told: _Told
+    networks: Mapping[str, Forecaster], values: Array, columns: Array, folds: int, cv: Any, told: _Told
 ) -> Comparison:
     """Each fold is a stretch, forecast from one origin after the other by a model of all before it."""
-    columns = as_columns("y", y, values)[0]
     gru = networks["gru"]
     bounds = (
         stretches(len(values), gru.horizon, folds)

@@ -17,6 +17,8 @@ from ._dates import Calendar, take_dates
 from ._series import as_table, columns_of
 from ._windows import Series
 
+_WAY = "gaps='fill' or gaps='mask' of a Forecaster takes what is missing"
+
 
 @dataclass(frozen=True)
 class Names:
@@ -114,6 +116,28 @@ def read_panel(
     return Panel(keys, each, by_name)
 
 
+def one_series(names: tuple[str, str], y: Any, exog: Any = None) -> tuple[Array, Array]:
+    """One series ``(n,)`` that has a value at each time, and the columns beside it ``(n, k)``: with dates or
+    without, as a Forecaster takes them.
+    """
+    panel = read_panel(y, exog, None, "fill", (*names, "observed"))
+    if panel.keys is not None:
+        msg = f"{names[0]}: expected one series, got {len(panel.keys)}"
+        raise ValueError(msg)
+    (read,) = panel.each
+    values, missing = read.series.values, read.series.gaps.any(axis=1)
+    if values.shape[1] != 1:
+        msg = f"{names[0]}: expected one number at each time, got {values.shape[1]}"
+        raise ValueError(msg)
+    if read.begin or missing.any():
+        row = 0 if read.begin else int(missing.argmax())
+        msg = (
+            f"{names[0]}: expected a number at each time, as gaps are not filled here, got none in row {row}"
+        )
+        raise ValueError(msg)
+    return values[:, 0], read.series.known
+
+
 def split(name: str, given: Any) -> tuple[list[Any] | None, list[Any], bool]:
     """The keys and the series of several, or None and the one; whether the keys are names."""
     if not isinstance(given, Mapping):
@@ -176,7 +200,7 @@ def parts_for(name: str, keys: list[Any] | None, given: Any) -> list[Any]:
 def _read(names: tuple[str, ...], y: Any, exog: Any, observed: Any, gaps: str) -> Read:
     taken = gaps != "refuse"
     rest, dates = take_dates(names[0], y)
-    values, targets = as_table(names[0], rest, gaps=taken)
+    values, targets = as_table(names[0], rest, gaps=taken, way=_WAY)
     one_column = targets is not None and values.shape[1] == 1
     flat = values.ndim == 1 or one_column
     if values.ndim not in (1, 2) or 0 in values.shape:
@@ -190,7 +214,7 @@ def _read(names: tuple[str, ...], y: Any, exog: Any, observed: Any, gaps: str) -
     if dates is not None:
         calendar, places, rows = dates.regular(names[0], gaps=taken)
     known, known_names = _beside(names[1], exog, rows, calendar, gaps=False)
-    seen, seen_names = _beside(names[2], observed, len(values), calendar, gaps=taken)
+    seen, seen_names = _beside(names[2], observed, len(values), calendar, gaps=taken, way=_WAY)
     whole = np.full((rows, values.shape[1] + seen.shape[1]), np.nan)
     whole[places] = np.concatenate([values, seen], axis=1)
     missing = np.isnan(whole)
@@ -210,13 +234,13 @@ def _read(names: tuple[str, ...], y: Any, exog: Any, observed: Any, gaps: str) -
 
 
 def _beside(
-    name: str, given: Any, rows: int, calendar: Calendar | None, *, gaps: bool
+    name: str, given: Any, rows: int, calendar: Calendar | None, *, gaps: bool, way: str = ""
 ) -> tuple[Array, list[str] | None]:
     """Columns beside a series, whose dates, if both have them, are the same."""
     if given is None:
         return np.empty((rows, 0)), None
     rest, dates = take_dates(name, given)
-    found = columns_of(name, rest, rows, gaps=gaps)
+    found = columns_of(name, rest, rows, gaps=gaps, way=way)
     if dates is not None and calendar is not None and len(dates.times) >= 3:
         own = dates.regular(name, gaps=gaps)[0]
         if own.last != calendar.last:

@@ -15,8 +15,8 @@ from gru_rs._checks import as_choice, as_flag, as_size
 from ._compare import expect_labels, rows_to_learn
 from ._folds import opened_groups
 from ._memory import READERS, MemoryProbe
+from ._panel import one_series
 from ._sensitivity import norms_by_distance
-from ._series import as_series
 from .classifier import SequenceClassifier
 from .regressor import SequenceRegressor
 
@@ -95,7 +95,8 @@ def memory_probe(
     task : {"classify", "regress", "forecast"}
         What is to be learnt.
     X : sequences
-        As for the estimators; for "forecast" the series, whose change is learnt from windows of it.
+        As for the estimators; for "forecast" one series without gaps, with dates or without, whose change is
+        learnt from windows of it.
     y : array_like
         As for the estimators; for "forecast" nothing.
     rows : int, default 1000
@@ -158,7 +159,7 @@ def memory_probe(
             if value is not None:
                 msg = f"{name}: expected None for the task 'forecast', got {value!r:.60}"
                 raise ValueError(msg)
-        data = _windows(as_series("X", X), most, as_size("horizon", given.pop("horizon", 1)))
+        data = _windows(one_series(("X", "y"), X)[0], most, as_size("horizon", given.pop("horizon", 1)))
     else:
         data = _sequences(task, X, y, lengths, given, groups, most)
     drawn = data.drawn(as_size("rows", rows), rng)
