@@ -236,9 +236,11 @@ def test_shown_in_numbers_and_in_a_picture(tmp_path):
     assert sum(line.get_linestyle() == "-" for line in axes.lines) >= 3
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), probe.scores["gru"])
     axes.figure.savefig(tmp_path / "probe.png")
-    assert probe.plot(axes) is axes
+    assert probe.plot(ax=axes) is axes
+    probe.plot(tmp_path / "written.png")
+    assert (tmp_path / "written.png").stat().st_size > 1000
     with pytest.raises(TypeError, match="ax: expected axes of matplotlib, got 3"):
-        probe.plot(3)
+        probe.plot(ax=3)
 
 
 @pytest.mark.parametrize(
