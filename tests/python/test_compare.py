@@ -154,6 +154,30 @@ def test_folds_without_a_score_are_refused(pooling):
         gru_rs.compare("tag", empty, [["a"]] * 4 + [[]] * 2, folds=6, repeats=1)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (None, "groups: expected a group for each row, got None in row 3"),
+        (float("nan"), "groups: expected a group for each row, got nan in row 3"),
+        (1, "groups: expected values of one kind, .* got 'a' in row 0 and 1 in row 3"),
+    ],
+)
+def test_groups_name_the_row_that_has_none(wrong, message):
+    """In compare, the probe and each fit alike: as an array, None would be one group and 1 the text '1'."""
+    X, y = np.random.default_rng(0).normal(size=(24, 3)), [0, 1] * 12
+    groups = ["a", "b", "1", wrong] + ["1"] * 20
+    stopping = {"early_stopping": True, "max_iter": 1}
+    asks = [
+        lambda: gru_rs.compare("classify", X, y, folds=2, groups=groups),
+        lambda: gru_rs.memory_probe("classify", X, y, groups=groups),
+        lambda: gru_rs.SequenceClassifier(**stopping).fit(X, y, groups=groups),
+        lambda: gru_rs.LanguageModel(**stopping).fit(["ab"] * 24, groups=groups),
+    ]
+    for ask in asks:
+        with pytest.raises((ValueError, TypeError), match=message):
+            ask()
+
+
 @pytest.mark.filterwarnings("error")
 def test_parts_of_one_row_are_not_tuned_by():
     """Groups may leave one row in a part, of which there is no R²."""
@@ -523,7 +547,7 @@ def test_mistakes_are_named():
         gru_rs.compare("classify", ["a", "b"], [0, 1], callback=3)
     with pytest.raises(ValueError, match="groups: expected 2 values"):
         gru_rs.compare("classify", ["a", "b"], [0, 1], groups=[1])
-    with pytest.raises(TypeError, match="groups: expected values of one kind"):
+    with pytest.raises(ValueError, match="groups: expected a group for each row, got None in row 0"):
         gru_rs.compare("classify", ["a", "b"], [0, 1], groups=[None, "a"], folds=2)
     with pytest.raises(ValueError, match="repeats: expected"):
         gru_rs.compare("classify", ["a", "b"], [0, 1], repeats=0)

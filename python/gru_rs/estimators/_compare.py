@@ -179,7 +179,7 @@ def compare(
     data, targets = rows_to_learn(X, y, given.get("tokens"), lengths, each=each)
     if task == "classify":
         expect_labels(targets)
-    group = opened_groups(groups, len(data), None if cv is not None else folds)
+    group = opened_groups(groups, len(data), 1 if cv is not None else folds, "as there are folds")
     labels = np.asarray(targets) if task == "classify" else None
     if cv is None:
         _expect_enough(len(data), folds)

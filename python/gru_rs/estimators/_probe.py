@@ -228,7 +228,7 @@ def _sequences(
 ) -> _Data:
     """Rows as tokens or numbers, which can be cut anywhere, from their ends on."""
     data, targets = rows_to_learn(X, y, options.pop("tokens", None), lengths, each=False)
-    group = opened_groups(groups, len(data), 2)
+    group = opened_groups(groups, len(data), 2, "of which some are held out")
     if data and isinstance(data[0], str):
         reader = SequenceClassifier(**{name: options.pop(name) for name in _OF_TEXTS if name in options})
         reader._check()

@@ -22,7 +22,7 @@ from ._learnt import Sizes
 from ._probabilities import log_sums
 from ._reader import opened_sequences
 from ._tokens import expect_analyzer, expect_apart, expect_kinds, is_text
-from ._validation import of_validation_data, opened_groups
+from ._validation import groups_to_hold_out, of_validation_data
 from ._writing import Writer, expect_vocabulary
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class LanguageModel(NetworkEstimator):
             with of_validation_data():
                 held = self._numbers(validation_data, writer)
         apart = stop and self.early_stopping and held is None
-        together = opened_groups(groups, np.arange(len(texts)), used=apart)
+        together = groups_to_hold_out(groups, len(texts), used=apart)
         if first:
             outputs = len(writer.vocabulary) + 2
             learnt = {
