@@ -526,6 +526,7 @@ def test_progress_is_told(capsys):
     result = gru_rs.compare("classify", X, y, folds=2, options=options, verbose=True, callback=seen.append)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(seen) == 6 * len(result.entries)
+    assert lines == list(map(str, seen))
     assert lines[0].startswith("most frequent class, fold 1 of 6: 0.500, on training rows 0.500, ")
     assert [info.score for info in seen if info.model == "GRU"] == result.entries[-2].scores
 

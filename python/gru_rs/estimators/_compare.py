@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from gru_rs._checks import as_choice, as_flag, as_int, as_size
+from gru_rs._checks import as_choice, as_int, as_size
 
 from ._baselines import baselines
+from ._callbacks import Told
 from ._comparison import Comparison, Entry
 from ._folds import folds_of, given_folds, opened_groups, share_of
 from ._numbers import numbers_of
@@ -72,6 +73,10 @@ class ComparisonInfo:
     score: float
     train_score: float
     seconds: float
+
+    def __str__(self) -> str:
+        scores = f"{self.score:.3f}, on training rows {self.train_score:.3f}"
+        return f"{self.model}, fold {self.fold} of {self.folds}: {scores}, {self.seconds:.1f} s"
 
 
 def compare(
@@ -165,7 +170,7 @@ def compare(
     folds = _expect_folds(by if cv is None else "folds", folds)
     if repeats is not None:
         as_size("repeats", repeats)
-    told = _Told(as_flag("verbose", verbose), callback)
+    told = Told(verbose, callback)
     given = _expect_options(options)
     kind: Any = _NETWORKS[task]
     networks = {cell: kind(**{"random_state": random_state, "cell": cell} | given) for cell in CELLS}
@@ -195,23 +200,6 @@ def compare(
     return Comparison(
         task, _quality(task, targets), len(data), entries, share_of(splits), _lengths(data, tokenizer)
     )
-
-
-class _Told:
-    """Who wants to know how far it is."""
-
-    def __init__(self, verbose: bool, callback: Callable[[ComparisonInfo], object] | None) -> None:
-        if callback is not None and not callable(callback):
-            msg = f"callback: expected a function or None, got {callback!r:.60}"
-            raise TypeError(msg)
-        self._verbose, self._callback = verbose, callback
-
-    def __call__(self, info: ComparisonInfo) -> None:
-        if self._verbose:
-            scores = f"{info.score:.3f}, on training rows {info.train_score:.3f}"
-            print(f"{info.model}, fold {info.fold} of {info.folds}: {scores}, {info.seconds:.1f} s")
-        if self._callback is not None:
-            self._callback(info)
 
 
 def _expect_folds(name: str, folds: Any) -> int:
@@ -310,7 +298,7 @@ def _measure(
     y: Any,
     splits: list[Split],
     groups: Array | None,
-    told: _Told,
+    told: Told,
 ) -> Entry:
     """A model on each fold."""
     found = _Measured(name, kind, told, len(splits))
@@ -327,7 +315,7 @@ def _measure(
 class _Measured:
     """Figures of a model, fold by fold."""
 
-    def __init__(self, name: str, kind: str, told: _Told, folds: int) -> None:
+    def __init__(self, name: str, kind: str, told: Told, folds: int) -> None:
         self.name, self.kind, self._told, self._folds = name, kind, told, folds
         self._scores: list[float] = []
         self._train_scores: list[float] = []
@@ -367,7 +355,7 @@ def _size(model: Any) -> tuple[int, int]:
 
 
 def _of_series(
-    networks: Mapping[str, Forecaster], values: Array, columns: Array, folds: int, cv: Any, told: _Told
+    networks: Mapping[str, Forecaster], values: Array, columns: Array, folds: int, cv: Any, told: Told
 ) -> Comparison:
     """Each fold is a stretch, forecast from one origin after the other by a model of all before it."""
     gru = networks["gru"]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from gru_rs._checks import as_choice, as_flag, as_size
+from gru_rs._checks import as_choice, as_size
 
+from ._callbacks import Told
 from ._compare import expect_labels, rows_to_learn
 from ._folds import opened_groups
 from ._memory import READERS, MemoryProbe
@@ -66,6 +67,10 @@ class ProbeInfo:
     total: int
     score: float
     seconds: float
+
+    def __str__(self) -> str:
+        place = f"{self.done} of {self.total}: {self.reader}, last {self.view:,} steps"
+        return f"{place}, score {self.score:.3f}, {self.seconds:.1f} s"
 
 
 def memory_probe(
@@ -147,7 +152,7 @@ def memory_probe(
     2
     """
     as_choice("task", task, TASKS)
-    told = _Told(as_flag("verbose", verbose), callback)
+    told = Told(verbose, callback)
     given = dict(options or {})
     for name in ("cell", "bidirectional", "pooling", "max_length"):
         if name in given:
@@ -204,23 +209,6 @@ class _Data:
             rows, test_size=held, random_state=seed, stratify=self.y if enough else None
         )
         return train, test
-
-
-class _Told:
-    """Who wants to know how far it is."""
-
-    def __init__(self, verbose: bool, callback: Callable[[ProbeInfo], object] | None) -> None:
-        if callback is not None and not callable(callback):
-            msg = f"callback: expected a function or None, got {callback!r:.60}"
-            raise TypeError(msg)
-        self._verbose, self._callback = verbose, callback
-
-    def __call__(self, info: ProbeInfo) -> None:
-        if self._verbose:
-            place = f"{info.done} of {info.total}: {info.reader}, last {info.view:,} steps"
-            print(f"{place}, score {info.score:.3f}, {info.seconds:.1f} s")
-        if self._callback is not None:
-            self._callback(info)
 
 
 def _sequences(
@@ -293,7 +281,7 @@ class _Probe:
     """One probe's networks and figures."""
 
     def __init__(
-        self, task: str, data: _Data, options: dict[str, Any], updates: int, seed: int, told: _Told
+        self, task: str, data: _Data, options: dict[str, Any], updates: int, seed: int, told: Told
     ) -> None:
         self.task, self.data, self.told, self.seed = task, data, told, seed
         self.classify = task == "classify"
