@@ -230,7 +230,22 @@ def test_options_that_would_lose_something(folder):
         "train", folder / "wave.csv", "-o", folder / "never", "--task", "forecast", "--exog", "value", code=2
     )
     assert "--value: expected another column" in error
+    error = gru_rs("compare", folder / "wave.csv", "--task", "forecast", "--repeats", "2", code=2)
+    assert "--repeats: expected none for the task forecast, got 2" in error
     assert not (folder / "never").exists()
+
+
+def test_training_ends_as_the_estimator_says_unless_told(folder, tmp_path):
+    wave = ["--task", "forecast", "--set", "window=4"]
+    cases = [
+        ("wave.csv", [*wave], "auto"),
+        ("wave.csv", [*wave, "--early-stopping"], True),
+        ("wave.csv", [*wave, "--no-early-stopping"], False),
+        ("reviews.csv", ["--text", "review", "--label", "stars"], True),
+    ]
+    for file, options, expected in cases:
+        gru_rs("train", folder / file, "-o", tmp_path / "model", "--epochs", "1", *options)
+        assert gru_rs_package.load(tmp_path / "model").early_stopping == expected
 
 
 def test_networks_by_themselves_are_no_models(folder):

@@ -1,7 +1,9 @@
 """`gru_rs.compare`: what is measured, on which rows, and the advice that follows from it."""
 
 import builtins
+import importlib
 import json
+import warnings
 
 import gru_rs
 import numpy as np
@@ -15,7 +17,7 @@ from gru_rs.estimators._series_baselines import skill
 from gru_rs.estimators._tokens import Tokenizer
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, RepeatedKFold, TimeSeriesSplit
+from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, LeaveOneOut, RepeatedKFold, TimeSeriesSplit
 
 FAST = {"hidden_size": 8, "max_iter": 15}
 WORDS = Tokenizer("word", True)
@@ -132,6 +134,59 @@ def test_folds_that_cannot_be(cv, message):
         gru_rs.compare("classify", np.zeros((24, 3)), [0, 1] * 12, cv=cv)
 
 
+@pytest.mark.parametrize("pooling", ["last", "each"])
+def test_folds_without_a_score_are_refused(pooling):
+    """One number has no R²; of several steps of one sequence there is one."""
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(4, 1)) for _ in range(6)]
+    y = [x[:, 0] for x in X] if pooling == "each" else rng.normal(size=6)
+    given = {"X": X, "y": y, "repeats": 1, "options": {"max_iter": 1, "pooling": pooling}}
+    for by in ({"folds": 6}, {"cv": 6}, {"cv": LeaveOneOut()}):
+        if pooling == "each":
+            result = gru_rs.compare("regress", **given, **by)
+            assert all(np.isfinite(one.scores).all() for one in result.entries)
+            continue
+        message = f"{next(iter(by))}: expected at least 2 targets to test on in each fold, .* got 1 in fold 0"
+        with pytest.raises(ValueError, match=message):
+            gru_rs.compare("regress", **given, **by)
+    empty = [[1]] * 4 + [[]] * 2
+    with pytest.raises(ValueError, match="folds: expected at least 1 targets"):
+        gru_rs.compare("tag", empty, [["a"]] * 4 + [[]] * 2, folds=6, repeats=1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (None, "groups: expected a group for each row, got None in row 3"),
+        (float("nan"), "groups: expected a group for each row, got nan in row 3"),
+        (1, "groups: expected values of one kind, .* got 'a' in row 0 and 1 in row 3"),
+    ],
+)
+def test_groups_name_the_row_that_has_none(wrong, message):
+    """In compare, the probe and each fit alike: as an array, None would be one group and 1 the text '1'."""
+    X, y = np.random.default_rng(0).normal(size=(24, 3)), [0, 1] * 12
+    groups = ["a", "b", "1", wrong] + ["1"] * 20
+    stopping = {"early_stopping": True, "max_iter": 1}
+    asks = [
+        lambda: gru_rs.compare("classify", X, y, folds=2, groups=groups),
+        lambda: gru_rs.memory_probe("classify", X, y, groups=groups),
+        lambda: gru_rs.SequenceClassifier(**stopping).fit(X, y, groups=groups),
+        lambda: gru_rs.LanguageModel(**stopping).fit(["ab"] * 24, groups=groups),
+    ]
+    for ask in asks:
+        with pytest.raises((ValueError, TypeError), match=message):
+            ask()
+
+
+@pytest.mark.filterwarnings("error")
+def test_parts_of_one_row_are_not_tuned_by():
+    """Groups may leave one row in a part, of which there is no R²."""
+    X = [np.array([[float(row)]]) for row in range(8)]
+    tuned = baselines("regress", X, WORDS, 0)["summary + ridge"]
+    fitted = tuned.fit(X, np.arange(8.0), groups=np.array([0, 0, 0, 1, 1, 1, 1, 2]))
+    assert fitted.fitted_.alpha == fitted.models[len(fitted.models) // 2].alpha
+
+
 def test_groups_are_kept_apart_in_tuning_too(monkeypatch):
     rng = np.random.default_rng(0)
     seen = []
@@ -184,6 +239,22 @@ def test_texts_without_spaces_are_read_by_characters():
         for name, model in found.items()
     }
     assert scores["characters + logistic regression"] > 0.95 > scores["bag of words + logistic regression"]
+
+
+def test_texts_are_read_alike_by_all_that_are_compared():
+    """What "auto" decides of all texts goes for baselines, networks and lengths, in each fold."""
+    texts = [f"这个手机很{'差好'[row % 2]}{'甲乙丙'[row % 3]}" for row in range(18)]
+    given = {"y": np.arange(18) % 2, "folds": 3, "repeats": 1}
+    with pytest.warns(UserWarning, match="read by letters") as caught:
+        found = gru_rs.compare("classify", texts, **given, options={"max_iter": 1})
+    assert [warning.filename for warning in caught] == [__file__]
+    assert found.lengths == (7, 7)
+    words = next(one for one in found.entries if one.name.startswith("bag of words"))
+    assert words.mean == 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = gru_rs.compare("classify", texts, **given, options={"max_iter": 1, "analyzer": "word"})
+    assert found.lengths == (1, 1)
 
 
 def test_tuning_finds_what_the_rows_ask_for():
@@ -372,6 +443,59 @@ def test_series_in_the_users_folds():
             gru_rs.compare("forecast", y, options=options, **{name: value})
 
 
+def test_the_table_alone_says_that_a_naive_forecast_is_better():
+    """Not the Forecaster in each fold, whose other warnings are heard."""
+    y = np.cumsum(np.random.default_rng(0).normal(size=120))
+    options = {"window": 4, "hidden_size": 2, "max_iter": 1, "learning_rate_init": 1.0}
+    with pytest.warns(UserWarning, match="the RMSE of the forecasts is"):
+        gru_rs.Forecaster(**options, random_state=0).fit(y[:60]).backtest(y, start=60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = gru_rs.compare("forecast", y, folds=2, options=options)
+    assert result.entries[-2].mean < 0
+
+    def other(info):
+        warnings.warn(f"another of {type(info).__name__}", stacklevel=1)
+
+    with pytest.warns(UserWarning, match="another") as caught:
+        gru_rs.compare("forecast", y, folds=2, options=options | {"callbacks": other})
+    assert {str(warning.message) for warning in caught} == {"another of TrainingInfo"}
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_series_with_dates_are_those_without(library):
+    y, day = np.cumsum(np.random.default_rng(0).normal(size=60)), np.arange(60) % 7.0
+    dates = np.datetime64("2024-01-01") + np.arange(60)
+    frame = importlib.import_module(library).DataFrame
+    tables = (frame({"date": dates, "value": y}), frame({"date": dates, "day": day}))
+    options = {"window": 4, "hidden_size": 2, "max_iter": 1}
+    plain = gru_rs.compare("forecast", y, day, folds=2, options=options)
+    dated = gru_rs.compare("forecast", *tables, folds=2, options=options)
+    assert [one.scores for one in dated.entries] == [one.scores for one in plain.entries]
+    probe = {"longest": 2, "options": {"max_iter": 1}}
+    found = [gru_rs.memory_probe("forecast", X, **probe).scores["gru"].tolist() for X in (y, tables[0])]
+    assert found[0] == found[1]
+    hole = frame({"date": np.delete(dates, 20), "value": np.delete(y, 20)})
+    for ask in (gru_rs.compare, gru_rs.memory_probe):
+        with pytest.raises(ValueError, match=r"X: expected a number at each time, .* got none in row 20$"):
+            ask("forecast", hole)
+
+
+def test_gaps_of_a_series_are_refused():
+    """As baselines take none; nobody is told to give what was given."""
+    y = np.arange(60.0)
+    for row in (0, 30):
+        holed = np.where(np.arange(60) == row, np.nan, y)
+        with pytest.raises(ValueError, match=f"X: expected a number at each time, .* got none in row {row}$"):
+            gru_rs.compare("forecast", holed, options={"gaps": "fill"})
+    with pytest.raises(ValueError, match=r"y: expected finite numbers, got NaN or infinity in row 2$"):
+        gru_rs.compare("forecast", y, np.where(np.arange(60) == 2, np.nan, y))
+    with pytest.raises(ValueError, match=r"X: expected one series, got 2$"):
+        gru_rs.compare("forecast", {"a": y, "b": y})
+    with pytest.raises(ValueError, match=r"X: expected one number at each time, got 2$"):
+        gru_rs.compare("forecast", np.stack([y, y], axis=1))
+
+
 def test_padded_rows_are_cut():
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 6, 40)
@@ -402,6 +526,7 @@ def test_progress_is_told(capsys):
     result = gru_rs.compare("classify", X, y, folds=2, options=options, verbose=True, callback=seen.append)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(seen) == 6 * len(result.entries)
+    assert lines == list(map(str, seen))
     assert lines[0].startswith("most frequent class, fold 1 of 6: 0.500, on training rows 0.500, ")
     assert [info.score for info in seen if info.model == "GRU"] == result.entries[-2].scores
 
@@ -423,7 +548,7 @@ def test_mistakes_are_named():
         gru_rs.compare("classify", ["a", "b"], [0, 1], callback=3)
     with pytest.raises(ValueError, match="groups: expected 2 values"):
         gru_rs.compare("classify", ["a", "b"], [0, 1], groups=[1])
-    with pytest.raises(TypeError, match="groups: expected values of one kind"):
+    with pytest.raises(ValueError, match="groups: expected a group for each row, got None in row 0"):
         gru_rs.compare("classify", ["a", "b"], [0, 1], groups=[None, "a"], folds=2)
     with pytest.raises(ValueError, match="repeats: expected"):
         gru_rs.compare("classify", ["a", "b"], [0, 1], repeats=0)

@@ -87,13 +87,47 @@ def test_seeds_and_pieces(speaker):
     assert speaker.generate("", max_length=3, seed=2, temperature=0) == "the"
     assert speaker.generate("the cat sat", temperature=0) == "the cat sat"
     words = language_model(analyzer="word").fit(TEXTS)
-    assert words.generate(["the", " cat"], temperature=0).startswith("the cat ")
+    assert words.generate("the cat", temperature=0).startswith("the cat ")
     assert (
         language_model(analyzer="word", joiner="_", max_iter=1)
         .fit(TEXTS)
-        .generate(["the"], max_length=2, seed=1)
+        .generate("the", max_length=2, seed=1)
         .startswith("the_")
     )
+
+
+def test_a_prompt_asks_once_of_which_kinds_all_tokens_are(monkeypatch):
+    """It goes through the whole vocabulary, which may be large."""
+    model = language_model(max_iter=1).fit([["ab", "cd"], ["cd", "ab"]]).set_params(joiner="-")
+    asked = []
+    monkeypatch.setattr(
+        "gru_rs.estimators._writing.kinds_of",
+        lambda known: asked.append(len(known)) or frozenset({"strings"}),
+    )
+    assert model.generate(["ab", "cd"], max_length=1, seed=1).startswith("ab-cd")
+    assert asked == [2]
+
+
+@pytest.mark.parametrize("of_text", [True, False])
+@pytest.mark.parametrize("analyzer", ["char", "word", str.split])
+def test_texts_and_lists_are_not_taken_for_each_other(analyzer, of_text):
+    """A text is not cut in silence where lists were learnt, nor a list looked up among pieces of texts."""
+    texts, lists = ["ab cd", "cd ab"] * 3, [["ab", "cd"], ["cd", "ab"]] * 3
+    own, other = (texts, lists) if of_text else (lists, texts)
+    model = language_model(analyzer=analyzer, max_iter=1).fit(own)
+    weights, message = model.model_.flat.copy(), "expected text" if of_text else "expected lists of tokens"
+    for method in (model.score, model.log_likelihood, model.perplexity, model.partial_fit):
+        with pytest.raises(TypeError, match=f"X: {message}, as in training, got"):
+            method(other)
+    with pytest.raises(TypeError, match=f"X: {message}, as in training, got"):
+        model.set_params(warm_start=True).fit(other)
+    with pytest.raises(TypeError, match=f"validation_data: X: {message}, as in training, got"):
+        model.set_params(warm_start=False).fit(own, validation_data=other)
+    with pytest.raises(TypeError, match=f"prompt: {message}, as in training, got"):
+        model.generate(other[0])
+    np.testing.assert_array_equal(model.model_.flat, weights)
+    assert np.isfinite(model.partial_fit(own).score(own))
+    assert isinstance(model.generate("", max_length=2), str)
 
 
 @pytest.mark.parametrize("stop", [" ", ["sat", "ran"], "at r", "never there"])
@@ -241,7 +275,7 @@ def test_texts_that_are_lists_of_tokens():
     model = language_model().fit(texts)
     assert model.generate(["the", "cat"], temperature=0) in TEXTS
     assert model.generate("", temperature=0) in TEXTS
-    with pytest.raises(TypeError, match="prompt: expected a list of tokens, as the texts of training were"):
+    with pytest.raises(TypeError, match="prompt: expected lists of tokens, as in training, got text"):
         model.generate("the")
     upper = [[token.upper() for token in text] for text in texts]
     assert set(language_model(lowercase=True, max_iter=1).fit(upper).vocabulary_) == {

@@ -113,6 +113,20 @@ def test_texts_and_series_are_probed():
     assert "More context may help: probe with longest above 6" in more.advice
 
 
+def test_texts_without_spaces_are_read_by_letters_and_pairs():
+    texts = [f"{'差好'[row % 2]}这个手机{'甲乙丙'[row % 3]}" for row in range(60)]
+    with pytest.warns(UserWarning, match="read by letters") as caught:
+        probe = gru_rs.memory_probe("classify", texts, np.arange(60) % 2, options={"max_iter": 30})
+    assert [warning.filename for warning in caught] == [__file__]
+    assert probe.views.tolist() == [0, 1, 2, 4, 6]
+    assert probe.reach == 6
+    # Letters that networks are given by hand, with their pairs, are the same.
+    letters = {"max_iter": 30, "analyzer": "unspaced"}
+    other = gru_rs.memory_probe("classify", list(map(list, texts)), np.arange(60) % 2, options=letters)
+    for reader, scores in probe.seen.items():
+        np.testing.assert_array_equal(scores, other.seen[reader])
+
+
 def test_cutting_and_padding_are_seen():
     X, y = first_token(200, 8)
     probe = gru_rs.memory_probe("classify", X, y, longest=3, options=SMALL)
@@ -222,9 +236,11 @@ def test_shown_in_numbers_and_in_a_picture(tmp_path):
     assert sum(line.get_linestyle() == "-" for line in axes.lines) >= 3
     np.testing.assert_array_equal(axes.lines[0].get_ydata(), probe.scores["gru"])
     axes.figure.savefig(tmp_path / "probe.png")
-    assert probe.plot(axes) is axes
+    assert probe.plot(ax=axes) is axes
+    probe.plot(tmp_path / "written.png")
+    assert (tmp_path / "written.png").stat().st_size > 1000
     with pytest.raises(TypeError, match="ax: expected axes of matplotlib, got 3"):
-        probe.plot(3)
+        probe.plot(ax=3)
 
 
 @pytest.mark.parametrize(
@@ -239,6 +255,7 @@ def test_shown_in_numbers_and_in_a_picture(tmp_path):
         ({"options": {"cell": "gru"}}, "options: expected no cell, which the probe sets itself, got 'gru'"),
         ({"options": {"max_length": 3}}, "options: expected no max_length"),
         ({"options": {"colour": 3}}, "colour"),
+        ({"X": ["a b", "b a"] * 15, "options": {"analyzer": "words"}}, "analyzer: expected"),
         ({"rows": 0}, "rows: expected"),
         ({"longest": 0}, "longest: expected"),
         ({"max_steps": 0.5}, "max_steps: expected"),

@@ -274,7 +274,7 @@ def test_given_texts_in_any_company():
     )
     for y, kind, message in [
         (["a"] * 2, ValueError, "y: expected 1 values, one for each sequence of X, got 2"),
-        ([[1]], TypeError, "y: expected tokens that are strings as in training, got 1 in row 0"),
+        ([[1]], TypeError, "y: expected text, as in training, got lists of tokens"),
         ("a", TypeError, "y: expected a value for each sequence of X, got 'a'"),
     ]:
         with pytest.raises(kind, match=message):
@@ -337,7 +337,7 @@ def test_lines_are_generated_as_they_were(speaker):
     assert speaker.generate("It's a ", max_length=0) == "It's a "
     assert speaker.generate("It's a ", max_length=1, temperature=0) == "It's a fine"
     assert speaker.generate("Don't", stop="so", temperature=0) == "Don't say "
-    assert speaker.generate(["It", "'", "s"], temperature=0) == LINES[0]
+    assert speaker.generate("It's", temperature=0) == LINES[0]
 
 
 @given(prompt=st.text(max_size=12), seed=st.integers(0, 9))

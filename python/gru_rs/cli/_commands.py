@@ -113,15 +113,21 @@ def train(
     cell: Annotated[Cell, typer.Option(help="Kind of layer.")] = CELL,
     epochs: Annotated[int, typer.Option(help="Most epochs.")] = 50,
     early_stopping: Annotated[
-        bool, typer.Option(help="Hold a tenth out, and keep what is best on it.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            help="Hold a tenth out, and keep what is best on it; else of a forecast if there is enough."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bits.")] = 0,
     option: Option = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
     """Train a model and write it to one safetensors file."""
     expect_another(file, output)
-    model = _make(task.value, cell, seed, option, max_iter=epochs, early_stopping=early_stopping)
+    stops: dict[str, Any] = {"early_stopping": True if early_stopping is None else early_stopping}
+    if task is Task.forecast and early_stopping is None:
+        stops = {}  # a Forecaster decides by itself
+    model = _make(task.value, cell, seed, option, max_iter=epochs, **stops)
     model.verbose = not as_json and sys.stderr.isatty()
     begin = time.perf_counter()
     if task is Task.forecast:
@@ -315,6 +321,9 @@ def compare(
     """Cross-validate simple baselines, a GRU and an LSTM, and say which is worth it."""
     X: Any
     options = parameters_of(option)
+    if task is Compared.forecast and repeats is not None:
+        msg = f"--repeats: expected none for the task forecast, got {repeats}"
+        raise UsageError(msg)
     if task is Compared.forecast:
         X, y = read_series(file, layout)
     else:

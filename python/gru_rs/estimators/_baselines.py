@@ -150,7 +150,9 @@ class Tuned(BaseEstimator):  # type: ignore[misc]
         scores = np.zeros(len(models))
         for train, test in parts:
             own, other = np.isin(owner, train), np.isin(owner, test)
-            if is_classifier(models[0]) and len(np.unique(targets[own])) < 2:
+            # Of one class nothing is learnt, and of one number there is no R².
+            fewest = np.unique(targets[own]) if is_classifier(models[0]) else np.flatnonzero(other)
+            if len(fewest) < 2:
                 return None
             for place, model in enumerate(models):
                 fitted = clone(model).fit(rows[own], targets[own])

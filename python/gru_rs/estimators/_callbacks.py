@@ -1,5 +1,5 @@
-"""What is told of each epoch, and to whom: estimators to files, figures to tables and to TensorBoard. It must
-not know how training goes.
+"""What is told of each epoch, and to whom: estimators to files, figures to tables and to TensorBoard; and of
+each model that is tried, to the screen and to a function. It must not know how training goes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._training import TrainingInfo
+
+
+class Told:
+    """Who wants to know how far something is: the screen, if it is `verbose`, and a function."""
+
+    def __init__(self, verbose: bool, callback: Callable[[Any], object] | None) -> None:
+        if callback is not None and not callable(callback):
+            msg = f"callback: expected a function or None, got {callback!r:.60}"
+            raise TypeError(msg)
+        self._verbose, self._callback = as_flag("verbose", verbose), callback
+
+    def __call__(self, info: object) -> None:
+        if self._verbose:
+            print(info)
+        if self._callback is not None:
+            self._callback(info)
 
 
 class Checkpoint:

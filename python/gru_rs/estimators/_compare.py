@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import clone
 
-from gru_rs._checks import as_choice, as_flag, as_int, as_size
+from gru_rs._checks import as_choice, as_int, as_size
 
 from ._baselines import baselines
+from ._callbacks import Told
 from ._comparison import Comparison, Entry
 from ._folds import folds_of, given_folds, opened_groups, share_of
 from ._numbers import numbers_of
+from ._panel import one_series
 from ._reader import holds_tokens, opened_sequences
-from ._series import as_columns, as_series
 from ._series_baselines import Direct, expected_starts, forecasters, stretches
 from ._targets import expect_rows, opened_targets, rows_of
 from ._tokens import is_text, token_rows
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from ._batches import Array
     from ._folds import Split
+    from ._tokens import Tokenizer
 
 TASKS = ("classify", "regress", "tag", "forecast")
 CELLS = ("gru", "lstm")
@@ -72,6 +74,10 @@ class ComparisonInfo:
     train_score: float
     seconds: float
 
+    def __str__(self) -> str:
+        scores = f"{self.score:.3f}, on training rows {self.train_score:.3f}"
+        return f"{self.model}, fold {self.fold} of {self.folds}: {scores}, {self.seconds:.1f} s"
+
 
 def compare(
     task: str,
@@ -95,7 +101,7 @@ def compare(
     task : {"classify", "regress", "tag", "forecast"}
         What is to be learnt.
     X : sequences
-        As for the estimators; for "forecast" the series.
+        As for the estimators; for "forecast" one series without gaps, with dates or without.
     y : array_like or list
         As for the estimators; for "forecast" columns that are known ahead, or nothing.
     folds : int, default 5
@@ -158,12 +164,13 @@ def compare(
     ['baseline', 'baseline', 'baseline', 'gru', 'lstm']
     """
     as_choice("task", task, TASKS)
-    number = isinstance(cv, (int, np.integer)) and not isinstance(cv, bool)
-    folds = _expect_folds("cv" if number else "folds", cv if number else folds)
-    cv = None if number else cv
+    by = "folds" if cv is None else "cv"
+    if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool):
+        cv, folds = None, cv
+    folds = _expect_folds(by if cv is None else "folds", folds)
     if repeats is not None:
         as_size("repeats", repeats)
-    told = _Told(as_flag("verbose", verbose), callback)
+    told = Told(verbose, callback)
     given = _expect_options(options)
     kind: Any = _NETWORKS[task]
     networks = {cell: kind(**{"random_state": random_state, "cell": cell} | given) for cell in CELLS}
@@ -172,12 +179,12 @@ def compare(
             if value is not None:
                 msg = f"{name}: expected None for the task 'forecast', got {value!r:.60}"
                 raise ValueError(msg)
-        return _of_series(networks, as_series("X", X), y, folds, cv, told)
+        return _of_series(networks, *one_series(("X", "y"), X, y), folds, cv, told)
     each = task == "tag" or given.get("pooling") == "each"
     data, targets = rows_to_learn(X, y, given.get("tokens"), lengths, each=each)
     if task == "classify":
         expect_labels(targets)
-    group = opened_groups(groups, len(data), None if cv is not None else folds)
+    group = opened_groups(groups, len(data), 1 if cv is not None else folds, "as there are folds")
     labels = np.asarray(targets) if task == "classify" else None
     if cv is None:
         _expect_enough(len(data), folds)
@@ -186,29 +193,13 @@ def compare(
         splits = [split for draw in draws for split in draw]
     else:
         splits = given_folds(cv, labels, len(data), group)
-    tokenizer = networks["gru"]._tokenizer()
+    _expect_scored(by, 2 if task == "regress" else 1, splits, targets, each=each)
+    tokenizer = _read_alike(networks, data)
     simple = baselines(task, data, tokenizer, random_state, each=each)
     entries = [_measure(*one, data, targets, splits, group, told) for one in _named(simple, networks)]
     return Comparison(
         task, _quality(task, targets), len(data), entries, share_of(splits), _lengths(data, tokenizer)
     )
-
-
-class _Told:
-    """Who wants to know how far it is."""
-
-    def __init__(self, verbose: bool, callback: Callable[[ComparisonInfo], object] | None) -> None:
-        if callback is not None and not callable(callback):
-            msg = f"callback: expected a function or None, got {callback!r:.60}"
-            raise TypeError(msg)
-        self._verbose, self._callback = verbose, callback
-
-    def __call__(self, info: ComparisonInfo) -> None:
-        if self._verbose:
-            scores = f"{info.score:.3f}, on training rows {info.train_score:.3f}"
-            print(f"{info.model}, fold {info.fold} of {info.folds}: {scores}, {info.seconds:.1f} s")
-        if self._callback is not None:
-            self._callback(info)
 
 
 def _expect_folds(name: str, folds: Any) -> int:
@@ -222,6 +213,16 @@ def _expect_enough(count: int, folds: int) -> None:
     if count < folds:
         msg = f"folds: expected at most {count}, as there are sequences, got {folds}"
         raise ValueError(msg)
+
+
+def _expect_scored(name: str, least: int, splits: list[Split], targets: Any, *, each: bool) -> None:
+    """Each fold has as many targets to test on as its score needs."""
+    for fold, (_, test) in enumerate(splits):
+        count = sum(len(targets[row]) for row in test) if each else len(test)
+        if count < least:
+            expected = f"at least {least} targets to test on in each fold, as its score needs"
+            msg = f"{name}: expected {expected}, got {count} in fold {fold}"
+            raise ValueError(msg)
 
 
 def _expect_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -257,6 +258,14 @@ def expect_labels(targets: Array) -> None:
         raise ValueError(msg)
 
 
+def _read_alike(networks: Mapping[str, Any], data: list[Any]) -> Tokenizer:
+    """How texts are read, decided by all of them: so by baselines and networks alike, in each fold."""
+    tokenizer: Tokenizer = networks["gru"]._tokenizer().decided_for(data, stacklevel=4)
+    for network in networks.values():
+        network.set_params(analyzer=tokenizer.analyzer)
+    return tokenizer
+
+
 def _quality(task: str, targets: Any) -> str:
     """What the score is called."""
     if task != "tag":
@@ -265,7 +274,7 @@ def _quality(task: str, targets: Any) -> str:
     return "F1 of entities" if of_entities(labels) else "accuracy of labels"
 
 
-def _lengths(data: list[Any], tokenizer: Any) -> tuple[int, int]:
+def _lengths(data: list[Any], tokenizer: Tokenizer) -> tuple[int, int]:
     rows = tokenizer.tokens("X", data) if is_text(data) else data
     counts = np.fromiter(map(len, rows), np.intp, len(rows))
     return int(np.median(counts)), int(counts.max())
@@ -289,7 +298,7 @@ def _measure(
     y: Any,
     splits: list[Split],
     groups: Array | None,
-    told: _Told,
+    told: Told,
 ) -> Entry:
     """A model on each fold."""
     found = _Measured(name, kind, told, len(splits))
@@ -306,7 +315,7 @@ def _measure(
 class _Measured:
     """Figures of a model, fold by fold."""
 
-    def __init__(self, name: str, kind: str, told: _Told, folds: int) -> None:
+    def __init__(self, name: str, kind: str, told: Told, folds: int) -> None:
         self.name, self.kind, self._told, self._folds = name, kind, told, folds
         self._scores: list[float] = []
         self._train_scores: list[float] = []
@@ -346,10 +355,9 @@ def _size(model: Any) -> tuple[int, int]:
 
 
 def _of_series(
-    networks: Mapping[str, Forecaster], values: Array, y: Any, folds: int, cv: Any, told: _Told
+    networks: Mapping[str, Forecaster], values: Array, columns: Array, folds: int, cv: Any, told: Told
 ) -> Comparison:
     """Each fold is a stretch, forecast from one origin after the other by a model of all before it."""
-    columns = as_columns("y", y, values)[0]
     gru = networks["gru"]
     bounds = (
         stretches(len(values), gru.horizon, folds)

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from numbers import Number
 from typing import Any, TypeAlias
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from ._batches import Array
+from ._columns import is_missing
 from ._containers import opened
 from ._targets import expect_rows
 
@@ -37,22 +39,38 @@ def folds_of(labels: Any, count: int, folds: int, seed: int, groups: Array | Non
         return list(kind(folds, shuffle=True, random_state=seed).split(*given))
 
 
-def opened_groups(groups: Any, count: int, folds: int | None) -> Array | None:
-    """A group for each row, numbered; of at least as many groups as there are folds."""
+def opened_groups(groups: Any, count: int, least: int, why: str) -> Array | None:
+    """A group for each row, numbered; of at least so many groups."""
     if groups is None:
         return None
     found = opened("groups", groups)
     expect_rows("groups", found, np.empty(count))
-    try:
-        names, numbers = np.unique(np.asarray(found), return_inverse=True)
-    except TypeError as error:
-        msg = f"groups: expected values of one kind, by which rows can be told apart, got {found!r:.60}"
-        raise TypeError(msg) from error
-    if folds is not None and len(names) < folds:
-        msg = f"groups: expected at least {folds} groups, as there are folds, got {len(names)}"
+    for row, label in enumerate(found):
+        if is_missing(label):
+            msg = f"groups: expected a group for each row, got {label!r} in row {row}"
+            raise ValueError(msg)
+        if _kind(label) != _kind(found[0]):
+            # As an array they would be one kind, and the text "1" the number.
+            got = f"{found[0]!r:.60} in row 0 and {label!r:.60} in row {row}"
+            msg = f"groups: expected values of one kind, by which rows can be told apart, got {got}"
+            raise TypeError(msg)
+    labels = np.asarray(found)
+    if labels.ndim != 1:
+        msg = f"groups: expected a group for each row, shape (n,), got shape {labels.shape}"
+        raise ValueError(msg)
+    names, numbers = np.unique(labels, return_inverse=True)
+    if len(names) < least:
+        msg = f"groups: expected at least {least} groups, {why}, got {len(names)}"
         raise ValueError(msg)
     place: Array = numbers.reshape(-1)
     return place
+
+
+def _kind(label: Any) -> type:
+    """Texts, truths and numbers are one kind each, whatever their width."""
+    if isinstance(label, (bool, np.bool_)):
+        return bool
+    return next((own for own in (str, Number) if isinstance(label, own)), type(label))
 
 
 def given_folds(cv: Any, labels: Any, count: int, groups: Array | None) -> list[Split]:

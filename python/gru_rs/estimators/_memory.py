@@ -12,6 +12,8 @@ import numpy as np
 from ._plots import axes_of
 
 if TYPE_CHECKING:
+    import os
+
     from ._batches import Array
 
 READERS: dict[str, dict[str, Any]] = {
@@ -267,12 +269,14 @@ class MemoryProbe:
             "seconds": self.seconds,
         }
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, path: str | os.PathLike[str] | None = None, *, ax: Any = None) -> Any:
         """Scores over how far back is seen, dashed what remains with another's steps before; needs matplotlib
         (``gru-rs[plot]``).
 
         Parameters
         ----------
+        path : path-like, optional
+            Where it is written to; its ending says which format.
         ax : matplotlib.axes.Axes, optional
             Where to draw; a figure of its own when missing.
 
@@ -307,4 +311,6 @@ class MemoryProbe:
         axes.set(xlabel="steps back from the end", ylabel=self.quality)
         other.set(yscale="log", ylabel="norm of gradients (dotted), of its largest")
         axes.legend(fontsize="small")
+        if path is not None:
+            axes.figure.savefig(path, dpi=120)
         return axes

@@ -17,6 +17,8 @@ from ._dates import Calendar, Dates, take_dates
 from ._series import as_table, columns_of
 from ._windows import Series
 
+_WAY = "gaps='fill' or gaps='mask' of a Forecaster takes what is missing"
+
 
 @dataclass(frozen=True)
 class Names:
@@ -114,6 +116,28 @@ def read_panel(
     return Panel(keys, each, by_name)
 
 
+def one_series(names: tuple[str, str], y: Any, exog: Any = None) -> tuple[Array, Array]:
+    """One series ``(n,)`` that has a value at each time, and the columns beside it ``(n, k)``: with dates or
+    without, as a Forecaster takes them.
+    """
+    panel = read_panel(y, exog, None, "fill", (*names, "observed"))
+    if panel.keys is not None:
+        msg = f"{names[0]}: expected one series, got {len(panel.keys)}"
+        raise ValueError(msg)
+    (read,) = panel.each
+    values, missing = read.series.values, read.series.gaps.any(axis=1)
+    if values.shape[1] != 1:
+        msg = f"{names[0]}: expected one number at each time, got {values.shape[1]}"
+        raise ValueError(msg)
+    if read.begin or missing.any():
+        row = 0 if read.begin else int(missing.argmax())
+        msg = (
+            f"{names[0]}: expected a number at each time, as gaps are not filled here, got none in row {row}"
+        )
+        raise ValueError(msg)
+    return values[:, 0], read.series.known
+
+
 def split(name: str, given: Any) -> tuple[list[Any] | None, list[Any], bool]:
     """The keys and the series of several, or None and the one; whether the keys are names."""
     if not isinstance(given, Mapping):
@@ -176,7 +200,7 @@ def parts_for(name: str, keys: list[Any] | None, given: Any) -> list[Any]:
 def _read(names: tuple[str, ...], y: Any, exog: Any, observed: Any, gaps: str) -> Read:
     taken = gaps != "refuse"
     rest, dates = take_dates(names[0], y)
-    values, targets = as_table(names[0], rest, gaps=taken)
+    values, targets = as_table(names[0], rest, gaps=taken, way=_WAY)
     one_column = targets is not None and values.shape[1] == 1
     flat = values.ndim == 1 or one_column
     if values.ndim not in (1, 2) or 0 in values.shape:
@@ -192,7 +216,7 @@ def _read(names: tuple[str, ...], y: Any, exog: Any, observed: Any, gaps: str) -
         rows = len(grid.times)
     count = values.shape[1]
     known, known_names = _beside(names[1], exog, np.arange(rows), grid, gaps=False)
-    seen, seen_names = _beside(names[2], observed, places, grid, gaps=taken)
+    seen, seen_names = _beside(names[2], observed, places, grid, gaps=taken, way=_WAY)
     whole = np.full((rows, count + seen.shape[1]), np.nan)
     whole[places, :count] = values
     whole[:, count:] = seen
@@ -212,7 +236,7 @@ def _read(names: tuple[str, ...], y: Any, exog: Any, observed: Any, gaps: str) -
 
 
 def _beside(
-    name: str, given: Any, places: Array, grid: Dates | None, *, gaps: bool
+    name: str, given: Any, places: Array, grid: Dates | None, *, gaps: bool, way: str = ""
 ) -> tuple[Array, list[str] | None]:
     """Columns beside a series, NaN where there are none: in the places of its rows, or, if both have dates,
     in those of their own.
@@ -224,7 +248,7 @@ def _beside(
     if dates is not None and grid is not None:
         places = dates.places(name, grid, gaps=gaps)
     why = "" if grid is None or gaps else ", a row for each date of y and each that is missing between them"
-    found, names = columns_of(name, rest, len(places), gaps=gaps, why=why)
+    found, names = columns_of(name, rest, len(places), gaps=gaps, why=why, way=way)
     whole = np.full((rows, found.shape[1]), np.nan)
     whole[places] = found
     return whole, names

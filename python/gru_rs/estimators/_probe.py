@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from gru_rs._checks import as_choice, as_flag, as_size
+from gru_rs._checks import as_choice, as_size
 
+from ._callbacks import Told
 from ._compare import expect_labels, rows_to_learn
 from ._folds import opened_groups
 from ._memory import READERS, MemoryProbe
+from ._panel import one_series
 from ._sensitivity import norms_by_distance
-from ._series import as_series
 from .classifier import SequenceClassifier
 from .regressor import SequenceRegressor
 
@@ -67,6 +68,10 @@ class ProbeInfo:
     score: float
     seconds: float
 
+    def __str__(self) -> str:
+        place = f"{self.done} of {self.total}: {self.reader}, last {self.view:,} steps"
+        return f"{place}, score {self.score:.3f}, {self.seconds:.1f} s"
+
 
 def memory_probe(
     task: str,
@@ -95,7 +100,8 @@ def memory_probe(
     task : {"classify", "regress", "forecast"}
         What is to be learnt.
     X : sequences
-        As for the estimators; for "forecast" the series, whose change is learnt from windows of it.
+        As for the estimators; for "forecast" one series without gaps, with dates or without, whose change is
+        learnt from windows of it.
     y : array_like
         As for the estimators; for "forecast" nothing.
     rows : int, default 1000
@@ -146,7 +152,7 @@ def memory_probe(
     2
     """
     as_choice("task", task, TASKS)
-    told = _Told(as_flag("verbose", verbose), callback)
+    told = Told(verbose, callback)
     given = dict(options or {})
     for name in ("cell", "bidirectional", "pooling", "max_length"):
         if name in given:
@@ -158,7 +164,7 @@ def memory_probe(
             if value is not None:
                 msg = f"{name}: expected None for the task 'forecast', got {value!r:.60}"
                 raise ValueError(msg)
-        data = _windows(as_series("X", X), most, as_size("horizon", given.pop("horizon", 1)))
+        data = _windows(one_series(("X", "y"), X)[0], most, as_size("horizon", given.pop("horizon", 1)))
     else:
         data = _sequences(task, X, y, lengths, given, groups, most)
     drawn = data.drawn(as_size("rows", rows), rng)
@@ -205,32 +211,19 @@ class _Data:
         return train, test
 
 
-class _Told:
-    """Who wants to know how far it is."""
-
-    def __init__(self, verbose: bool, callback: Callable[[ProbeInfo], object] | None) -> None:
-        if callback is not None and not callable(callback):
-            msg = f"callback: expected a function or None, got {callback!r:.60}"
-            raise TypeError(msg)
-        self._verbose, self._callback = verbose, callback
-
-    def __call__(self, info: ProbeInfo) -> None:
-        if self._verbose:
-            place = f"{info.done} of {info.total}: {info.reader}, last {info.view:,} steps"
-            print(f"{place}, score {info.score:.3f}, {info.seconds:.1f} s")
-        if self._callback is not None:
-            self._callback(info)
-
-
 def _sequences(
     task: str, X: Any, y: Any, lengths: Any, options: dict[str, Any], groups: Any, longest: int | None
 ) -> _Data:
     """Rows as tokens or numbers, which can be cut anywhere, from their ends on."""
     data, targets = rows_to_learn(X, y, options.pop("tokens", None), lengths, each=False)
-    group = opened_groups(groups, len(data), 2)
+    group = opened_groups(groups, len(data), 2, "of which some are held out")
     if data and isinstance(data[0], str):
         reader = SequenceClassifier(**{name: options.pop(name) for name in _OF_TEXTS if name in options})
-        data = [list(row) for row in reader._tokenizer().tokens("X", data)]
+        reader._check()
+        tokenizer = reader._tokenizer().decided_for(data, stacklevel=4)
+        # Networks are given tokens, of which they are told pairs where these are letters.
+        options["analyzer"] = tokenizer.analyzer
+        data = [list(row) for row in tokenizer.tokens("X", data)]
     if longest is not None:
         data = [row[max(len(row) - longest, 0) :] for row in data]
     if not any(map(len, data)):
@@ -288,7 +281,7 @@ class _Probe:
     """One probe's networks and figures."""
 
     def __init__(
-        self, task: str, data: _Data, options: dict[str, Any], updates: int, seed: int, told: _Told
+        self, task: str, data: _Data, options: dict[str, Any], updates: int, seed: int, told: Told
     ) -> None:
         self.task, self.data, self.told, self.seed = task, data, told, seed
         self.classify = task == "classify"

@@ -169,7 +169,7 @@ class TokenReader:
         embedding_size: int | None,
     ) -> tuple[TokenReader, Sequences]:
         """From the first sequences, which are given back read."""
-        tokenizer = tokenizer.decided_for(given)
+        tokenizer = tokenizer.decided_for(given, stacklevel=6)
         sequences = tokenizer.tokens("X", given, lengths)
         if not any(map(len, sequences)):
             got = f"{len(sequences)} sequences without any" if sequences else "none"

@@ -14,27 +14,13 @@ from ._containers import opened
 from ._numbers import row_array
 
 
-def as_series(name: str, given: Any) -> Array:
-    """A series of numbers, ``(n,)`` in float64; also a table of one column."""
-    array, _ = as_table(name, given)
-    if array.ndim == 2 and array.shape[1] == 1 and not isinstance(given, np.ndarray):
-        array = array[:, 0]
-    if array.ndim != 1:
-        msg = f"{name}: expected numbers of shape (n,), got shape {array.shape} of dtype {array.dtype}"
-        raise ValueError(msg)
-    return array
-
-
-def as_columns(name: str, given: Any, beside: Array) -> tuple[Array, list[str] | None]:
-    """Columns ``(n, k)`` in float64, of which there may be none, and their names if a table has them."""
-    return columns_of(name, given, len(beside))
-
-
 def columns_of(
-    name: str, given: Any, rows: int, *, gaps: bool = False, why: str = ""
+    name: str, given: Any, rows: int, *, gaps: bool = False, why: str = "", way: str = ""
 ) -> tuple[Array, list[str] | None]:
-    """The same beside so many rows, of which messages say `why`; with `gaps` a value may be missing, and is
-    NaN.
+    """Columns ``(rows, k)`` in float64, of which there may be none, and their names if a table has them.
+
+    Messages say `why` there are so many rows. With `gaps` a value may be missing, and is NaN; else an error
+    names the `way` to take it, if there is one.
     """
     if given is None:
         return np.empty((rows, 0)), None
@@ -44,14 +30,14 @@ def columns_of(
         got = f"shape {array.shape} of dtype {array.dtype}"
         msg = f"{name}: expected numbers of shape ({rows}, k){why}, got {got}"
         raise ValueError(msg)
-    return _finite(name, array, gaps=gaps), names
+    return _finite(name, array, gaps=gaps, way=way), names
 
 
 def as_table(
-    name: str, given: Any, *, gaps: bool = False, checked: bool = True
+    name: str, given: Any, *, gaps: bool = False, way: str = "", checked: bool = True
 ) -> tuple[Array, list[str] | None]:
     """Numbers of one or more axes in float64, and the names of columns if it is a table of pandas, polars or
-    pyarrow. With `gaps` a value may be missing, and is NaN.
+    pyarrow. With `gaps` a value may be missing, as in `columns_of`.
     """
     missing = None
     if gaps:
@@ -61,7 +47,7 @@ def as_table(
     array = found.matrix(name) if isinstance(found, Frame) else _as_numbers(name, found, given)
     if missing is not None and missing.any():
         array = np.where(missing.reshape(array.shape), np.nan, array.astype(np.float64))
-    return (_finite(name, array, gaps=gaps) if checked else array), names
+    return (_finite(name, array, gaps=gaps, way=way) if checked else array), names
 
 
 def _without_holes(given: Any) -> tuple[Any, Array | None]:
@@ -103,11 +89,11 @@ def _as_numbers(name: str, found: Any, given: Any) -> Array:
     return array
 
 
-def _finite(name: str, array: Array, *, gaps: bool) -> Array:
+def _finite(name: str, array: Array, *, gaps: bool, way: str) -> Array:
     wrong = np.argwhere(np.isinf(array) if gaps else ~np.isfinite(array))
     if len(wrong):
-        way = "" if gaps else "; gaps='fill' or gaps='mask' of a Forecaster takes what is missing"
-        what = "infinity" if gaps else "NaN or infinity"
-        msg = f"{name}: expected finite numbers, got {what} in row {wrong[0][0]}{way}"
+        got = "infinity" if gaps else "NaN or infinity"
+        more = "" if gaps or not way else f"; {way}"
+        msg = f"{name}: expected finite numbers, got {got} in row {wrong[0][0]}{more}"
         raise ValueError(msg)
     return array.astype(np.float64)

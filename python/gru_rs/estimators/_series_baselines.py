@@ -4,6 +4,8 @@ them forecasts a stretch of a series. It must not know folds' scores or advice.
 
 from __future__ import annotations
 
+import warnings
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,8 @@ from ._numbers import moments_of_rows
 from ._season import find_season
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ._batches import Array
     from ._folds import Split
     from .forecaster import Forecaster
@@ -161,6 +165,14 @@ def _read_by(network: Any) -> int:
     return int(network.window + season * -(-network.horizon // season))
 
 
+@contextmanager
+def _without_verdict() -> Iterator[None]:
+    """Without a Forecaster's own word that a naive forecast is better, which the comparison is about."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* the RMSE of the forecasts is ", UserWarning)
+        yield
+
+
 class Direct:
     """Any forecaster, asked for what lies ahead of some origins."""
 
@@ -168,7 +180,8 @@ class Direct:
         self.model, self._columns = model, columns
 
     def fit(self, values: Array, columns: Array) -> None:
-        self.model.fit(values, columns if self._columns else None)
+        with _without_verdict():
+            self.model.fit(values, columns if self._columns else None)
 
     def trained(self, start: int) -> Array:
         """Origins of the values of training."""
@@ -181,7 +194,8 @@ class Direct:
             return self.model.forecast(values, columns, origins)
         reach = slice(None, int(origins[-1]) + self.model.horizon)
         own = columns[reach] if self._columns else None
-        found: Array = self.model.backtest(values[reach], own, start=int(origins[0])).forecasts
+        with _without_verdict():
+            found: Array = self.model.backtest(values[reach], own, start=int(origins[0])).forecasts
         return found if found.ndim == 2 else found[..., _middle_of(self.model)]
 
     def next(self, values: Array, columns: Array, start: int) -> Array:

@@ -31,8 +31,8 @@ from ._validation import (
     Validation,
     arguments_of,
     expect_scoring,
+    groups_to_hold_out,
     of_validation_data,
-    opened_groups,
     part,
     scored,
     split_groups,
@@ -316,7 +316,7 @@ class SequenceEstimator(SupervisedEstimator):
         weights = self._read_weights(sample_weight, sequences)
         validation = self._read_validation(validation_data, reader, learnt)
         used = self.early_stopping and validation is None
-        numbers = opened_groups(groups, sequences.lengths, used=used)
+        numbers = groups_to_hold_out(groups, len(sequences.lengths), used=used)
         how: dict[str, Any] = {"epochs": epochs, "stop": stop, "validation": validation, "groups": numbers}
         with self._all_or_nothing():
             if first:

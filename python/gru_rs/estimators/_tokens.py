@@ -224,8 +224,10 @@ class Tokenizer:
         """Whether nothing is told of a token but itself."""
         return self.token_features is None and not self.pairs
 
-    def decided_for(self, given: Any) -> Tokenizer:
-        """With "auto" decided, by the letters of all texts together."""
+    def decided_for(self, given: Any, *, stacklevel: int) -> Tokenizer:
+        """With "auto" decided, by the letters of all texts together. A warning says so, of the line that
+        called so many functions above.
+        """
         if self.analyzer != "auto":
             return self
         share = unspaced_share(text for text in given if isinstance(text, str)) if is_text(given) else 0.0
@@ -233,7 +235,7 @@ class Tokenizer:
             return replace(self, analyzer="word")
         msg = f"X: {share:.0%} of the letters are of scripts without spaces, so texts are read by letters and"
         msg += " pairs of them, as analyzer='unspaced' says; 'word' and 'char' say otherwise"
-        warnings.warn(msg, UserWarning, stacklevel=6)
+        warnings.warn(msg, UserWarning, stacklevel=stacklevel)
         return replace(self, analyzer="unspaced")
 
     def tokens(self, name: str, given: Any, lengths: Any = None) -> list[Sequence[Token]]:

@@ -15,8 +15,7 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.metrics import get_scorer, get_scorer_names
 from sklearn.model_selection import GroupShuffleSplit
 
-from ._containers import opened
-from ._targets import expect_rows
+from ._folds import opened_groups
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -61,24 +60,12 @@ def of_validation_data() -> Iterator[None]:
         raise kind(msg) from error
 
 
-def opened_groups(groups: Any, lengths: Array, *, used: bool) -> Array | None:
-    """The number of each row's group."""
-    if groups is None:
-        return None
-    if not used:
+def groups_to_hold_out(groups: Any, count: int, *, used: bool) -> Array | None:
+    """The number of each row's group, of which some are held out whole."""
+    if groups is not None and not used:
         msg = "groups: expected None unless early_stopping holds rows out and no validation_data are given"
         raise ValueError(msg)
-    found = opened("groups", groups)
-    expect_rows("groups", found, lengths)
-    labels = np.asarray(found)
-    if labels.ndim != 1:
-        msg = f"groups: expected a group for each row, shape (n,), got shape {labels.shape}"
-        raise ValueError(msg)
-    names, numbers = np.unique(labels, return_inverse=True)
-    if len(names) < 2:
-        msg = f"groups: expected at least 2 groups, of which one is held out, got {len(names)}"
-        raise ValueError(msg)
-    return np.asarray(numbers)
+    return opened_groups(groups, count, 2, "of which one is held out")
 
 
 def split_groups(groups: Array, share: float, seed: int) -> tuple[Array, Array]:

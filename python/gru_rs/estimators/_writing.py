@@ -87,9 +87,14 @@ class Writer:
     # Reading
 
     def tokens(self, name: str, given: Any) -> list[Sequence[Token]]:
-        """Those of each text or sequence of a container that was opened."""
+        """Those of each text or sequence of a container that was opened, of which it learnt the same."""
         analyze = self._pieces if self.keeps_spaces else analyzer_of(self.analyzer, self.lowercase)
-        return token_rows(name, given, analyze, lowercase=self.lowercase)
+        rows = token_rows(name, given, analyze, lowercase=self.lowercase)
+        if rows and is_text(given) != self.of_text:
+            expected, got = ("text", "lists of tokens") if self.of_text else ("lists of tokens", "text")
+            msg = f"{name}: expected {expected}, as in training, got {got}"
+            raise TypeError(msg)
+        return rows
 
     def _pieces(self, text: str) -> list[str]:
         return pieces(text.lower() if self.lowercase else text)

@@ -22,7 +22,7 @@ from ._learnt import Sizes
 from ._probabilities import log_sums
 from ._reader import opened_sequences
 from ._tokens import expect_analyzer, expect_apart, expect_kinds, is_text
-from ._validation import of_validation_data, opened_groups
+from ._validation import groups_to_hold_out, of_validation_data
 from ._writing import Writer, expect_vocabulary
 
 if TYPE_CHECKING:
@@ -196,7 +196,8 @@ class LanguageModel(NetworkEstimator):
             return self._fit(X, first=first, epochs=self.max_iter, stop=True, **how)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
-        """One epoch over these texts. The first call fixes the vocabulary.
+        """One epoch over these texts. The first call fixes the vocabulary, and whether texts are strings or
+        lists.
 
         Parameters
         ----------
@@ -246,7 +247,7 @@ class LanguageModel(NetworkEstimator):
             with of_validation_data():
                 held = self._numbers(validation_data, writer)
         apart = stop and self.early_stopping and held is None
-        together = opened_groups(groups, np.arange(len(texts)), used=apart)
+        together = groups_to_hold_out(groups, len(texts), used=apart)
         if first:
             outputs = len(writer.vocabulary) + 2
             learnt = {
@@ -409,9 +410,9 @@ class LanguageModel(NetworkEstimator):
         Parameters
         ----------
         prompt : str or list of tokens
-            How the text begins; empty for a text from its beginning. A list if the texts of training were
-            lists. With "word" a text may end in the middle: with a space, or with a word that is not known
-            but that words begin with, it goes on with one of these words.
+            How the text begins; empty for a text from its beginning. A list of tokens if, and only if, the
+            texts of training were lists. With "word" a text may end in the middle: with a space, or with a
+            word that is not known but that words begin with, it goes on with one of these words.
         max_length : int or None, default 200
             Most tokens that are drawn; None draws until the text ends.
         temperature : float, default 1.0
@@ -447,30 +448,26 @@ class LanguageModel(NetworkEstimator):
         True
         """
         sampling = Sampling(max_length, temperature, top_k, top_p, repetition_penalty, seed)
-        pieces = self._pieces(prompt, sampling)
+        return self._begun(prompt, sampling, stop)[1]
+
+    def _begun(self, prompt: Any, sampling: Sampling, stop: str | Sequence[str]) -> tuple[str, Iterator[str]]:
+        """A prompt as a text, and what follows it piece by piece."""
+        check_is_fitted(self, "model_")
+        writer: Writer = replace(self._reader, joiner=self.joiner)
+        begins = isinstance(prompt, str) and not prompt and not self.of_text_
+        (given,) = self._texts(writer, "prompt", [[] if begins else prompt])
+        expect_kinds("prompt", [given], writer.kinds)
         endings = (stop,) if isinstance(stop, str) else stop
         if not isinstance(endings, (list, tuple)) or not all(isinstance(one, str) and one for one in endings):
             msg = f"stop: expected a string or strings, none of them empty, got {stop!r}"
             raise TypeError(msg)
-        return until(pieces, tuple(endings)) if endings else pieces
-
-    def _pieces(self, prompt: Any, sampling: Sampling) -> Iterator[str]:
-        check_is_fitted(self, "model_")
-        if isinstance(prompt, str) and prompt and not self.of_text_:
-            msg = f"prompt: expected a list of tokens, as the texts of training were, got {prompt!r}"
-            raise TypeError(msg)
-        writer: Writer = replace(self._reader, joiner=self.joiner)
-        (given,) = self._texts(writer, "prompt", [prompt])
-        expect_kinds("prompt", [given], writer.kinds)
         begun, following = writer.unfinished(given)
         read = writer.numbers(given[:-1] if begun else given, UNKNOWN)
         tokens = {number: token for token, number in writer.vocabulary.items()}
         drawn = (tokens[number] for number in sampling.numbers(self.model_, read, following))
-        return behind(begun, writer.as_drawn(drawn, given, self._written(prompt)))
-
-    def _written(self, prompt: Any) -> str:
-        writer: Writer = replace(self._reader, joiner=self.joiner)
-        return prompt if isinstance(prompt, str) else writer.text(prompt)
+        written = prompt if isinstance(prompt, str) else writer.text(prompt)
+        pieces = behind(begun, writer.as_drawn(drawn, given, written))
+        return written, until(pieces, tuple(endings)) if endings else pieces
 
     def generate(
         self,
@@ -501,17 +498,9 @@ class LanguageModel(NetworkEstimator):
         ValueError, TypeError
             As for `stream`.
         """
-        pieces = self.stream(
-            prompt,
-            max_length=max_length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            repetition_penalty=repetition_penalty,
-            stop=stop,
-            seed=seed,
-        )
-        return self._written(prompt) + "".join(pieces)
+        sampling = Sampling(max_length, temperature, top_k, top_p, repetition_penalty, seed)
+        written, pieces = self._begun(prompt, sampling, stop)
+        return written + "".join(pieces)
 
 
 def _as_texts(X: Any) -> Any:
