@@ -572,6 +572,8 @@ MISTAKES = [
     (lambda: SequenceClassifier().fit(X3, Y3).predict([np.ones((2, 5))]), "expected 1 features a step"),
     (lambda: SequenceRegressor(loss="cubic").fit(X3, Y3), "loss: expected"),
     (lambda: SequenceRegressor(quantile=1.0).fit(X3, Y3), "quantile: expected"),
+    (lambda: SequenceRegressor().fit(X3, np.arange(len(X3)) * 1e160), "y: expected numbers whose squares"),
+    (lambda: SequenceRegressor().fit(X3, np.arange(len(X3)) * 1e-170), "y: expected numbers whose squares"),
     (lambda: SequenceRegressor().fit(X3, [1.0, np.inf, 2.0]), "y contains infinity"),
     (lambda: SequenceTagger().fit([["a", "b"]], [["x"]]), "y: expected 2 labels in row 0"),
     (lambda: SequenceTagger().fit([["a"]], [["x"], ["y"]]), "y: expected 1 values"),

@@ -141,7 +141,14 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
         """What is learnt of the first targets."""
         scale = None
         if self.scale_target:
-            deviation = rows.std(axis=0)
+            with np.errstate(over="ignore"):
+                deviation = rows.std(axis=0)
+            # Squares of numbers that are too large or too small.
+            lost = ~np.isfinite(deviation) | ((deviation == 0) & (np.ptp(rows, axis=0) > 0))
+            if lost.any():
+                got = f"{rows[:, lost].flat[np.abs(rows[:, lost]).argmax()]:g}"
+                msg = f"y: expected numbers whose squares float64 can hold, got {got}"
+                raise ValueError(msg)
             scale = rows.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
         return {"_flat": targets.ndim == 1, "n_outputs_": rows.shape[1], "target_scale_": scale}
 
