@@ -16,7 +16,6 @@ from _report import arguments, compare, pick, split
 
 OPTIONS = {
     "bidirectional": True,
-    "min_frequency": 2,
     "input_dropout": 0.3,
     "output_dropout": 0.3,
     "learning_rate": "cosine",

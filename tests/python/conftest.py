@@ -5,6 +5,7 @@ run them.
 """
 
 import os
+import signal
 from dataclasses import dataclass, replace
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the reference's threads spin: a crawl on a busy machine
@@ -12,6 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the reference's threads sp
 import gru_rs
 import hypothesis
 import numpy as np
+import pytest
 from numpy_reference import as_tuple, results
 
 hypothesis.settings.register_profile("fast", max_examples=150, deadline=None, derandomize=True, database=None)
@@ -20,6 +22,14 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 KINDS = ["gru", "gru_reset_before", "lstm"]
 DTYPES = [np.float32, np.float64]
+
+
+@pytest.fixture
+def hears_ctrl_c():
+    """A shell's background job is born deaf to SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def constructor(kind, cell=False):

@@ -355,16 +355,8 @@ def test_callbacks_see_and_end_training():
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="Windows cannot send itself SIGINT")
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_interrupt_keeps_the_model():
-    # A shell's background job is born deaf to SIGINT.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        interrupt_and_check()
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def interrupt_and_check():
     X, sums = ragged()
     timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
     classifier = small(SequenceClassifier, max_iter=10**6, n_iter_no_change=10**6, early_stopping=True)

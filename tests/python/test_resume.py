@@ -187,6 +187,7 @@ def test_half_and_half(tmp_path, name):
 
 
 @pytest.mark.parametrize("stop", [Stop("batch", 2, 1), Stop("batch", 0, 0, by_signal=True), Stop("epoch", 3)])
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_rare_tokens_are_dropped_and_parts_are_frozen_as_they_would_have_been(tmp_path, stop):
     words = np.random.default_rng(0).integers(40, size=(30, 3))
     texts, labels = [" ".join(f"w{word}" for word in row) for row in words], words[:, 0] % 2
@@ -201,6 +202,7 @@ def test_rare_tokens_are_dropped_and_parts_are_frozen_as_they_would_have_been(tm
 
 
 @pytest.mark.parametrize("name", ["classifier", "language model", "forecaster"])
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_ctrl_c(tmp_path, name):
     options = {"dropout": 0.2, "num_layers": 2, "learning_rate": "cosine"}
     stops = [Stop("batch", 0, 1, by_signal=True), Stop("epoch", 2, by_signal=True)]

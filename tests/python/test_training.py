@@ -50,6 +50,7 @@ def test_training_does_not_end_by_itself(name):
     assert (model.n_iter_, model.stop_reason_) == (11, "the validation score has not improved in 10 epochs")
 
 
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_other_ends(tmp_path):
     model, data = made("classifier", callbacks=lambda info: info.epoch == 1)
     assert model.fit(*data).stop_reason_ == "a callback returned True"
