@@ -385,6 +385,7 @@ UNKNOWN_IF_EMPTY = {
     "Hugging Face column",
     "Hugging Face column of Arrow",
     "polars List(List)",
+    "polars List(Struct)",
     "polars table of one column",
 }
 """Whose type comes of the values: of no values it is a column of nothing."""
@@ -1158,6 +1159,7 @@ def test_comparisons_read_as_estimators_do():
         "lists of lists",
         "Arrow list<fixed_size_list>",
         "polars List(List)",
+    "polars List(Struct)",
         "pandas frames",
         "pandas Series of arrays",
     ):
