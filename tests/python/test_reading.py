@@ -1159,7 +1159,6 @@ def test_comparisons_read_as_estimators_do():
         "lists of lists",
         "Arrow list<fixed_size_list>",
         "polars List(List)",
-    "polars List(Struct)",
         "pandas frames",
         "pandas Series of arrays",
     ):
