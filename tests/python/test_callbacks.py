@@ -12,6 +12,7 @@ import gru_rs
 import numpy as np
 import pytest
 from gru_rs import Checkpoint, CSVLog, Forecaster, TensorBoardLog
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_resume import EPOCHS, OPTIONS, Stop, made, outcome, whole
 from test_training import LEARNT
 
@@ -154,9 +155,7 @@ def test_what_tensorboard_needs(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("package", ["tensorboard", "tensorboardX"])
 def test_curves_of_tensorboard(monkeypatch, tmp_path, package):
-    """What a reader of TensorBoard's own finds; needs the packages."""
-    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    pytest.importorskip(package)
+    """What a reader of TensorBoard's own finds."""
     if package == "tensorboardX":
         monkeypatch.setitem(sys.modules, "tensorboard.summary", None)
     folder = tmp_path / "runs" / "first"
@@ -169,7 +168,7 @@ def test_curves_of_tensorboard(monkeypatch, tmp_path, package):
     losses = model.loss_curve_
     del log, model
     gc.collect()
-    found = reader.EventAccumulator(str(folder)).Reload()
+    found = EventAccumulator(str(folder)).Reload()
     tags = found.Tags()
     name = "tensors" if "loss" in tags["tensors"] else "scalars"
     assert set(tags[name]) == {"loss", "validation_score", "learning_rate", "gradient_norm"}

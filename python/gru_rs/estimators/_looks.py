@@ -4,6 +4,7 @@ is a transformer of scikit-learn; it must not know models.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +39,15 @@ class Nothing(_Look):
         return np.zeros((len(X), 1))
 
 
-class _Counted(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class _Counted(ABC, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Counts of what rows hold, weighted by how rare it is; of rows that hold nothing a column of zeros."""
 
     def _vectorizer(self) -> Any:
         return TfidfVectorizer(analyzer=_as_is, sublinear_tf=True, max_features=_MOST)
 
+    @abstractmethod
     def _rows(self, X: Any) -> list[Any]:
-        raise NotImplementedError
+        """What is counted, row by row."""
 
     def fit(self, X: Any, y: Any = None) -> Any:  # noqa: ARG002
         self.fit_transform(X)
