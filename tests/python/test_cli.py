@@ -112,6 +112,28 @@ def test_evaluate(folder):
     assert wave["RMSE"] < wave["last value RMSE"]
 
 
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_columns_are_those_of_training_by_name(folder, command):
+    steps = folder / "steps.csv", "--sequence", "id", "--features"
+    told = gru_rs(command, folder / "steps", *steps, "b,a", code=1)
+    assert "X: expected the columns ['a', 'b'] in this order, as in training, got ['b', 'a']" in told
+    text = (folder / "wave.csv").read_text()
+    (folder / "other.csv").write_text(text.replace("day", "hour", 1))
+    told = gru_rs(command, folder / "wave", folder / "other.csv", "--exog", "hour", code=1)
+    assert "exog: expected the columns ['day'] in this order, as in training, got ['hour']" in told
+
+
+def test_sequences_by_name_are_read_as_others_are(folder):
+    """In Python the columns of a table have names, and a list of arrays has none."""
+    model = gru_rs_package.load(folder / "steps")
+    assert model.feature_names_in_.tolist() == ["a", "b"]
+    rows = np.loadtxt(folder / "steps.csv", delimiter=",", skiprows=1)
+    arrays = [rows[rows[:, 0] == i, 1:3] for i in range(30)]
+    said = gru_rs("predict", folder / "steps", folder / "steps.csv", "--sequence", "id", "--features", "a,b")
+    with pytest.warns(UserWarning, match="feature names"):
+        assert [str(label) for label in model.predict(arrays)] == said.split()
+
+
 def test_language(folder):
     options = ["--prompt", "the ", "--max-length", "30", "--seed", "1", "--count", "2"]
     (folder / "plain.txt").write_text("the cat\n")

@@ -31,6 +31,7 @@ from gru_rs.estimators import (
 from gru_rs.estimators import (
     compare as compare_models,
 )
+from gru_rs.estimators._columns import Frame
 
 from ._options import (
     CELL,
@@ -132,12 +133,12 @@ def train(
     begin = time.perf_counter()
     if task is Task.forecast:
         series, beside = read_series(file, layout)
-        model.fit(series, beside)
+        model.fit(series, _by_name(layout, beside))
         count = len(series)
     else:
         reads = "tokens" if task is Task.lm else reads_of(model.tokens)
         data = read(file, layout, task=task.value, labelled=task is not Task.lm, reads=reads)
-        model.fit(data.sequences, _targets(task.value, data))
+        model.fit(data.named, _targets(task.value, data))
         count = len(data.sequences)
     seconds = time.perf_counter() - begin
     model.verbose = False
@@ -157,6 +158,11 @@ def _targets(task: str, data: Data) -> Any:
     return (
         np.array(data.labels) if task in ("classify", "regress") else (data.labels if data.labelled else None)
     )
+
+
+def _by_name(layout: Layout, columns: np.ndarray[Any, Any] | None) -> Frame | None:
+    """Columns beside a series with their names, which a model holds to."""
+    return None if columns is None else Frame.of_matrix(layout.exog or (), columns)
 
 
 def _loaded(model: Path) -> tuple[Any, str]:
@@ -195,11 +201,14 @@ def predict(
         if known < 1:
             msg = f"{file}: expected rows of the past and {ahead} of the future, got {len(series)}"
             raise DataError(msg)
-        future = None if beside is None else beside[known:]
-        found = loaded.predict(future, y=series[:known], past_exog=None if beside is None else beside[:known])
+        past, future = (
+            _by_name(layout, None if beside is None else beside[part])
+            for part in (slice(known), slice(known, None))
+        )
+        found = loaded.predict(future, y=series[:known], past_exog=past)
     else:
         data = read(file, layout, task=task, labelled=False, reads=model_reads(loaded))
-        found = loaded.predict(data.sequences)
+        found = loaded.predict(data.named)
     if as_json:
         print(json.dumps(list(found), default=_plain))
         return
@@ -221,7 +230,9 @@ def evaluate(
     loaded, task = _loaded(model)
     if task == "forecast":
         series, beside = read_series(file, layout)
-        tested = loaded.backtest(series, beside, start=len(series) // 2 if start is None else start)
+        tested = loaded.backtest(
+            series, _by_name(layout, beside), start=len(series) // 2 if start is None else start
+        )
         shown = {"RMSE": tested.rmse, "MAE": tested.mae, "naive RMSE": tested.naive_rmse}
         shown |= {"last value RMSE": tested.last_rmse}
         shown |= {f"coverage of {level}": share for level, share in tested.coverages.items()}
@@ -243,7 +254,7 @@ def evaluate(
     targets = _targets(task, data)
     if task == "classify":
         targets = _as_classes(loaded, data)
-    score = loaded.score(data.sequences, targets)
+    score = loaded.score(data.named, targets)
     _show({_METRIC[task]: float(score), "sequences": len(data.sequences)}, as_json=as_json)
 
 
@@ -328,7 +339,7 @@ def compare(
         X, y = read_series(file, layout)
     else:
         data = read(file, layout, task=task.value, labelled=True, reads=reads_of(options.get("tokens")))
-        X, y = data.sequences, _targets(task.value, data)
+        X, y = data.named, _targets(task.value, data)
     result = compare_models(
         task.value,
         X,

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from gru_rs.estimators._columns import Frame
+
 from . import _conll
 from ._arrow import read_arrow
 from ._csv import read_csv
@@ -49,6 +51,15 @@ class Data:
     sequences: list[Any] = field(default_factory=list)
     labels: list[Any] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
+    features: tuple[str, ...] = ()
+    """What the numbers of a step are called, in long form."""
+
+    @property
+    def named(self) -> list[Any]:
+        """Sequences as estimators take them: steps of numbers with their names, which a model holds to."""
+        if not self.features:
+            return self.sequences
+        return [Frame.of_matrix(self.features, steps) for steps in self.sequences]
 
 
 # Which options go with which files --------------------------------------------------------------------------
@@ -196,7 +207,7 @@ def read(path: Path, layout: Layout, *, task: str, labelled: bool, reads: Reads 
                 layout = replace(layout, label="label")
             named = (layout.text, layout.sequence, layout.label, *(layout.features or ()))
             source = _table(path, kind, layout, [name for name in named if name is not None])
-        data = Data(source, labelled)
+        data = Data(source, labelled, features=layout.features or ())
         if layout.sequence is None:
             _fill(data, layout, task, reads)
         else:

@@ -5,6 +5,7 @@ refused. It must not know containers.
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -31,6 +32,11 @@ class Frame:
     table: Any
     """As it came."""
 
+    @classmethod
+    def of_matrix(cls, names: Sequence[str], matrix: Array) -> Frame:
+        """Columns of an array ``(n, k)`` by their names, without a library for tables."""
+        return cls(list(names), list(matrix.T), Named(list(names)))
+
     def matrix(self, name: str) -> Array:
         """Columns of numbers, ``(n, k)``."""
         twice = next((own for at, own in enumerate(self.names) if own in self.names[:at]), None)
@@ -47,6 +53,18 @@ class Frame:
             msg = f"{name}: expected a table with at least one column, got 0 feature(s) (shape=(0, 0))"
             raise ValueError(msg)
         return np.column_stack(columns)
+
+
+@dataclass(frozen=True)
+class Named:
+    """In place of a table, where there is none: names of columns, which scikit-learn does not know."""
+
+    names: list[str]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of one row."""
+        return 1, len(self.names)
 
 
 def _numbers(column: Any) -> Any:

@@ -28,10 +28,10 @@ def opened(name: str, given: Any) -> Any:
     arrays, tensors, columns of numbers                   ndarray of numbers, or ``(n, T)`` of strings
     lists, tuples, columns of objects or strings          list
     Arrow columns of lists of numbers                     Ragged
-    tables of pandas, polars, pyarrow                     Frame
+    tables of pandas, polars, pyarrow, or a Frame         Frame
     ====================================================  ==============================================
     """
-    if type(given) is list:
+    if type(given) is list or isinstance(given, Frame):
         return given
     if isinstance(given, np.ndarray):
         return _array(name, given)

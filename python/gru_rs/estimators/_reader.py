@@ -21,7 +21,7 @@ from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_flag, as_size
 
 from ._batches import EMBEDDING_SIZE, Array, Numeric, Scale, Sequences, Token, encode, spelling
-from ._columns import Frame, Ragged, is_integral, is_missing, is_number, refuse_missing
+from ._columns import Frame, Named, Ragged, is_integral, is_missing, is_number, refuse_missing
 from ._containers import opened
 from ._numbers import expect_usable, moments_of, numbers_of, row_array
 from ._served import CUTS, Served
@@ -292,6 +292,8 @@ class NumberReader:
         shown = np.empty((1, features)) if found.table is None else found.table
         validate_data(noted, shown, reset=True, skip_check_array=True)
         columns = {name: value for name, value in vars(noted).items() if name in _COLUMNS}
+        if isinstance(found.table, Named):
+            columns["feature_names_in_"] = np.array(found.table.names, object)
         numeric = _numeric(found, dtype).cut(most)
         if scale:
             numeric.scale = moments_of("X", numeric)
@@ -318,7 +320,9 @@ class NumberReader:
             msg = f"X: expected {expected}, got {found.flat.shape[1]}"
             raise ValueError(msg)
         named = found.table is not None or "feature_names_in_" in self.columns
-        if named and _is_table(given) == self.is_table and len(found.lengths):
+        if isinstance(found.table, Named):
+            self._expect_names("X", found.table.names)
+        elif named and _is_table(given) == self.is_table and len(found.lengths):
             shown = np.empty((1, self.features)) if found.table is None else found.table
             validate_data(estimator, shown, reset=False, skip_check_array=True)
         if self.padded and lengths is None and found.width is not None:
@@ -353,15 +357,20 @@ class NumberReader:
             raise ValueError(msg)
         return scaled
 
+    def _expect_names(self, argument: str, names: list[Any]) -> None:
+        """The columns of training, if they had names."""
+        known = self.columns.get("feature_names_in_")
+        if known is not None and list(map(str, names)) != known.tolist():
+            expected = f"the columns {known.tolist()} in this order, as in training"
+            msg = f"{argument}: expected {expected}, got {names}"
+            raise ValueError(msg)
+
     def _opened_step(self, x_t: Any) -> Array:
         """A step that is no array of numbers yet."""
         found = opened("x_t", x_t)
         if isinstance(found, Frame):
-            known = self.columns.get("feature_names_in_")
-            if known is not None and not self.is_table and list(map(str, found.names)) != known.tolist():
-                expected = f"the columns {known.tolist()} in this order, as in training"
-                msg = f"x_t: expected {expected}, got {found.names}"
-                raise ValueError(msg)
+            if not self.is_table:
+                self._expect_names("x_t", found.names)
             return found.matrix("x_t")
         if not isinstance(found, list):
             return np.asarray(found)
