@@ -10,7 +10,6 @@ first.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import resource
@@ -20,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from peers.where import about
 
 ROUNDS = 7
 
@@ -197,9 +197,9 @@ def main() -> None:
     lines += ["", f"Memory of training: {short:.0f} MB for 1,000 characters, {long:.0f} MB for 100,000."]
     print(lines[-1])
     if given.record:
-        git = ["git", "rev-parse", "--short", "HEAD"]
-        commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
-        path = given.record / f"{datetime.date.today()}-language-{commit}.md"
+        facts = about()
+        commit = facts["commit"]
+        path = given.record / f"{facts['date']}-language-{commit}.md"
         text = [f"# CTC and language models, {commit}", "", "`make bench-language`", "", *lines, ""]
         path.write_text("\n".join(text))
 

@@ -12,7 +12,6 @@ rounds counts. `fsdd.npz` is looked for as by examples/digits.py.
 from __future__ import annotations
 
 import argparse
-import datetime
 import itertools
 import json
 import os
@@ -26,6 +25,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from peers.where import about
 
 EPOCHS, ROUNDS, BATCH = 1, 3, 32
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
@@ -240,9 +240,9 @@ def main() -> None:
         lines += ["", f"100,000 sequences of 100 steps: training adds {child('memory'):.0f} MB to the data."]
         print(lines[-1])
     if given.record:
-        git = ["git", "rev-parse", "--short", "HEAD"]
-        commit = subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
-        path = given.record / f"{datetime.date.today()}-models-{commit}.md"
+        facts = about()
+        commit = facts["commit"]
+        path = given.record / f"{facts['date']}-models-{commit}.md"
         path.write_text(
             "\n".join([f"# Training of models, {commit}", "", "`make bench-models`", "", *lines, ""])
         )

@@ -11,7 +11,6 @@ anything is timed.
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import resource
@@ -21,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from peers.where import about
 
 ROUNDS, ROWS, FEATURES, HIDDEN = 5, 100_000, 3, 32
 HERE = Path(__file__).parents[1]
@@ -114,6 +114,7 @@ def main() -> None:
         what, *rest = given.child
         print(json.dumps(peak(what, int(rest[0])) if rest else measured(what)))
         return
+    facts = about()
     best: dict[str, float] = {}
 
     def note(found: dict[str, float], suffix: str = "") -> None:
@@ -135,14 +136,12 @@ def main() -> None:
     faster = best["Arrow by pandas and np.stack"] / best["Arrow, reading"]
     lines.append(f"| Arrow against pandas: times as fast | {faster:.1f} |")
     lines.append(f"| Arrow, reading in predict | {best['Arrow, reading'] / best['Arrow, predict']:.2%} |")
-    asked = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(asked, cwd=HERE, capture_output=True, text=True).stdout.strip()
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    machine = f"{names[0].split(':')[1].strip()}, {os.cpu_count()} cores"
-    heading = f"{machine}; {ROWS:,} rows; seconds or MB, best of {ROUNDS}"
-    text = "\n".join([f"# Reading, {commit}", "", heading, "", "| what | |", "|---|---|", *lines, ""])
+    heading = f"{facts['CPU']}; {ROWS:,} rows; seconds or MB, best of {ROUNDS}"
+    text = "\n".join(
+        [f"# Reading, {facts['commit']}", "", heading, "", "| what | |", "|---|---|", *lines, ""]
+    )
     print(text)
-    (HERE / "benches/record" / f"{datetime.date.today()}-reading-{commit}.md").write_text(text)
+    (HERE / "benches/record" / f"{facts['date']}-reading-{facts['commit']}.md").write_text(text)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ two take turns, and the best of some rounds counts. Their answers are compared b
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -20,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from peers.where import about
 
 ROUNDS, SECONDS, HIDDEN = 5, 0.5, 64
 HERE = Path(__file__).parents[1]
@@ -93,6 +93,7 @@ def main() -> None:
         print(json.dumps(measured()))
         return
     builds: list[tuple[str, Path | None]] = [("now", None), *([("before", given.base)] if given.base else [])]
+    facts = about()
     best: dict[str, dict[str, float]] = {name: {} for name, _ in builds}
     for _ in range(ROUNDS):
         found = {name: child(base) for name, base in builds}
@@ -118,17 +119,12 @@ def main() -> None:
         / now["a step of a classifier's stream: a second"],
     }
     lines += [f"| {what} | {ratio:.2f} | | |" for what, ratio in ratios.items()]
-    asked = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(asked, cwd=HERE, capture_output=True, text=True).stdout.strip()
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    machine = f"{names[0].split(':')[1].strip()}, {os.cpu_count()} cores"
-    heading = (
-        f"{machine}; {HIDDEN} units, one thread a call; best of {ROUNDS}; answers are the same to the bit"
-    )
+    how = f"{HIDDEN} units, one thread a call; best of {ROUNDS}; answers are the same to the bit"
+    heading = f"{facts['CPU']}; {how}"
     table = ["| what | now | before | ratio |", "|---|---:|---:|---:|", *lines, ""]
-    text = "\n".join([f"# Serving, {commit}", "", heading, "", *table])
+    text = "\n".join([f"# Serving, {facts['commit']}", "", heading, "", *table])
     print(text)
-    (HERE / "benches/record" / f"{datetime.date.today()}-serving-{commit}.md").write_text(text)
+    (HERE / "benches/record" / f"{facts['date']}-serving-{facts['commit']}.md").write_text(text)
 
 
 if __name__ == "__main__":
