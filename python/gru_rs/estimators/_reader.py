@@ -346,12 +346,13 @@ class NumberReader:
             step, chunk = (f"({', '.join([*axes, *more])})" for more in ([features], ["T", features]))
             msg = f"x_t: expected shape {step} or {chunk}, got {array.shape}"
             raise ValueError(msg)
-        if not np.isfinite(array).all():
-            msg = "x_t: expected finite numbers, got NaN or infinity"
-            raise ValueError(msg)
         with np.errstate(over="ignore"):
             scaled = array.astype(self.dtype) if self.scale is None else self.scale.apply(array, self.dtype)
+        # What is not finite stays so in other units.
         if not np.isfinite(scaled).all():
+            if not np.isfinite(array).all():
+                msg = "x_t: expected finite numbers, got NaN or infinity"
+                raise ValueError(msg)
             held = f"numbers that {self.dtype.name} can hold in the units of training"
             msg = f"x_t: expected {held}, got {array!r:.80}"
             raise ValueError(msg)
