@@ -13,9 +13,9 @@ from . import _core
 from ._arrays import as_lengths, as_spelling, as_weights
 from ._checks import as_choice, as_real, as_seed, as_size, shown
 from ._losses import CrossEntropy, Loss
-from ._model import SequenceNetwork
 from ._parameters import Argument
 from ._saved import readable
+from ._sequence_network import SequenceNetwork
 from ._words import WORDS
 
 if TYPE_CHECKING:

@@ -255,6 +255,19 @@ LossFunction: TypeAlias = Callable[[Array, Any], tuple[float, Array]]
 """A loss of one's own: of scores, (rows, n), and targets the loss and its gradient at the scores."""
 
 
+def expect_own(loss: Any, sample_weight: Any, *, chain: bool) -> None:
+    """What is no loss of ours is a function, and nothing is asked for that it cannot see to."""
+    if not callable(loss) or isinstance(loss, type):
+        msg = f"loss: expected CrossEntropy() or another loss, or a function, got {shown(loss)}"
+        raise TypeError(msg)
+    if sample_weight is not None:
+        msg = f"sample_weight: expected None for a function as loss, got {shown(sample_weight)}"
+        raise ValueError(msg)
+    if chain:
+        msg = f"loss: expected CrossEntropy for a chain over the labels, got {shown(loss)}"
+        raise ValueError(msg)
+
+
 def called(loss: LossFunction, scores: Array, targets: Any) -> tuple[float, Array]:
     """What a loss of one's own says of scores, (rows, n): the loss, and its gradient in their dtype."""
     found = loss(scores, targets)

@@ -23,11 +23,12 @@ from ._arrays import (
     expect_shape,
     zeros,
 )
-from ._checks import as_choice, as_count, as_seed, as_size, shown
-from ._losses import CTC, Loss, QuantileError, called
+from ._checks import as_choice, as_count, as_seed, as_size
+from ._losses import CTC, Loss, QuantileError, called, expect_own
 from ._model_stream import ModelStream
-from ._parameters import Argument, Network
+from ._parameters import Argument
 from ._saved import readable
+from ._sequence_network import SequenceNetwork
 from ._words import CELLS, WORDS
 
 if TYPE_CHECKING:
@@ -38,30 +39,6 @@ if TYPE_CHECKING:
 
     _Given = tuple[Array, tuple[int, int], list[int] | None, list[Array]]
     _State: TypeAlias = Array | tuple[Array, Array]
-
-
-class SequenceNetwork(Network):
-    """What a `Model` and an `EncoderDecoder` share: a source that is tokens or numbers."""
-
-    output_size: Argument[int] = Argument("Scores.")
-    vocabulary_size: Argument[int | None] = Argument("Tokens, if the inputs are tokens.")
-    cell: Argument[str] = Argument("'gru' or 'lstm'.")
-    num_layers: Argument[int] = Argument("Layers, one on the other.")
-    bidirectional: Argument[bool] = Argument("Whether there is a second direction.")
-    reset_after: Argument[bool] = Argument("Of a GRU: which of the two reset variants it is.")
-    dropout: Argument[float] = Argument("Share dropped between layers.")
-    input_dropout: Argument[float] = Argument("Share of the stack's inputs that is dropped.")
-    output_dropout: Argument[float] = Argument("Share of what the head sees that is dropped.")
-
-    def _source(self, x: ArrayLike) -> Array:
-        """Tokens or numbers, shaped as they should be."""
-        if self.vocabulary_size is None:
-            array = as_array("x", x, self._dtype)
-            expect_shape("x", array, ("B", "T", self.input_size))
-        else:
-            array = as_integers("x", x, self.vocabulary_size)
-            expect_shape("x", array, ("B", "T"), ("B", "T", "tokens of a step"))
-        return array
 
 
 @readable
@@ -377,7 +354,7 @@ class Model(SequenceNetwork):
         """
         asked = self._asked_for(x, lengths, state)
         if not isinstance(loss, Loss):
-            self._expect_own(loss, sample_weight)
+            expect_own(loss, sample_weight, chain=self.crf)
             array, sizes, steps, states = asked
             after = [one.copy() for one in states]
             scores = self._core.scores((array, sizes, steps, after)).reshape(-1, self.output_size)
@@ -425,7 +402,7 @@ class Model(SequenceNetwork):
         low = as_choice("memory", memory, WORDS["memory"]) == "low"
         asked = self._asked_for(x, lengths, state)
         if not isinstance(loss, Loss):
-            self._expect_own(loss, sample_weight)
+            expect_own(loss, sample_weight, chain=self.crf)
             own, wished = loss, self._unpadded(targets, asked, 2, 3)
 
             def of_scores(flat: Array) -> tuple[float, Array]:
@@ -466,18 +443,6 @@ class Model(SequenceNetwork):
             array = self._unpadded(as_array("targets", targets, self._dtype), asked, *axes)
             expect_shape("targets", array, ("rows", width), *([("rows",)] if width == 1 else []))
         return array, None, weights
-
-    def _expect_own(self, loss: Any, sample_weight: Any) -> None:
-        """What is no loss of ours is a function, and nothing is asked for that it cannot see to."""
-        if not callable(loss) or isinstance(loss, type):
-            msg = f"loss: expected CrossEntropy() or another loss, or a function, got {shown(loss)}"
-            raise TypeError(msg)
-        if sample_weight is not None:
-            msg = f"sample_weight: expected None for a function as loss, got {shown(sample_weight)}"
-            raise ValueError(msg)
-        if self.crf:
-            msg = f"loss: expected CrossEntropy for a chain over the labels, got {shown(loss)}"
-            raise ValueError(msg)
 
     def _unpadded(self, targets: Any, asked: _Given, *axes: int) -> Any:
         """Targets of steps without what lies behind the rows, if they have these axes, padded as x is."""

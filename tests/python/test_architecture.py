@@ -61,8 +61,8 @@ FOREIGN = {
     # The command line sets engines beside gru_rs when it is asked to.
     "keras": (["io/_keras*.py"], ["io/_keras*.py", "cli/*"]),
     "onnxruntime": ([], ["cli/*"]),
-    "pandas": ([], ["estimators/_dates.py"]),
-    "polars": ([], ["estimators/_dates.py"]),
+    "pandas": ([], ["estimators/_calendars.py"]),
+    "polars": ([], ["estimators/_calendars.py"]),
     "pyarrow": ([], ["cli/_arrow.py", "estimators/_arrow.py"]),
     "torch": (["torch.py", "torch/*"], ["*"]),
 }

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy, deepcopy
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -24,15 +23,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
 from gru_rs._files import MAX_BYTES
-from gru_rs._model import Model, SequenceNetwork
+from gru_rs._model import Model
 from gru_rs._optim import AdamW
 from gru_rs._quantize import Quantization, as_width, compared, expect_validate
+from gru_rs._sequence_network import SequenceNetwork
 from gru_rs._words import WORDS
 
 from . import _files
 from ._frozen import Frozen, expect_frozen
 from ._progress import Progress
-from ._training import DivergenceError, Examples, Plan, Rates, Trainer, identity
+from ._training import Examples, Plan, Rates, Trainer, identity
 
 if TYPE_CHECKING:
     import os
@@ -244,26 +244,6 @@ class NetworkEstimator(ABC, Fitted):
     def _as_fitted_now(self) -> dict[str, Any]:
         """The same as they are now."""
         return {name: getattr(self, name) for name in self._as_fitted()}
-
-    @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
-        """What goes wrong before a step was made leaves all as it was, but for a loss that is not finite."""
-        state, before = dict(vars(self)), vars(self).get("_progress")
-        if before is not None:
-            known, drawn = dict(vars(before)), self._rng.bit_generator.state
-            before.set(moved=False)
-        try:
-            yield
-        except BaseException as error:
-            now = vars(self).get("_progress")
-            if isinstance(error, DivergenceError) or (now is not None and now.moved):
-                raise
-            self.__dict__.clear()
-            self.__dict__.update(state)
-            if before is not None:
-                before.set(**known)
-                self._rng.bit_generator.state = drawn
-            raise
 
     def _goes_on(self, data: int | None) -> int | None:
         """Goes back to where the last run stood; the seed by which it held rows out, if this is its data."""

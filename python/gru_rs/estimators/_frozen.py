@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from gru_rs._model import SequenceNetwork
+    from gru_rs._sequence_network import SequenceNetwork
 
     from ._batches import Array
 

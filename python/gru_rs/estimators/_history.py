@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._backtest import compared, middle
-from ._dates import Calendar, expect_calendar
+from ._calendars import Calendar
+from ._dates import expect_calendar
 from ._learnt import Sizes, expect_deviation, refuse
 from ._numbers import moments_of_rows
 from ._panel import Panel, Read
@@ -22,6 +23,21 @@ if TYPE_CHECKING:
     from ._learnt import Learnt
 
 NAMES = ("target_names_", "exog_names_", "observed_names_")
+
+
+class Kept:
+    """What a fit keeps of its series; no dataclass, as these are no parameters."""
+
+    n_values_: int
+    series_: list[Any] | None
+    series_scale_: tuple[Array, Array] | None
+    target_names_: list[str] | None
+    exog_names_: list[str] | None
+    observed_names_: list[str] | None
+    history_: Array
+    dates_: list[dict[str, Any] | None] | None
+    _flat: bool
+    _by_name: bool
 
 
 def kept_of(panel: Panel, reach: Reach, scales: tuple[Array, Array] | None) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ._batches import Array
+from ._calendars import Calendar
 from ._columns import Ragged, is_missing, is_number
 from ._containers import opened
-from ._dates import Calendar, Dates, take_dates
+from ._dates import Dates, take_dates
 from ._series import as_table, columns_of
 from ._windows import Series
 
@@ -277,3 +278,36 @@ def dated(found: Array, calendar: Calendar, names: list[str] | None, marks: list
             key = None if single and names is None else key
             columns[key] = found[:, target, place]
     return calendar.table(calendar.next(horizon), columns, single=single)
+
+
+def expect_alike(each: list[Read], first: Read) -> None:
+    """Series with the columns of another."""
+    names = (first.names.targets, first.names.known, first.names.observed)
+    for read in each:
+        pairs = (
+            ("y", read.series.values, first.series.values, read.names.targets, names[0]),
+            ("exog", read.series.known, first.series.known, read.names.known, names[1]),
+            ("observed", read.series.observed, first.series.observed, read.names.observed, names[2]),
+        )
+        for name, own, wanted, called, known in pairs:
+            expect_column_names(name, own.shape[1], wanted.shape[1], called, known)
+
+
+def expect_long(names: list[str], series: list[Series], least: int) -> None:
+    """Each has at least so many values."""
+    for name, one in zip(names, series, strict=True):
+        if len(one) < least:
+            msg = f"{name}: expected at least {least} values, got {len(one)}"
+            raise ValueError(msg)
+
+
+def expect_column_names(
+    name: str, count: int, wanted: int, names: list[str] | None, known: list[str] | None
+) -> None:
+    """As many columns as in training, and by the same names if both have names."""
+    if count != wanted:
+        msg = f"{name}: expected {wanted} columns as in training, got {count}"
+        raise ValueError(msg)
+    if known is not None and names is not None and names != known:
+        msg = f"{name}: expected the columns {known} in this order, as in training, got {names}"
+        raise ValueError(msg)

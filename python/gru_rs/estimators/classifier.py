@@ -24,8 +24,8 @@ from ._files import readable
 from ._labels import as_labels, places_of
 from ._learnt import refuse
 from ._probabilities import log_sigmoid, log_softmax, sigmoid, softmax, top
+from ._sequence_estimator import StreamedEstimator
 from ._states import StateFeatures
-from ._supervised import StreamedEstimator
 from ._targets import class_weights, expect_rows, opened_targets, opened_weights
 
 if TYPE_CHECKING:

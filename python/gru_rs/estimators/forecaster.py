@@ -20,6 +20,7 @@ from ._doc import document
 from ._files import readable
 from ._history import (
     NAMES,
+    Kept,
     calendars_of,
     expect_history,
     histories,
@@ -30,7 +31,18 @@ from ._history import (
     told,
 )
 from ._learnt import Sizes
-from ._panel import Panel, Read, dated, future_of, in_form, parts_for, read_panel
+from ._panel import (
+    Panel,
+    Read,
+    dated,
+    expect_alike,
+    expect_column_names,
+    expect_long,
+    future_of,
+    in_form,
+    parts_for,
+    read_panel,
+)
 from ._validation import arguments_of, of_validation_data
 from ._windows import in_units, out_of_units
 
@@ -38,24 +50,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ._batches import Array
-    from ._dates import Calendar
+    from ._calendars import Calendar
     from ._learnt import Learnt
     from ._windows import Series
-
-
-class Kept:
-    """What a fit keeps of its series; no dataclass, as these are no parameters."""
-
-    n_values_: int
-    series_: list[Any] | None
-    series_scale_: tuple[Array, Array] | None
-    target_names_: list[str] | None
-    exog_names_: list[str] | None
-    observed_names_: list[str] | None
-    history_: Array
-    dates_: list[dict[str, Any] | None] | None
-    _flat: bool
-    _by_name: bool
 
 
 @readable
@@ -256,7 +253,7 @@ class Forecaster(Kept, DirectForecaster):
         wanted = (self.n_targets_, self.n_exog_, self.n_observed_)
         called = (read.names.targets, read.names.known, read.names.observed)
         for name, count, want, own, known in zip(names, counts, wanted, called, NAMES, strict=True):
-            _expect_column_names(name, count, want, own, getattr(self, known))
+            expect_column_names(name, count, want, own, getattr(self, known))
         if read.flat != self._flat:
             form = "(n,)" if self._flat else f"(n, {self.n_targets_})"
             msg = f"{names[0]}: expected a series of shape {form} as in training, got another"
@@ -308,12 +305,12 @@ class Forecaster(Kept, DirectForecaster):
             scales = [scale_of(self, key, read) for key, read in panel.items()]
             names = panel.labels("y")
         future, reach = parts_for("exog", keys, exog), self._reach()
-        _expect_long(names, series, reach.first)
+        expect_long(names, series, reach.first)
         whole = []
         for place, (one, given, scale) in enumerate(zip(series, future, scales, strict=True)):
             name = "exog" if keys is None else f"exog, series {keys[place]!r}"
             ahead, names = future_of(name, given, self.horizon, calendars[place])
-            _expect_column_names(name, ahead.shape[1], self.n_exog_, names, self.exog_names_)
+            expect_column_names(name, ahead.shape[1], self.n_exog_, names, self.exog_names_)
             whole.append(in_units(one.last(reach.first), scale).with_future(ahead))
         parts = self._in_values(whole, [np.array([len(one)]) for one in whole], scales)
         shaped = [self._dressed(part[0], calendar) for part, calendar in zip(parts, calendars, strict=True)]
@@ -376,7 +373,7 @@ class Forecaster(Kept, DirectForecaster):
         reach = self._reach()
         scales = [scale_of(self, key, read) for key, read in panel.items()]
         series = [in_units(read.series, scale) for read, scale in zip(panel.each, scales, strict=True)]
-        _expect_long(panel.labels("validate"), series, reach.first + reach.horizon)
+        expect_long(panel.labels("validate"), series, reach.first + reach.horizon)
         parts = self._in_values(series, [reach.origins(len(one)) for one in series], scales)
         return [self._squeezed(part) for part in parts]
 
@@ -484,34 +481,3 @@ class Forecaster(Kept, DirectForecaster):
 
     def __str__(self) -> str:
         return told(self) if hasattr(self, "model_") and "base_" in vars(self) else repr(self)
-
-
-def expect_alike(each: list[Read], first: Read) -> None:
-    """Series with the columns of another."""
-    names = (first.names.targets, first.names.known, first.names.observed)
-    for read in each:
-        pairs = (
-            ("y", read.series.values, first.series.values, read.names.targets, names[0]),
-            ("exog", read.series.known, first.series.known, read.names.known, names[1]),
-            ("observed", read.series.observed, first.series.observed, read.names.observed, names[2]),
-        )
-        for name, own, wanted, called, known in pairs:
-            _expect_column_names(name, own.shape[1], wanted.shape[1], called, known)
-
-
-def _expect_long(names: list[str], series: list[Series], least: int) -> None:
-    for name, one in zip(names, series, strict=True):
-        if len(one) < least:
-            msg = f"{name}: expected at least {least} values, got {len(one)}"
-            raise ValueError(msg)
-
-
-def _expect_column_names(
-    name: str, count: int, wanted: int, names: list[str] | None, known: list[str] | None
-) -> None:
-    if count != wanted:
-        msg = f"{name}: expected {wanted} columns as in training, got {count}"
-        raise ValueError(msg)
-    if known is not None and names is not None and names != known:
-        msg = f"{name}: expected the columns {known} in this order, as in training, got {names}"
-        raise ValueError(msg)

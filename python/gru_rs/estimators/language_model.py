@@ -19,9 +19,10 @@ from ._doc import document
 from ._files import readable
 from ._generation import Sampling, behind, until
 from ._learnt import Sizes
-from ._probabilities import log_sums
+from ._likelihoods import log_likelihoods
 from ._reader import opened_sequences
 from ._tokens import expect_analyzer, expect_apart, expect_kinds, is_text
+from ._undo import all_or_nothing
 from ._validation import groups_to_hold_out, of_validation_data
 from ._writing import Writer, expect_vocabulary
 
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from ._batches import Array
     from ._learnt import Learnt
     from ._tokens import Analyzer
-
-_SCORES_AT_ONCE = 4_000_000
-"""Of scored text: rows times steps times vocabulary."""
 
 
 @readable
@@ -192,7 +190,7 @@ class LanguageModel(NetworkEstimator):
         """
         first = not (self.warm_start and hasattr(self, "model_"))
         how: dict[str, Any] = {"validation_data": validation_data, "groups": groups}
-        with self._all_or_nothing():
+        with all_or_nothing(self):
             return self._fit(X, first=first, epochs=self.max_iter, stop=True, **how)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
@@ -213,7 +211,7 @@ class LanguageModel(NetworkEstimator):
         ValueError, TypeError
             As for `fit`.
         """
-        with self._all_or_nothing():
+        with all_or_nothing(self):
             return self._fit(X, first=not hasattr(self, "model_"), epochs=1, stop=False)
 
     def _fit(
@@ -271,34 +269,9 @@ class LanguageModel(NetworkEstimator):
 
     # How probable texts are
 
-    def _log_likelihoods(self, texts: list[Array]) -> Array:
-        """ln p of each text with its end."""
-        found = np.zeros(len(texts))
-        order = np.argsort([-len(text) for text in texts], kind="stable")
-        for begin in range(0, len(order), 64):
-            rows = order[begin : begin + 64]
-            longest = len(texts[rows[0]])
-            steps = max(1, _SCORES_AT_ONCE // (len(rows) * self.model_.output_size))
-            state = self.model_.state(len(rows))
-            for start in range(0, longest, steps):
-                end = min(start + steps, longest)
-                lengths = np.array([min(max(len(texts[row]) - start, 0), end - start) for row in rows])
-                x = np.full((len(rows), end - start), END, np.uint32)
-                targets = []
-                for place, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-                    text = texts[row]
-                    before = text[max(start - 1, 0) : max(start + length - 1, 0)]
-                    x[place, length - len(before) : length] = before
-                    targets.append(text[start : start + length])
-                scores = self.model_.scores(x, lengths=lengths, state=state)
-                flat = np.concatenate(targets)
-                right = scores[np.arange(len(flat)), flat] - log_sums(scores)
-                found[rows] += np.bincount(np.repeat(np.arange(len(rows)), lengths), right, len(rows))
-        return found
-
     def _loss_of(self, texts: list[Array]) -> float:
         """−ln p a token."""
-        return float(-self._log_likelihoods(texts).sum() / sum(map(len, texts)))
+        return float(-log_likelihoods(self.model_, texts).sum() / sum(map(len, texts)))
 
     def _network_outputs(self, X: Any, lengths: Any) -> list[Array]:
         if lengths is not None:
@@ -333,7 +306,7 @@ class LanguageModel(NetworkEstimator):
         ValueError, TypeError
             Texts that `fit` would not take.
         """
-        return self._log_likelihoods(self._fitted_numbers(X))
+        return log_likelihoods(self.model_, self._fitted_numbers(X))
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002
         """The mean of ln p over all tokens, the ends of the texts among them: higher is better.

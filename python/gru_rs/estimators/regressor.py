@@ -21,8 +21,8 @@ from ._doc import document
 from ._files import readable
 from ._learnt import refuse
 from ._numbers import row_array
+from ._sequence_estimator import StreamedEstimator
 from ._states import StateFeatures
-from ._supervised import StreamedEstimator
 from ._targets import cut_as_steps, expect_rows, opened_targets, opened_weights, rows_of
 
 if TYPE_CHECKING:

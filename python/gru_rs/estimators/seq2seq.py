@@ -20,7 +20,7 @@ from ._doc import document
 from ._files import readable
 from ._learnt import LONGEST_TARGET
 from ._reader import opened_sequences
-from ._supervised import SequenceEstimator
+from ._sequence_estimator import SequenceEstimator
 from ._targets import expect_rows, opened_targets
 from ._tokens import expect_analyzer, expect_apart, expect_kinds
 from ._writing import Writer, expect_vocabulary
@@ -28,7 +28,7 @@ from .transcriber import error_rate
 
 if TYPE_CHECKING:
     from gru_rs._encoder_decoder import Hypothesis
-    from gru_rs._model import SequenceNetwork
+    from gru_rs._sequence_network import SequenceNetwork
 
     from ._batches import Array
     from ._learnt import Learnt

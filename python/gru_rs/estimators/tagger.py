@@ -17,7 +17,7 @@ from ._doc import document
 from ._files import readable
 from ._labels import as_labels, expect_kind_of, expect_one_kind, places_of
 from ._probabilities import log_softmax, softmax, top
-from ._supervised import StreamedEstimator
+from ._sequence_estimator import StreamedEstimator
 from ._targets import class_weights, cut_as_steps, expect_rows, opened_targets, rows_of
 
 if TYPE_CHECKING:

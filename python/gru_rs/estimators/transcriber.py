@@ -16,8 +16,8 @@ from ._doc import document
 from ._files import readable
 from ._labels import as_labels, expect_kind_of
 from ._learnt import refuse
+from ._sequence_estimator import StreamedEstimator
 from ._stream import SpellingStream
-from ._supervised import StreamedEstimator
 from ._targets import expect_rows, opened_targets, rows_of
 from ._tokens import as_tokens
 
