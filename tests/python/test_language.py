@@ -57,7 +57,7 @@ def test_likelihoods_are_those_of_the_scores(speaker):
 def test_long_texts_are_scored_in_chunks(speaker, monkeypatch):
     text = " ".join(TEXTS)
     whole = speaker.log_likelihood([text, "a"])
-    monkeypatch.setattr("gru_rs.estimators.language_model._SCORES_AT_ONCE", 500)
+    monkeypatch.setattr("gru_rs.estimators._likelihoods._SCORES_AT_ONCE", 500)
     np.testing.assert_allclose(speaker.log_likelihood([text, "a"]), whole, rtol=1e-6)
 
 
