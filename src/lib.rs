@@ -68,6 +68,7 @@ pub use model::{
     Numbers, OwnLoss, Sampling, StreamState,
 };
 pub use nn::attention::Attention;
+pub use nn::convolution::{Activation, Convolution};
 pub use nn::ctc::{Ctc, Guess};
 pub use nn::loss::Loss;
 pub use nn::pooling::Pooling;

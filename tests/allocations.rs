@@ -63,7 +63,7 @@ fn a_step_of_a_model_allocates_nothing() {
     for cell in CELLS {
         for (vocabulary, numbers) in [(None, Numbers::Floats(&[0.5; 30 * 3][..])), (Some(9), Numbers::Tokens(&[7; 30]))]
         {
-            for pooling in [Pooling::Last, Pooling::Mean, Pooling::Max, Pooling::Each] {
+            for &pooling in Pooling::ALL {
                 let rnn = Config { cell, batch_first: true, ..Config::gru(3, 20) };
                 let model = Model::new(ModelConfig { vocabulary, pooling, ..ModelConfig::new(rnn, 2) }).unwrap();
                 for model in [model.clone(), model.quantized(Width::Int8).unwrap()] {

@@ -8,7 +8,10 @@
 mod common;
 
 use gru_rs::kernels::norm::{Scale, SumOfSquares};
-use gru_rs::{Adam, Batch, Cell, Config, Cosine, Dispatch, Isa, Memory, Reset, Rnn, Rule, Sgd, Training};
+use gru_rs::{
+    Activation, Adam, Batch, Cell, Config, Convolution, Cosine, Dispatch, Inputs, Isa, Loss, Memory, Model,
+    ModelConfig, Numbers, Pooling, Reset, Rnn, Rule, Sgd, Targets, Training,
+};
 
 /// For each cell f32, then f64.
 const DIGESTS: [(Cell, [u64; 2]); 3] = [
@@ -157,4 +160,31 @@ fn every_processor_gives_the_rates_written_here() {
     let cosine = Cosine::new(0.1, 1000, 100, 0.01).unwrap();
     digest.add(&(0..=1000).map(|step| cosine.rate(step)).collect::<Vec<f64>>());
     assert_eq!(digest.0, 0xd6ba9b036409eb79);
+}
+
+/// Scores and gradients of models with each pooling, behind convolutions.
+fn models<F: Dispatch>(isa: Isa) -> u64 {
+    let mut digest = Digest(0);
+    let poolings = Pooling::ALL.iter().filter(|&&pooling| pooling != Pooling::Each);
+    for (&pooling, &activation) in poolings.flat_map(|pooling| Activation::ALL.iter().map(move |one| (pooling, one))) {
+        let convolution = Some(Convolution { inputs: 3, kernel: 11, stride: 2, activation });
+        let rnn = Config { bidirectional: true, seed: 7, ..Config::gru(17, 9) };
+        let model = Model::<F>::on(isa, ModelConfig { convolution, pooling, ..ModelConfig::new(rnn, 5) }).unwrap();
+        let (batch, seq, lengths) = (4, 37, [37, 0, 12, 25]);
+        let x = numbers::<F>(batch * seq * 3, 3, 2.0);
+        let inputs = Inputs { numbers: Numbers::Floats(&x), batch, seq, lengths: Some(&lengths), states: &[] };
+        let (targets, training) = (Targets::Classes(&[0, 1, 4, 2]), Training::default());
+        let lost = model.loss_and_grad(&inputs, targets, None, &Loss::cross_entropy(), &training).unwrap();
+        digest.add(&lost.gradients);
+        digest.add(&model.scores(&inputs).unwrap());
+    }
+    digest.0
+}
+
+#[test]
+fn every_instruction_set_gives_models_the_bits_written_here() {
+    for isa in Isa::available() {
+        let got = [models::<f32>(isa), models::<f64>(isa)];
+        assert_eq!(got, [0x4d379af22eaa0836, 0xb974b2a99574b955], "{}", isa.name());
+    }
 }

@@ -437,7 +437,7 @@ fn run(saved: &Saved<f32>) {
     let config = saved.model.config();
     let mut scores = vec![0.0; config.outputs];
     let per_step = saved.vocabulary.as_ref().map(|vocabulary| vocabulary.per_step());
-    let (row, tokens) = (vec![1.0; config.rnn.input], vec![1; per_step.unwrap_or(1)]);
+    let (row, tokens) = (vec![1.0; config.inputs()], vec![1; per_step.unwrap_or(1)]);
     let numbers = if per_step.is_some() { Numbers::Tokens(&tokens) } else { Numbers::Floats(&row) };
     if let Ok(mut stream) = ModelStream::new(&saved.model, 1) {
         stream.steps(numbers, 1, &mut scores).unwrap();
@@ -526,7 +526,7 @@ proptest! {
         if let Ok(saved) = Saved::<f32>::from_bytes(&file) {
             let config = saved.model.config();
             let mut scores = vec![0.0; config.outputs];
-            let row = vec![1.0; config.rnn.input];
+            let row = vec![1.0; config.inputs()];
             if let Ok(mut stream) = ModelStream::new(&saved.model, 1) {
                 stream.steps(Numbers::Floats(&row), 1, &mut scores).unwrap();
             }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{cells, numbers, slope};
+use common::{cells, convolutions, numbers, slope};
 use gru_rs::{
     Adam, Attention, Cell, Config, EncoderDecoder, EncoderDecoderConfig, Generator, Inputs, Isa, Loss, Lost, Memory,
     Model, ModelConfig, Numbers, Pooling, Reset, Rule, Sampling, Spelling, Targets, Training,
@@ -47,7 +47,7 @@ impl Case {
     /// Rows of targets.
     fn rows(&self) -> usize {
         if self.config.pooling == Pooling::Each {
-            (0..self.batch).map(|row| self.length(row)).sum()
+            (0..self.batch).map(|row| self.config.frames(self.length(row))).sum()
         } else {
             self.batch
         }
@@ -55,7 +55,7 @@ impl Case {
 
     fn with<T>(&self, work: impl FnOnce(&Inputs<'_, f64>, Targets<'_, f64>, Option<&[f64]>) -> T) -> T {
         let steps = self.batch * self.seq;
-        let floats = numbers(steps * self.config.rnn.input, self.seed);
+        let floats = numbers(steps * self.config.inputs(), self.seed);
         let per_step = 1 + self.seed % 3;
         let tokens: Vec<u32> = (0..steps as u64 * per_step).map(|i| (i * 7 + self.seed) as u32 % 5).collect();
         let read = if self.config.vocabulary.is_some() { Numbers::Tokens(&tokens) } else { Numbers::Floats(&floats) };
@@ -63,8 +63,11 @@ impl Case {
         let rnn = &self.config.rnn;
         let len = rnn.layers * rnn.directions() * batch * rnn.hidden;
         let states: Vec<Vec<f64>> = (0..rnn.cell.states() as u64).map(|i| numbers(len, self.seed + 5 + i)).collect();
-        let states: Vec<&[f64]> =
-            states.iter().filter(|_| self.seed.is_multiple_of(3)).map(|state| &state[..]).collect();
+        let states: Vec<&[f64]> = states
+            .iter()
+            .filter(|_| self.seed.is_multiple_of(3) && self.config.convolution.is_none())
+            .map(|state| &state[..])
+            .collect();
         let inputs = Inputs { numbers: read, batch, seq, lengths, states: &states };
         let columns = self.config.outputs;
         let classes: Vec<u32> = (0..self.rows()).map(|i| (i as u64 * 3 + self.seed) as u32 % columns as u32).collect();
@@ -129,16 +132,19 @@ fn head() -> impl Strategy<Value = (Loss, usize, bool)> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let pooling = prop_oneof![Just(Pooling::Last), Just(Pooling::Mean), Just(Pooling::Max), Just(Pooling::Each)];
+    let pooling = prop::sample::select(Pooling::ALL);
     let dropped = prop_oneof![Just((0.0, 0.0)), Just((0.3, 0.0)), Just((0.2, 0.4))];
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
-    (stack(), head(), pooling, dropped, flags, 1..4usize, 1..5usize, 0..1000u64).prop_map(
-        |(rnn, (loss, outputs, crf), pooling, (input_dropout, output_dropout), flags, batch, seq, seed)| {
+    let sizes = (1..4usize, 1..5usize, 0..1000u64);
+    (stack(), head(), pooling, convolutions(2), dropped, flags, sizes).prop_map(
+        |(rnn, (loss, outputs, crf), pooling, convolution, (input_dropout, output_dropout), flags, sizes)| {
+            let (batch, seq, seed) = sizes;
             let (tokens, variational, ragged, weighted) = flags;
             let pooling = if crf { Pooling::Each } else { pooling };
             let vocabulary = tokens.then_some(5);
             let config = ModelConfig {
                 vocabulary,
+                convolution,
                 input_dropout,
                 variational,
                 pooling,
@@ -164,7 +170,7 @@ proptest! {
 /// A row's scores are the same alone, in a batch and on a long enough array for several threads.
 #[test]
 fn rows_do_not_know_each_other() {
-    for pooling in [Pooling::Last, Pooling::Mean, Pooling::Max] {
+    for &pooling in Pooling::ALL.iter().filter(|&&pooling| pooling != Pooling::Each) {
         let stack = Config { bidirectional: true, layers: 2, ..Config::gru(6, 40) };
         let config = ModelConfig { vocabulary: Some(50), pooling, ..ModelConfig::new(stack, 3) };
         let model = Model::<f32>::new(config).unwrap();

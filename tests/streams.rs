@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{bits, cells, draws};
+use common::{bits, cells, convolutions, draws};
 use gru_rs::{Config, Inputs, Model, ModelConfig, ModelStream, Numbers, Pooling, Width};
 use proptest::prelude::*;
 
@@ -19,7 +19,7 @@ struct Steps {
 
 impl Steps {
     fn new(config: &ModelConfig, batch: usize, seq: usize, seed: u64) -> Self {
-        let width = if config.vocabulary.is_some() { 2 } else { config.rnn.input };
+        let width = if config.vocabulary.is_some() { 2 } else { config.inputs() };
         let mut draw = draws(seed | 1);
         let drawn: Vec<u64> = (0..batch * seq * width).map(|_| draw() >> 33).collect();
         let numbers = drawn.iter().map(|&x| x as f32 / (1u64 << 30) as f32 - 1.0).collect();
@@ -68,13 +68,15 @@ fn streamed(stream: &mut ModelStream<f32>, steps: &Steps) -> Vec<u64> {
 }
 
 fn models() -> impl Strategy<Value = Model<f32>> {
-    let pooling = prop_oneof![Just(Pooling::Last), Just(Pooling::Mean), Just(Pooling::Max), Just(Pooling::Each)];
+    let pooling = prop::sample::select(Pooling::ALL);
     let width = prop_oneof![Just(None), Just(Some(Width::Int8)), Just(Some(Width::Float16))];
     let vocabulary = prop_oneof![Just(None), (1usize..9).prop_map(Some)];
-    (cells(), pooling, width, vocabulary, 1usize..20, 1usize..4, any::<u64>()).prop_map(
-        |(cell, pooling, width, vocabulary, hidden, layers, seed)| {
-            let rnn = Config { cell, layers, seed, batch_first: true, ..Config::gru(4, hidden) };
-            let model = Model::new(ModelConfig { vocabulary, pooling, ..ModelConfig::new(rnn, OUTPUTS) }).unwrap();
+    (cells(), pooling, width, vocabulary, convolutions(4), 1usize..20, 1usize..4, any::<u64>()).prop_map(
+        |(cell, pooling, width, vocabulary, convolution, hidden, layers, seed)| {
+            let input = if convolution.is_some() { 3 } else { 4 };
+            let rnn = Config { cell, layers, seed, batch_first: true, ..Config::gru(input, hidden) };
+            let config = ModelConfig { vocabulary, convolution, pooling, ..ModelConfig::new(rnn, OUTPUTS) };
+            let model = Model::new(config).unwrap();
             width.map_or(model.clone(), |width| model.quantized(width).unwrap())
         },
     )

@@ -67,13 +67,25 @@ class Model(SequenceNetwork):
         Share of the stack's inputs that training drops.
     variational : bool, default False
         Drop the same inputs of a row at every step (Gal and Ghahramani, 2016).
-    pooling : {"last", "mean", "max", "each"}, default "last"
+    pooling : {"last", "mean", "max", "concat", "attention", "each"}, default "last"
         What the head sees: the final states of each direction, the mean or the maximum of the outputs over
-        the steps, or each step by itself.
+        the steps, these three one behind the other (Howard and Ruder, 2018), a mean in which each step counts
+        by the softmax over the sequence of ``pool.weight · output``, or each step by itself.
     output_dropout : float, default 0.0
         Share of what the head sees that training drops.
     crf : bool, default False
         A linear chain over the labels of the steps (Lafferty et al., 2001); needs pooling "each".
+    conv_channels : int, optional
+        Put a causal convolution over time before the stack, which then reads frames of so many numbers in
+        place of steps. Its ``conv.weight`` is ``(conv_channels, conv_kernel_size * input_size)``, step by
+        step, the oldest first.
+    conv_kernel_size : int, default 5
+        Steps that a frame is made of: the one that completes it and those before, zeros before the first.
+    conv_stride : int, default 1
+        Steps from frame to frame: of T steps there are ``ceil(T / conv_stride)`` frames, of which the first
+        stands at the first step. With pooling "each" they are what is scored, and targets are of them.
+    conv_activation : {"relu", "tanh", "linear"}, default "relu"
+        What becomes of the convolution's sums.
     dtype : {float32, float64}, default float32
         Of inputs, parameters and scores.
     seed : int, optional
@@ -105,6 +117,10 @@ class Model(SequenceNetwork):
     variational: Argument[bool] = Argument("Whether the same inputs are dropped at every step.")
     pooling: Argument[str] = Argument("What the head sees.")
     crf: Argument[bool] = Argument("Whether there is a chain over the labels.")
+    conv_channels: Argument[int | None] = Argument("Numbers of a frame, if there is a convolution.")
+    conv_kernel_size: Argument[int] = Argument("Steps that a frame is made of.")
+    conv_stride: Argument[int] = Argument("Steps from frame to frame.")
+    conv_activation: Argument[str] = Argument("What becomes of the convolution's sums.")
 
     def __init__(
         self,
@@ -121,9 +137,13 @@ class Model(SequenceNetwork):
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         variational: bool = False,
-        pooling: Literal["last", "mean", "max", "each"] = "last",
+        pooling: Literal["last", "mean", "max", "concat", "attention", "each"] = "last",
         output_dropout: float = 0.0,
         crf: bool = False,
+        conv_channels: int | None = None,
+        conv_kernel_size: int = 5,
+        conv_stride: int = 1,
+        conv_activation: Literal["relu", "tanh", "linear"] = "relu",
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -168,7 +188,8 @@ class Model(SequenceNetwork):
         Returns
         -------
         ndarray, (B, output_size)
-            With pooling "each" ``(sum of lengths, output_size)``: the steps that count, row after row.
+            With pooling "each" ``(sum of lengths, output_size)``: the steps that count, or the frames of a
+            convolution, row after row.
 
         Raises
         ------
@@ -413,6 +434,10 @@ class Model(SequenceNetwork):
         wanted = self._wanted(targets, loss, sample_weight, asked)
         return self._core.loss_and_grad(asked, wanted, loss._core, drawn, low)
 
+    def _frames(self, steps: Any) -> Any:
+        """Steps of the stack for so many that a row has."""
+        return steps if self.conv_channels is None else -(-steps // self.conv_stride)
+
     def _state_shape(self, batch: int) -> tuple[int, int, int]:
         return self.num_layers * (2 if self.bidirectional else 1), batch, self.hidden_size
 
@@ -421,6 +446,9 @@ class Model(SequenceNetwork):
         batch, seq = array.shape[:2]
         states: list[Array] = []
         if state is not None:
+            if self.conv_channels is not None:
+                msg = "state: expected None for a model with a convolution, got one"
+                raise ValueError(msg)
             states = as_states("state", state, CELLS[self.cell].states)
             for one in states:
                 check_out("state", one, self._state_shape(batch), self._dtype.name)
@@ -450,8 +478,9 @@ class Model(SequenceNetwork):
             return targets
         if isinstance(targets, (list, tuple)) and len(targets) > 0:
             targets = as_ndarray("targets", targets, "an array")
-        _, (batch, seq), lengths, _ = asked
+        _, (batch, steps), lengths, _ = asked
+        seq = self._frames(steps)
         if getattr(targets, "ndim", 0) not in axes or tuple(targets.shape[:2]) != (batch, seq):
             return targets
-        valid = np.full(batch, seq) if lengths is None else np.array(lengths, np.intp)
+        valid = np.full(batch, seq) if lengths is None else self._frames(np.array(lengths, np.intp))
         return as_ndarray("targets", targets, "an array")[np.arange(seq) < valid[:, np.newaxis]]

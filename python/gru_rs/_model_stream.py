@@ -115,8 +115,11 @@ class ModelStream:
     def state(self) -> dict[str, Array]:
         """What is remembered, a copy; write it, or None for nothing, to go on from there.
 
-        ``h`` (and of an LSTM ``c``), (num_layers, B, hidden_size); ``pooled``, (B, hidden_size), the sum or
-        the maximum of the outputs so far, if the model pools them so; ``steps``, (B,), how many there were.
+        ``h`` (and of an LSTM ``c``), (num_layers, B, hidden_size); ``pooled``, (B, n), what pooling keeps of
+        the outputs so far: the last, their sum or their maximum, of "concat" these three, of "attention" the
+        weighted sum, the largest weight's logarithm and the sum of the weights; ``window``, with a
+        convolution alone, (B, conv_kernel_size, input_size), the last steps; ``steps``, (B,), how many there
+        were.
         Without B for a stream without a batch_size.
         """
         return self._given(self._core.state(), self._axis)
@@ -181,14 +184,17 @@ class ModelStream:
     def _shapes(self, rows: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         hidden = self._model.hidden_size
         states = CELLS[self._model.cell].states
-        return dict.fromkeys(states, (self._model.num_layers, *rows, hidden)) | {
-            "pooled": (*rows, hidden),
-            "steps": rows,
-        }
+        kept = {"concat": 3 * hidden, "attention": hidden + 2}.get(self._model.pooling, hidden)
+        shapes = dict.fromkeys(states, (self._model.num_layers, *rows, hidden)) | {"pooled": (*rows, kept)}
+        if self._model.conv_channels is not None:
+            shapes["window"] = (*rows, self._model.conv_kernel_size, self._model.input_size)
+        return shapes | {"steps": rows}
 
     def _given(self, found: tuple[list[Array], list[int]], rows: tuple[int, ...]) -> dict[str, Array]:
         arrays, steps = found
         shapes = self._shapes(rows)
+        if "window" not in shapes:
+            arrays = arrays[:-1]
         every = zip(shapes.items(), [*arrays, np.array(steps, np.uint64)], strict=True)
         return {name: array.reshape(shape) for (name, shape), array in every}
 
@@ -205,6 +211,8 @@ class ModelStream:
         for name, shape in shapes.items():
             expect_shape(name, arrays[name], shape)
         *floats, steps = (arrays[name].reshape(-1) for name in shapes)
+        if "window" not in shapes:
+            floats.append(np.empty(0, self._model.dtype))
         return floats, [as_count("steps", count) for count in steps.tolist()]
 
     def __getstate__(self) -> tuple[Any, ...]:

@@ -72,6 +72,10 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "recurrent_activation": _word("activation"),
     "activation": _word("activation"),
     "clip": _maybe(as_real),
+    "conv_channels": _maybe(as_size),
+    "conv_kernel_size": as_size,
+    "conv_stride": as_size,
+    "conv_activation": _word("conv_activation"),
 }
 """How each argument of a constructor is checked, whoever has it."""
 

@@ -138,6 +138,10 @@ UNUSABLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, Inde
 ADDED_LATER: frozenset[str] = frozenset(
     {
         "class_weight",
+        "conv_activation",
+        "conv_channels",
+        "conv_kernel_size",
+        "conv_stride",
         "embedding_init",
         "frozen",
         "gaps",

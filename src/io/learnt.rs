@@ -19,6 +19,9 @@ const SHARED: [&str; 10] = [
     "dtype",
 ];
 
+/// The same of a convolution, of which files of before know nothing.
+const CONVOLUTION: [&str; 4] = ["conv_channels", "conv_kernel_size", "conv_stride", "conv_activation"];
+
 /// What `token_features="spelling"` tells of a word.
 const SPELLING: usize = 4;
 
@@ -26,6 +29,11 @@ const SPELLING: usize = 4;
 pub fn expect_network(own: &[&str], parameters: &Field<'_>, learnt: &Field<'_>, options: &Field<'_>) -> Result<()> {
     for name in SHARED.iter().chain(own) {
         expect_same(&options.get(name)?, &parameters.get(name)?)?;
+    }
+    for name in CONVOLUTION {
+        if options.maybe(name).is_some() || parameters.maybe(name).is_some() {
+            expect_same(&options.get(name)?, &parameters.get(name)?)?;
+        }
     }
     if options.maybe("vocabulary_size").is_none() {
         return Ok(());

@@ -117,7 +117,7 @@ impl<F: Dispatch> Saved<F> {
     /// ```
     /// let saved = gru_rs::Saved::<f32>::from_bytes(include_bytes!("../../tests/files/turns.safetensors"))?;
     /// assert_eq!(saved.classes, ["left", "right"]);
-    /// assert_eq!(saved.model.config().rnn.input, 2);
+    /// assert_eq!(saved.model.config().inputs(), 2);
     /// # Ok::<(), gru_rs::Error>(())
     /// ```
     pub fn from_bytes(file: &[u8]) -> Result<Self> {
@@ -175,7 +175,7 @@ impl<F: Dispatch> Saved<F> {
 
     /// What stands around the model.
     fn learnt(estimator: Estimator, model: Model<F>, learnt: &Field<'_>) -> Result<Self> {
-        let (inputs, outputs) = (model.config().rnn.input, model.config().outputs);
+        let (inputs, outputs) = (model.config().inputs(), model.config().outputs);
         let labels = match estimator {
             Estimator::Classifier | Estimator::Tagger => outputs,
             Estimator::Transcriber => outputs - 1,
@@ -212,7 +212,7 @@ impl<F: Dispatch> Saved<F> {
 
     /// Puts rows of inputs, one behind the other, into the units that the model was trained in.
     pub fn scaled(&self, rows: &mut [F]) -> Result<()> {
-        let inputs = self.model.config().rnn.input;
+        let inputs = self.model.config().inputs();
         shape::expect_len("rows", rows.len(), &[rows.len() / inputs, inputs])?;
         for row in rows.chunks_exact_mut(inputs) {
             row.iter_mut().enumerate().for_each(|(feature, x)| *x = self.in_units(feature, x.to_f64()));
@@ -231,7 +231,7 @@ impl<F: Dispatch> Saved<F> {
     /// # Ok::<(), gru_rs::Error>(())
     /// ```
     pub fn scale_into(&self, rows: &[f64], scaled: &mut [F]) -> Result<()> {
-        let inputs = self.model.config().rnn.input;
+        let inputs = self.model.config().inputs();
         shape::expect_len("rows", rows.len(), &[rows.len() / inputs, inputs])?;
         shape::expect_len("scaled", scaled.len(), &[rows.len()])?;
         for (to, row) in scaled.chunks_exact_mut(inputs).zip(rows.chunks_exact(inputs)) {

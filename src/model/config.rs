@@ -1,6 +1,7 @@
 //! What a model is made of, where its parameters lie, and what it reads.
 
 use crate::error::{Error, Result};
+use crate::nn::convolution::Convolution;
 use crate::nn::embedding::Tokens;
 use crate::nn::linear::Linear;
 use crate::nn::pooling::Pooling;
@@ -21,8 +22,10 @@ use std::ops::Range;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
-    /// Tokens that an embedding turns into `rnn.input` numbers each; without one the inputs are numbers.
+    /// Tokens that an embedding turns into [`Self::inputs`] numbers each; without one the inputs are numbers.
     pub vocabulary: Option<usize>,
+    /// What makes of some steps one of the stack's; without one the stack reads the steps as they are.
+    pub convolution: Option<Convolution>,
     /// The stack. It is batch-first in a model.
     pub rnn: Config,
     /// Share of the stack's inputs that training drops.
@@ -47,6 +50,9 @@ pub(super) struct Places {
     pub w: Range<usize>,
     pub b: Range<usize>,
     pub crf: Range<usize>,
+    pub pool: Range<usize>,
+    pub conv_w: Range<usize>,
+    pub conv_b: Range<usize>,
 }
 
 impl ModelConfig {
@@ -54,8 +60,8 @@ impl ModelConfig {
     pub fn new(rnn: Config, outputs: usize) -> Self {
         let rnn = Config { batch_first: true, ..rnn };
         let (input_dropout, output_dropout) = (0.0, 0.0);
-        let (vocabulary, variational, pooling, crf) = (None, false, Pooling::Last, false);
-        Self { vocabulary, rnn, input_dropout, variational, pooling, output_dropout, outputs, crf }
+        let (vocabulary, convolution, variational, pooling, crf) = (None, None, false, Pooling::Last, false);
+        Self { vocabulary, convolution, rnn, input_dropout, variational, pooling, output_dropout, outputs, crf }
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -63,9 +69,12 @@ impl ModelConfig {
         shape::positive("output_size", self.outputs)?;
         if let Some(vocabulary) = self.vocabulary {
             shape::positive("vocabulary_size", vocabulary)?;
-            shape::product("vocabulary_size", &[vocabulary, self.rnn.input])?;
+            shape::product("vocabulary_size", &[vocabulary, self.inputs()])?;
         }
-        shape::product("output_size", &[2, self.outputs, self.outputs.saturating_add(self.rnn.outputs())])?;
+        if let Some(convolution) = &self.convolution {
+            convolution.check(self.rnn.input)?;
+        }
+        shape::product("output_size", &[2, self.outputs, self.outputs.saturating_add(self.seen())])?;
         for (name, share) in [("input_dropout", self.input_dropout), ("output_dropout", self.output_dropout)] {
             if !(0.0..1.0).contains(&share) {
                 return Err(Error::value(name, "a number of [0, 1)", share));
@@ -80,23 +89,52 @@ impl ModelConfig {
         Ok(())
     }
 
+    /// Numbers of a step, or of a token's vector.
+    pub fn inputs(&self) -> usize {
+        self.convolution.map_or(self.rnn.input, |convolution| convolution.inputs)
+    }
+
+    /// Steps of the stack for so many that a row has.
+    pub fn frames(&self, steps: usize) -> usize {
+        self.convolution.map_or(steps, |convolution| convolution.frames(steps))
+    }
+
+    /// Numbers that the head sees.
+    pub(super) fn seen(&self) -> usize {
+        self.pooling.seen(self.rnn.outputs())
+    }
+
+    /// Whether a batch fits.
+    pub(super) fn expect<F: Copy>(&self, inputs: &Inputs<'_, F>) -> Result<()> {
+        inputs.check(self.vocabulary, self.inputs())?;
+        if self.convolution.is_some() && !inputs.states.is_empty() {
+            let expected = "none for a model with a convolution, whose first frames reach back to steps before";
+            return Err(Error::value("states", expected, format!("{}", inputs.states.len())));
+        }
+        Ok(())
+    }
+
     pub(super) fn places(&self) -> Places {
-        let embedding = 0..self.vocabulary.unwrap_or(0) * self.rnn.input;
+        let embedding = 0..self.vocabulary.unwrap_or(0) * self.inputs();
         let rnn = embedding.end..embedding.end + self.rnn.parameters();
-        let w = rnn.end..rnn.end + self.outputs * self.rnn.outputs();
+        let w = rnn.end..rnn.end + self.outputs * self.seen();
         let b = w.end..w.end + self.outputs;
         let crf = b.end..b.end + if self.crf { self.outputs * (self.outputs + 2) } else { 0 };
-        Places { embedding, rnn, w, b, crf }
+        let pool = crf.end..crf.end + self.pooling.parameters(self.rnn.outputs());
+        let (window, channels) = self.convolution.map_or((0, 0), |one| (one.window(), self.rnn.input));
+        let conv_w = pool.end..pool.end + channels * window;
+        let conv_b = conv_w.end..conv_w.end + channels;
+        Places { embedding, rnn, w, b, crf, pool, conv_w, conv_b }
     }
 
     /// The head on an instruction set.
     pub(super) fn head(&self, isa: Isa) -> Linear {
-        Linear { isa, inputs: self.rnn.outputs(), outputs: self.outputs, spread: true }
+        Linear { isa, inputs: self.seen(), outputs: self.outputs, spread: true }
     }
 
     /// All parameters.
     pub fn parameters(&self) -> usize {
-        self.places().crf.end
+        self.places().conv_b.end
     }
 
     /// The parameters' names, their place in the flat buffer and their shapes, in order.
@@ -104,18 +142,26 @@ impl ModelConfig {
         let (places, labels) = (self.places(), self.outputs);
         let mut names = Vec::new();
         if let Some(vocabulary) = self.vocabulary {
-            names.push(("embedding.weight".into(), places.embedding, vec![vocabulary, self.rnn.input]));
+            names.push(("embedding.weight".into(), places.embedding, vec![vocabulary, self.inputs()]));
         }
         let moved = |at: Range<usize>| places.rnn.start + at.start..places.rnn.start + at.end;
         let of_rnn = self.rnn.names().into_iter();
         names.extend(of_rnn.map(|(name, at, shape)| (format!("rnn.{name}"), moved(at), shape)));
-        names.push(("head.weight".into(), places.w, vec![labels, self.rnn.outputs()]));
+        names.push(("head.weight".into(), places.w, vec![labels, self.seen()]));
         names.push(("head.bias".into(), places.b, vec![labels]));
         if self.crf {
             let (start, end) = (places.crf.start, places.crf.start + labels);
             names.push(("crf.start".into(), start..end, vec![labels]));
             names.push(("crf.end".into(), end..end + labels, vec![labels]));
             names.push(("crf.transitions".into(), end + labels..places.crf.end, vec![labels, labels]));
+        }
+        if !places.pool.is_empty() {
+            names.push(("pool.weight".into(), places.pool.clone(), vec![places.pool.len()]));
+        }
+        if let Some(convolution) = &self.convolution {
+            let channels = self.rnn.input;
+            names.push(("conv.weight".into(), places.conv_w, vec![channels, convolution.window()]));
+            names.push(("conv.bias".into(), places.conv_b, vec![channels]));
         }
         names
     }
@@ -146,7 +192,17 @@ pub struct Inputs<'a, F> {
     pub states: &'a [&'a [F]],
 }
 
-impl<F: Copy> Inputs<'_, F> {
+impl<'a, F: Copy> Inputs<'a, F> {
+    /// The same with the lengths of the stack's steps.
+    pub(super) fn in_frames(&self, config: &ModelConfig, lengths: &'a [usize]) -> Self {
+        Self { seq: config.frames(self.seq), lengths: self.lengths.map(|_| lengths), ..*self }
+    }
+
+    /// Those lengths.
+    pub(super) fn frames(&self, config: &ModelConfig) -> Vec<usize> {
+        self.lengths.unwrap_or(&[]).iter().map(|&length| config.frames(length)).collect()
+    }
+
     /// Whether they fit a model with a vocabulary, or one that reads so many numbers a step.
     pub(super) fn check(&self, vocabulary: Option<usize>, numbers: usize) -> Result<()> {
         shape::Rows::new(self.batch, self.seq, self.lengths)?;

@@ -110,6 +110,9 @@ impl<F: Dispatch> Generator<F> {
         sampling.check()?;
         let config = model.config();
         let (tokens, hidden) = (config.outputs, config.rnn.hidden);
+        if config.convolution.is_some() {
+            return Err(Error::value("model", "one without a convolution, to draw token by token", "one that has it"));
+        }
         if config.vocabulary != Some(tokens) || config.pooling != Pooling::Each {
             let expected = "a model that scores each token of its vocabulary at each step";
             return Err(Error::value("model", expected, format!("{:?} of {:?}", config.pooling, config.vocabulary)));

@@ -2,6 +2,7 @@
 //! files, epochs or Python.
 
 mod config;
+mod frames;
 mod generator;
 #[expect(clippy::module_inception, reason = "the room is called after its noun")]
 mod model;

@@ -5,11 +5,12 @@ use crate::buffer::zeros;
 use crate::dropout::Mask;
 use crate::error::{Error, Result};
 use crate::kernels::exponential::Softmax;
+use crate::nn::convolution::{Convolution, Signal};
 use crate::nn::crf::Crf;
 use crate::nn::ctc::{Ctc, Guess};
 use crate::nn::embedding::{self, Tokens};
 use crate::nn::linear::PackedLinear;
-use crate::nn::pooling::{self, Pooling, Steps};
+use crate::nn::pooling::{self, Part, Pooling, Steps};
 use crate::optim::{Memory, Rule};
 use crate::rng::Rng;
 use crate::rnn::call::{Batch, Output};
@@ -68,6 +69,14 @@ pub(super) struct Pooled<F> {
     pub features: Vec<F>,
     /// Where each maximum stands.
     pub at: Vec<usize>,
+    /// Of attention what it was of, and the share of each step.
+    pub attended: (Vec<F>, Vec<F>),
+}
+
+/// What the stack reads, and of a convolution what that has read.
+pub(super) struct Front<'a, F: Clone> {
+    pub x: Cow<'a, [F]>,
+    pub read: Option<Cow<'a, [F]>>,
 }
 
 network!(Model, ModelConfig, 1, |config| config.rnn.seed);
@@ -92,8 +101,18 @@ impl<F: Dispatch> Model<F> {
         let (mut rng, mut others) = (Rng::new(config.rnn.seed), Rng::new(!config.rnn.seed));
         let mut flat = zeros(config.parameters(), "weights")?;
         config.rnn.draw(&mut flat[places.rnn.clone()], &mut rng);
-        let head = 1.0 / (config.rnn.outputs() as f64).sqrt();
-        for (place, bound) in [(places.embedding, EMBEDDING), (places.w, head), (places.b, head), (places.crf, CRF)] {
+        let window = config.convolution.map_or(1, |convolution| convolution.window());
+        let bounds = [config.seen(), config.rnn.outputs(), window].map(|inputs| 1.0 / (inputs as f64).sqrt());
+        let [head, stack, conv] = bounds;
+        for (place, bound) in [
+            (places.embedding, EMBEDDING),
+            (places.w, head),
+            (places.b, head),
+            (places.crf, CRF),
+            (places.pool, stack),
+            (places.conv_w, conv),
+            (places.conv_b, conv),
+        ] {
             others.fill(&mut flat[place], bound);
         }
         let parameters = Parameters::new(isa, config.names().into(), Store::of_floats(flat), 1, rng);
@@ -108,7 +127,7 @@ impl<F: Dispatch> Model<F> {
 
     /// The vectors of tokens, those of a step added.
     pub(super) fn embed(&self, weights: &Weights<F>, tokens: Tokens<'_>, x: &mut [F]) {
-        embedding::forward(weights.store.matrix(&self.places.embedding), tokens, self.config.rnn.input, x);
+        embedding::forward(weights.store.matrix(&self.places.embedding), tokens, self.config.inputs(), x);
     }
 
     /// The stack, one step at a time.
@@ -133,6 +152,12 @@ impl<F: Dispatch> Model<F> {
         Ok(head)
     }
 
+    /// The convolution of these weights.
+    pub(super) fn packed_convolution(&self, of: &Convolution, weights: &Weights<F>) -> Result<PackedLinear<F>> {
+        let (w, b) = (weights.store.matrix(&self.places.conv_w), weights.store.numbers(&self.places.conv_b));
+        of.linear(self.isa(), self.config.rnn.input).pack(w, b)
+    }
+
     /// One step of all parameters along their gradients.
     pub fn step(&self, rule: &Rule, gradients: &[F], memory: &mut Memory<F>) -> Result<()> {
         rule.step(self, gradients, memory)
@@ -150,10 +175,11 @@ impl<F: Dispatch> Model<F> {
     }
 
     pub(super) fn run_with(&self, weights: &Weights<F>, inputs: &Inputs<'_, F>) -> Result<Output<F>> {
-        inputs.check(self.config.vocabulary, self.config.rnn.input)?;
-        let x = self.inputs(&weights.store, inputs, None)?;
+        self.config.expect(inputs)?;
+        let lengths = inputs.frames(&self.config);
+        let (x, inputs) = (self.front(&weights.store, inputs)?.x, &inputs.in_frames(&self.config, &lengths));
         let Output { y, states } = self.rnn.run_with(weights, &self.batch(&x, inputs))?;
-        let pooled = self.pool(y, &states, inputs)?;
+        let pooled = self.pool(&weights.store, y, &states, inputs)?;
         Ok(Output { y: self.head(&weights.store, &pooled)?, states })
     }
 
@@ -162,8 +188,7 @@ impl<F: Dispatch> Model<F> {
         let weights = self.weights();
         let scores = self.run_with(&weights, inputs)?.y;
         if let Some(crf) = self.crf() {
-            let lengths: Vec<usize> = (0..inputs.batch).map(|row| inputs.length(row)).collect();
-            return crf.decode(weights.store.numbers(&self.places.crf), &scores, &lengths);
+            return crf.decode(weights.store.numbers(&self.places.crf), &scores, &self.steps_of_rows(inputs));
         }
         let first_best = |row: &[F]| (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best });
         Ok(scores.chunks_exact(self.config.outputs).map(|row| first_best(row) as u32).collect())
@@ -186,8 +211,7 @@ impl<F: Dispatch> Model<F> {
         let weights = self.weights();
         let scores = self.run_with(&weights, inputs)?.y;
         if let Some(crf) = self.crf() {
-            let lengths: Vec<usize> = (0..inputs.batch).map(|row| inputs.length(row)).collect();
-            return crf.marginals(weights.store.numbers(&self.places.crf), &scores, &lengths);
+            return crf.marginals(weights.store.numbers(&self.places.crf), &scores, &self.steps_of_rows(inputs));
         }
         let (columns, mut found) = (self.config.outputs, zeros(scores.len(), "probabilities")?);
         found.iter_mut().zip(&scores).for_each(|(to, score): (&mut f64, &F)| *to = score.to_f64());
@@ -202,11 +226,16 @@ impl<F: Dispatch> Model<F> {
     pub fn spell(&self, inputs: &Inputs<'_, F>, blank: u32, beam: Option<usize>) -> Result<Vec<Vec<Guess>>> {
         let ctc = self.ctc(blank)?;
         let scores = self.scores(inputs)?;
-        let lengths: Vec<usize> = (0..inputs.batch).map(|row| inputs.length(row)).collect();
+        let lengths = self.steps_of_rows(inputs);
         match beam {
             Some(width) => ctc.beam(&scores, &lengths, width),
             None => Ok(ctc.greedy(&scores, &lengths)?.into_iter().map(|labels| vec![(labels, f64::NAN)]).collect()),
         }
+    }
+
+    /// Steps of the stack of each row.
+    fn steps_of_rows(&self, inputs: &Inputs<'_, F>) -> Vec<usize> {
+        (0..inputs.batch).map(|row| self.config.frames(inputs.length(row))).collect()
     }
 
     pub(super) fn crf(&self) -> Option<Crf> {
@@ -246,47 +275,62 @@ impl<F: Dispatch> Model<F> {
         }
     }
 
-    /// The stack's inputs; with a seed some are dropped.
-    pub(super) fn inputs<'a>(
-        &self, store: &Store<F>, inputs: &Inputs<'a, F>, seed: Option<u64>,
-    ) -> Result<Cow<'a, [F]>> {
-        let width = self.config.rnn.input;
-        let mut x = match inputs.numbers {
+    /// What the stack reads, before any of it is dropped.
+    pub(super) fn front<'a>(&self, store: &Store<F>, inputs: &Inputs<'a, F>) -> Result<Front<'a, F>> {
+        let width = self.config.inputs();
+        let read = match inputs.numbers {
             Numbers::Floats(x) => Cow::Borrowed(x),
             Numbers::Tokens(tokens) => {
-                let mut x = zeros(inputs.batch * inputs.seq * width, "inputs")?;
+                let mut x = zeros((inputs.batch * inputs.seq).saturating_mul(width), "inputs")?;
                 embedding::forward(store.matrix(&self.places.embedding), inputs.tokens(tokens), width, &mut x);
                 Cow::Owned(x)
             }
         };
-        if let Some(seed) = seed.filter(|_| self.config.input_dropout > 0.0) {
-            self.drop_inputs(seed, inputs.seq, x.to_mut())?;
-        }
-        Ok(x)
+        let Some(convolution) = self.config.convolution else { return Ok(Front { x: read, read: None }) };
+        let (w, b) = (store.matrix(&self.places.conv_w), store.numbers(&self.places.conv_b));
+        let linear = convolution.linear(self.isa(), self.config.rnn.input);
+        let signal = Signal { x: &read, seq: inputs.seq, lengths: inputs.lengths };
+        let frames = convolution.forward(linear, w, b, &signal, inputs.batch)?;
+        Ok(Front { x: Cow::Owned(frames), read: Some(read) })
     }
 
-    pub(super) fn pool(&self, y: Vec<F>, states: &[Vec<F>], inputs: &Inputs<'_, F>) -> Result<Pooled<F>> {
-        let steps = self.steps(inputs);
-        let mut of_rows = zeros(inputs.batch * steps.width, "features")?;
-        let mut at = vec![];
-        let features = match self.config.pooling {
-            Pooling::Last => {
-                let places = self.last(inputs.batch);
-                places.for_each(|(state, feature)| of_rows[feature].copy_from_slice(&states[0][state]));
-                of_rows
+    pub(super) fn pool(
+        &self, store: &Store<F>, y: Vec<F>, states: &[Vec<F>], inputs: &Inputs<'_, F>,
+    ) -> Result<Pooled<F>> {
+        let (steps, parts) = (self.steps(inputs), self.config.pooling.parts());
+        let mut pooled = Pooled { rows: inputs.batch, features: vec![], at: vec![], attended: (vec![], vec![]) };
+        if self.config.pooling == Pooling::Each {
+            pooled.features = pooling::each(y, steps);
+            pooled.rows = pooled.features.len() / steps.width;
+            return Ok(pooled);
+        }
+        let (len, seen) = (inputs.batch * steps.width, self.config.seen());
+        pooled.features = zeros(inputs.batch * seen, "features")?;
+        for (place, part) in parts.iter().enumerate() {
+            let mut found = zeros(len, "features")?;
+            match part {
+                Part::Last => {
+                    let places = self.last(inputs.batch);
+                    places.for_each(|(state, feature)| found[feature].copy_from_slice(&states[0][state]));
+                }
+                Part::Mean => pooling::mean(&y, steps, &mut found),
+                Part::Max => {
+                    pooled.at = zeros(len, "features")?;
+                    pooling::max(&y, steps, &mut found, &mut pooled.at);
+                }
+                Part::Attention => {
+                    let (mut shares, weight) = (zeros(inputs.batch * inputs.seq, "features")?, &self.places.pool);
+                    pooling::attention(self.isa(), store.numbers(weight), &y, steps, &mut found, &mut shares)?;
+                    pooled.attended.1 = shares;
+                }
             }
-            Pooling::Mean => {
-                pooling::mean(&y, steps, &mut of_rows);
-                of_rows
-            }
-            Pooling::Max => {
-                at = zeros(of_rows.len(), "features")?;
-                pooling::max(&y, steps, &mut of_rows, &mut at);
-                of_rows
-            }
-            Pooling::Each => pooling::each(y, steps),
-        };
-        Ok(Pooled { rows: features.len() / steps.width, features, at })
+            let to = pooled.features.chunks_exact_mut(seen).map(|row| &mut row[place * steps.width..][..steps.width]);
+            to.zip(found.chunks_exact(steps.width)).for_each(|(to, from)| to.copy_from_slice(from));
+        }
+        if parts.contains(&Part::Attention) {
+            pooled.attended.0 = y;
+        }
+        Ok(pooled)
     }
 
     /// Where the last layer's final states lie in `(layers · directions, batch, hidden)`, and where among the

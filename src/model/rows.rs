@@ -41,7 +41,7 @@ impl<F: Dispatch> Model<F> {
         let steps = lengths.iter().try_fold(0usize, |sum, &length| sum.checked_add(length));
         let steps = steps.ok_or_else(|| Error::value("lengths", "fewer steps", "more than can be counted"))?;
         let wide = match numbers {
-            Numbers::Floats(_) => self.config.rnn.input,
+            Numbers::Floats(_) => self.config.inputs(),
             Numbers::Tokens(tokens) => (tokens.len() / steps.max(1)).max(1),
         };
         let given = match numbers {
@@ -49,10 +49,11 @@ impl<F: Dispatch> Model<F> {
             Numbers::Tokens(tokens) => tokens.len(),
         };
         shape::expect_len("x", given, &[steps, wide])?;
-        let mut starts: Vec<usize> = zeros(lengths.len(), "rows")?;
-        lengths.iter().zip(1..lengths.len()).for_each(|(length, next)| starts[next] = starts[next - 1] + length);
         let (each, outputs) = (self.config.pooling == Pooling::Each, self.config.outputs);
-        let mut scores = zeros(if each { steps } else { lengths.len() } * outputs, "scores")?;
+        let rows = |length: usize| if each { self.config.frames(length) } else { 1 };
+        let (starts, _) = end_to_end(lengths, |length| length)?;
+        let (firsts, found) = end_to_end(lengths, rows)?;
+        let mut scores = zeros(found.saturating_mul(outputs), "scores")?;
         for batch in batches(lengths)? {
             let own: Vec<usize> = batch.iter().map(|&row| lengths[row]).collect();
             let seq = own.iter().copied().max().unwrap_or(0);
@@ -71,7 +72,7 @@ impl<F: Dispatch> Model<F> {
             let inputs = Inputs { numbers: padded, batch: batch.len(), seq, lengths: Some(&own), states: &[] };
             let mut found = &self.run_with(&weights, &inputs)?.y[..];
             for &row in &batch {
-                let (begin, count) = if each { (starts[row], lengths[row]) } else { (row, 1) };
+                let (begin, count) = (firsts[row], rows(lengths[row]));
                 let (one, others) = found.split_at(count * outputs);
                 scores[begin * outputs..][..one.len()].copy_from_slice(one);
                 found = others;
@@ -79,6 +80,16 @@ impl<F: Dispatch> Model<F> {
         }
         Ok(scores)
     }
+}
+
+/// Where each row begins when they lie one behind the other, each as long as a function says, and how long all are.
+fn end_to_end(lengths: &[usize], of: impl Fn(usize) -> usize) -> Result<(Vec<usize>, usize)> {
+    let (mut starts, mut end): (Vec<usize>, usize) = (zeros(lengths.len(), "rows")?, 0);
+    for (start, &length) in starts.iter_mut().zip(lengths) {
+        *start = end;
+        end += of(length);
+    }
+    Ok((starts, end))
 }
 
 /// Rows of about the same length together.

@@ -1,12 +1,13 @@
 //! A model's scores while its sequences come: after each step those of the sequence so far.
 
 use super::config::{ModelConfig, Numbers};
+use super::frames::Frames;
 use super::model::Model;
 use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
 use crate::nn::embedding::Tokens;
 use crate::nn::linear::{LinearScratch, PackedLinear};
-use crate::nn::pooling::Pooling;
+use crate::nn::pooling::Running;
 use crate::parallel;
 use crate::rnn::config::Config;
 use crate::rnn::rows::GROUP;
@@ -34,9 +35,11 @@ use std::sync::Arc;
 pub struct ModelStream<F> {
     model: Model<F>,
     stream: Stream<F>,
-    /// Of the steps so far the sum or the maximum, `(batch, hidden)`, and how many there were.
+    /// Of the steps so far what pooling keeps, row by row, and how many there were.
     pooled: Vec<F>,
     counts: Vec<u64>,
+    /// If there is a convolution before the stack.
+    frames: Option<Frames<F>>,
     /// The head at a version of the weights.
     head: (u64, Arc<PackedLinear<F>>),
     room: Room<F>,
@@ -47,8 +50,9 @@ pub struct ModelStream<F> {
 struct Room<F> {
     steps: usize,
     x: Vec<F>,
-    /// The stack's outputs, then what the head sees.
     y: Vec<F>,
+    /// What the head sees.
+    seen: Vec<F>,
     scores: Vec<F>,
     scratch: LinearScratch<F>,
 }
@@ -56,8 +60,8 @@ struct Room<F> {
 impl<F: Dispatch> Room<F> {
     fn new(config: &ModelConfig, head: &PackedLinear<F>, rows: usize, steps: usize) -> Result<Self> {
         let room = |width: usize| zeros(rows * steps * width, "stream");
-        let (x, y, scores) = (room(config.rnn.input)?, room(config.rnn.hidden)?, room(config.outputs)?);
-        Ok(Self { steps, x, y, scores, scratch: head.scratch(rows * steps)? })
+        let (x, y, scores) = (room(config.inputs())?, room(config.rnn.hidden)?, room(config.outputs)?);
+        Ok(Self { steps, x, y, seen: room(config.seen())?, scores, scratch: head.scratch(rows * steps)? })
     }
 }
 
@@ -66,10 +70,12 @@ impl<F: Dispatch> Room<F> {
 pub struct StreamState<F> {
     /// The stack's, as a [`Batch`](crate::Batch)'s.
     pub states: Vec<Vec<F>>,
-    /// The sum or the maximum of the outputs so far, `(batch, hidden)`.
+    /// What pooling keeps of the outputs so far, `(batch, kept)`: their sum, their maximum, the last.
     pub pooled: Vec<F>,
     /// Steps so far.
     pub counts: Vec<u64>,
+    /// Of a convolution the last steps, `(batch, kernel, inputs)`, the oldest first; none without one.
+    pub window: Vec<F>,
 }
 
 impl<F: Dispatch> ModelStream<F> {
@@ -86,13 +92,14 @@ impl<F: Dispatch> ModelStream<F> {
         }
         let (rnn, weights) = (&config.rnn, model.weights());
         let head = (weights.version, model.packed_head(&weights)?);
-        let widest = rnn.input.max(rnn.hidden).max(config.outputs);
+        let widest = rnn.input.max(config.inputs()).max(rnn.hidden).max(config.seen()).max(config.outputs);
         shape::product("batch_size", &[batch.max(GROUP), widest])?;
         Ok(Self {
             stream,
-            pooled: zeros(batch * rnn.hidden, "stream")?,
+            pooled: zeros(batch * config.pooling.kept(rnn.hidden), "stream")?,
             counts: zeros(batch, "stream")?,
             room: Room::new(config, &head.1, batch, 1)?,
+            frames: Frames::of(model, &weights, batch)?,
             head,
             model: model.clone(),
         })
@@ -115,8 +122,9 @@ impl<F: Dispatch> ModelStream<F> {
         shape::expect_len("out", scores.len(), &[batch, seq, config.outputs])?;
         // Checked before the first step, so that a refused call leaves all as it was.
         let inputs = super::Inputs { numbers, batch, seq, lengths: None, states: &[] };
-        inputs.check_numbers(config.vocabulary, config.rnn.input)?;
-        let block = seq.min(GROUP / batch).max(1);
+        inputs.check_numbers(config.vocabulary, config.inputs())?;
+        let apart = self.frames.as_ref().is_some_and(|frames| frames.apart(&self.counts));
+        let block = if apart { 1 } else { seq.min(GROUP / batch).max(1) };
         if block > self.room.steps {
             self.room = Room::new(config, &self.head.1, batch, block)?;
         }
@@ -124,19 +132,22 @@ impl<F: Dispatch> ModelStream<F> {
         if self.head.0 != weights.version {
             self.head = (weights.version, self.model.packed_head(&weights)?);
         }
+        if let Some(frames) = &mut self.frames {
+            frames.prepare(&self.model, &weights, batch, block)?;
+        }
         parallel::alone(|turn| {
-            (0..seq).step_by(self.room.steps).try_for_each(|begin| {
+            (0..seq).step_by(block).try_for_each(|begin| {
                 turn.go_on()?;
-                let steps = begin..seq.min(begin + self.room.steps);
+                let steps = begin..seq.min(begin + block);
                 self.take(&weights, numbers, steps.clone(), seq);
-                self.block(steps, seq, scores)
+                self.block(&weights, steps, seq, scores)
             })
         })
     }
 
     /// The inputs of some steps, row by row.
     fn take(&mut self, weights: &Weights<F>, numbers: Numbers<'_, F>, steps: Range<usize>, seq: usize) {
-        let (width, batch) = (self.model.config().rnn.input, self.counts.len());
+        let (width, batch) = (self.model.config().inputs(), self.counts.len());
         for (row, x) in self.room.x.chunks_exact_mut(steps.len() * width).take(batch).enumerate() {
             let places = row * seq + steps.start..row * seq + steps.end;
             match numbers {
@@ -151,46 +162,67 @@ impl<F: Dispatch> ModelStream<F> {
     }
 
     /// The scores of some steps whose inputs were taken.
-    fn block(&mut self, steps: Range<usize>, seq: usize, scores: &mut [F]) -> Result<()> {
-        let ModelConfig { rnn: Config { input, hidden, .. }, outputs, .. } = *self.model.config();
-        let rows = self.counts.len() * steps.len();
-        let (x, y) = (&self.room.x[..rows * input], &mut self.room.y[..rows * hidden]);
-        self.stream.steps_on(steps.len(), x, y)?;
-        self.pool(steps.len());
-        let found = &mut self.room.scores[..rows * outputs];
-        self.head.1.forward(&self.room.y[..rows * hidden], found, &mut self.room.scratch);
+    fn block(&mut self, weights: &Weights<F>, steps: Range<usize>, seq: usize, scores: &mut [F]) -> Result<()> {
+        let (outputs, rows) = (self.model.config().outputs, self.counts.len() * steps.len());
+        let frames = self.stack(steps.len())?;
+        self.pool(weights, steps.len(), frames);
+        let (found, seen) = (&mut self.room.scores[..rows * outputs], rows * self.model.config().seen());
+        self.head.1.forward(&self.room.seen[..seen], found, &mut self.room.scratch);
         for (row, found) in found.chunks_exact(steps.len() * outputs).enumerate() {
             scores[(row * seq + steps.start) * outputs..][..found.len()].copy_from_slice(found);
         }
         Ok(())
     }
 
-    /// Makes of the outputs of some steps what the head sees.
-    fn pool(&mut self, steps: usize) {
-        let ModelConfig { pooling, rnn, .. } = self.model.config();
-        let rows = self.pooled.chunks_exact_mut(rnn.hidden).zip(&mut self.counts);
-        for ((pooled, count), y) in rows.zip(self.room.y.chunks_exact_mut(steps * rnn.hidden)) {
-            for y in y.chunks_exact_mut(rnn.hidden) {
-                *count += 1;
-                match pooling {
-                    Pooling::Last | Pooling::Each => {}
-                    Pooling::Mean => {
-                        let count = F::from_f64(*count as f64);
-                        for (y, sum) in y.iter_mut().zip(&mut *pooled) {
-                            *sum += *y;
-                            *y = *sum / count;
-                        }
-                    }
-                    Pooling::Max => {
-                        for (y, most) in y.iter_mut().zip(&mut *pooled) {
-                            // A NaN is larger than anything, as in NumPy.
-                            if *count == 1 || *y > *most || y.to_f64().is_nan() {
-                                *most = *y;
-                            }
-                            *y = *most;
-                        }
-                    }
+    /// The outputs of some steps, or of the frames that they complete, and how many these are of a row.
+    fn stack(&mut self, steps: usize) -> Result<usize> {
+        let ModelConfig { rnn: Config { input, hidden, .. }, .. } = *self.model.config();
+        let (batch, y) = (self.counts.len(), &mut self.room.y);
+        let Some(frames) = &mut self.frames else {
+            let rows = batch * steps;
+            self.stream.steps_on(steps, &self.room.x[..rows * input], &mut y[..rows * hidden])?;
+            return Ok(steps);
+        };
+        let waits: Vec<bool> = match frames.apart(&self.counts) {
+            true => self.counts.iter().map(|&count| !frames.completes(count)).collect(),
+            false => vec![],
+        };
+        let (x, made) = frames.take(&self.room.x, &self.counts, steps)?;
+        if made == 0 {
+            return Ok(0);
+        }
+        let before = if waits.is_empty() { vec![] } else { self.stream.states()? };
+        self.stream.steps_on(made, x, &mut y[..batch * made * hidden])?;
+        if !waits.is_empty() {
+            // All rows step together: those that wait for more steps stay where they were.
+            let mut states = self.stream.states()?;
+            for (state, before) in states.iter_mut().zip(&before) {
+                let rows = state.chunks_exact_mut(hidden).zip(before.chunks_exact(hidden)).enumerate();
+                rows.filter(|(row, _)| waits[row % batch]).for_each(|(_, (now, before))| now.copy_from_slice(before));
+            }
+            self.stream.set_states(&states.iter().map(|state| &state[..]).collect::<Vec<_>>())?;
+        }
+        Ok(made)
+    }
+
+    /// Makes of the outputs of some steps, or frames, what the head sees after each step.
+    fn pool(&mut self, weights: &Weights<F>, steps: usize, made: usize) {
+        let (config, width) = (self.model.config(), self.pooled.len() / self.counts.len());
+        let (pooling, isa, weight) = (config.pooling, self.model.isa(), weights.store.numbers(&self.model.places.pool));
+        let (hidden, seen, frames) = (config.rnn.hidden, config.seen(), self.frames.as_ref());
+        let rows = self.pooled.chunks_exact_mut(width).zip(&mut self.counts);
+        for (row, ((kept, count), out)) in rows.zip(self.room.seen.chunks_exact_mut(steps * seen)).enumerate() {
+            let mut y = self.room.y[row * made * hidden..].chunks_exact(hidden);
+            let taken = frames.map_or(*count, |frames| frames.count(*count));
+            let mut running = Running { isa, weight, kept, count: taken };
+            for out in out.chunks_exact_mut(seen) {
+                if frames.is_none_or(|frames| frames.completes(*count))
+                    && let Some(y) = y.next()
+                {
+                    running.take(pooling, y);
                 }
+                *count += 1;
+                running.give(pooling, out);
             }
         }
     }
@@ -203,6 +235,9 @@ impl<F: Dispatch> ModelStream<F> {
             if mask.is_none_or(|mask| mask[row]) {
                 pooled.fill(F::ZERO);
                 *count = 0;
+                if let Some(frames) = &mut self.frames {
+                    frames.row_mut(row).fill(F::ZERO);
+                }
             }
         }
         Ok(())
@@ -220,6 +255,8 @@ impl<F: Dispatch> ModelStream<F> {
         if let Some(state) = state {
             shape::expect_len("pooled", state.pooled.len(), &[width])?;
             shape::expect_len("counts", state.counts.len(), &[1])?;
+            let window = self.frames.as_ref().map_or(0, |frames| frames.row(0).len());
+            shape::expect_len("window", state.window.len(), &[window])?;
         }
         let states: Vec<&[F]> = state.iter().flat_map(|state| &state.states).map(|state| &state[..]).collect();
         let mut stream = self.stream.duplicate()?;
@@ -228,6 +265,9 @@ impl<F: Dispatch> ModelStream<F> {
         if let Some(state) = state {
             joined.pooled[last * width..].copy_from_slice(&state.pooled);
             joined.counts[last] = state.counts[0];
+            if let Some(frames) = &mut joined.frames {
+                frames.row_mut(last).copy_from_slice(&state.window);
+            }
         }
         *self = joined;
         Ok(())
@@ -239,7 +279,8 @@ impl<F: Dispatch> ModelStream<F> {
         let states = stream.leave(row)?;
         let width = self.pooled.len() / self.batch();
         let pooled = copied(&self.pooled[row * width..][..width], "states")?;
-        let left = StreamState { states, pooled, counts: vec![self.counts[row]] };
+        let window = self.frames.as_ref().map_or(Ok(vec![]), |frames| copied(frames.row(row), "states"))?;
+        let left = StreamState { states, pooled, counts: vec![self.counts[row]], window };
         *self = self.with_rows(stream, |r| if r < row { r } else { r + 1 })?;
         Ok(left)
     }
@@ -252,6 +293,9 @@ impl<F: Dispatch> ModelStream<F> {
         for (row, (pooled, count)) in rows.filter(|&(row, _)| from(row) < self.batch()) {
             pooled.copy_from_slice(&self.pooled[from(row) * width..][..width]);
             *count = self.counts[from(row)];
+            if let (Some(to), Some(frames)) = (&mut other.frames, &self.frames) {
+                to.row_mut(row).copy_from_slice(frames.row(from(row)));
+            }
         }
         Ok(other)
     }
@@ -259,15 +303,21 @@ impl<F: Dispatch> ModelStream<F> {
     /// All that it remembers.
     pub fn state(&mut self) -> Result<StreamState<F>> {
         let (pooled, counts) = (copied(&self.pooled, "states")?, copied(&self.counts, "states")?);
-        Ok(StreamState { states: self.stream.states()?, pooled, counts })
+        let window = self.frames.as_ref().map_or(Ok(vec![]), Frames::state)?;
+        Ok(StreamState { states: self.stream.states()?, pooled, counts, window })
     }
 
     /// Goes on from there.
     pub fn set_state(&mut self, state: &StreamState<F>) -> Result<()> {
         shape::expect_len("pooled", state.pooled.len(), &[self.pooled.len()])?;
         shape::expect_len("counts", state.counts.len(), &[self.counts.len()])?;
+        let window = self.frames.as_ref().map_or(0, |frames| frames.row(0).len());
+        shape::expect_len("window", state.window.len(), &[self.batch(), window])?;
         let states: Vec<&[F]> = state.states.iter().map(|state| &state[..]).collect();
         self.stream.set_states(&states)?;
+        for (row, window) in state.window.chunks_exact(window.max(1)).enumerate() {
+            self.frames.iter_mut().for_each(|frames| frames.row_mut(row).copy_from_slice(window));
+        }
         self.pooled.copy_from_slice(&state.pooled);
         self.counts.copy_from_slice(&state.counts);
         Ok(())

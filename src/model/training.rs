@@ -1,13 +1,14 @@
 //! The model in training: the loss of a batch, and the gradient of every parameter. It must not know optimizers or epochs.
 
 use super::config::{Inputs, Numbers};
-use super::model::{Model, Pooled};
-use crate::buffer::{keep_freed, zeros};
+use super::model::{Front, Model, Pooled};
+use crate::buffer::{copied, keep_freed, zeros};
 use crate::error::{Error, Result};
+use crate::nn::convolution::Signal;
 use crate::nn::embedding;
 use crate::nn::linear::LinearGradients;
 use crate::nn::loss::Loss;
-use crate::nn::pooling::{self, Pooling};
+use crate::nn::pooling::{self, Part, Pooling};
 use crate::nn::targets::Targets;
 use crate::rnn::call::{Output, Training};
 use crate::rnn::tape::Tape;
@@ -15,6 +16,7 @@ use crate::rnn::weights::Weights;
 use crate::shape;
 use crate::simd::Dispatch;
 use crate::weights::Store;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What a batch has lost.
@@ -45,7 +47,9 @@ pub type OwnLoss<'a, F> = dyn FnMut(&[F]) -> Result<(f64, Vec<F>)> + 'a;
 type Lose<'a, F> = dyn FnMut(&Store<F>, &[F], &mut [F]) -> Result<(f64, Vec<F>)> + 'a;
 
 /// What training keeps of forward beside the tape.
-struct Record<F> {
+struct Record<'a, F: Clone> {
+    /// Of a convolution what it has read, and its frames.
+    convolved: Option<(Cow<'a, [F]>, Vec<F>)>,
     tape: Tape<F>,
     states: Vec<Vec<F>>,
     weights: Arc<Weights<F>>,
@@ -103,7 +107,7 @@ impl<F: Dispatch> Model<F> {
 
     fn learn(&self, inputs: &Inputs<'_, F>, training: &Training, lose: &mut Lose<'_, F>) -> Result<Lost<F>> {
         keep_freed();
-        inputs.check(self.config.vocabulary, self.config.rnn.input)?;
+        self.config.expect(inputs)?;
         self.with_seed(training.seed, |seed| {
             let mut record = self.forward(inputs, seed, training)?;
             let states = std::mem::take(&mut record.states);
@@ -121,7 +125,7 @@ impl<F: Dispatch> Model<F> {
         &self, store: &Store<F>, scores: &[F], inputs: &Inputs<'_, F>, targets: Targets<'_, F>, weights: Option<&[F]>,
         loss: &Loss, d_crf: &mut [F],
     ) -> Result<(f64, Vec<F>)> {
-        let lengths = (0..inputs.batch).map(|row| inputs.length(row));
+        let lengths = (0..inputs.batch).map(|row| self.config.frames(inputs.length(row)));
         if let Loss::Ctc { blank } = *loss {
             let Targets::Spelling(targets) = targets else {
                 return Err(Error::value("targets", "sequences of labels for CTC", targets.kind()));
@@ -144,53 +148,113 @@ impl<F: Dispatch> Model<F> {
         loss.of(self.isa(), scores, self.config.outputs, targets, weights)
     }
 
-    fn forward(&self, inputs: &Inputs<'_, F>, seed: u64, training: &Training) -> Result<Record<F>> {
+    fn forward<'a>(&self, inputs: &Inputs<'a, F>, seed: u64, training: &Training) -> Result<Record<'a, F>> {
         let weights = self.weights();
-        let x = self.inputs(&weights.store, inputs, Some(seed))?;
+        let Front { mut x, read } = self.front(&weights.store, inputs)?;
+        let lengths = inputs.frames(&self.config);
+        let inputs = &inputs.in_frames(&self.config, &lengths);
+        let convolved = read.map(|read| Ok((read, copied(&x, "frames")?))).transpose()?;
+        if self.config.input_dropout > 0.0 {
+            self.drop_inputs(seed, inputs.seq, x.to_mut())?;
+        }
         let training = Training { seed: Some(seed), ..*training };
         let (Output { y, states }, tape) =
             self.rnn.forward_with(weights.clone(), &self.batch(&x, inputs), &training)?;
-        let mut pooled = self.pool(y, &states, inputs)?;
+        let mut pooled = self.pool(&weights.store, y, &states, inputs)?;
         self.masks(seed)[1].apply(&mut pooled.features)?;
-        Ok(Record { tape, states, weights, seed, pooled })
+        Ok(Record { convolved, tape, states, weights, seed, pooled })
     }
 
-    fn backward(&self, record: Record<F>, inputs: &Inputs<'_, F>, d_scores: &[F], gradient: &mut [F]) -> Result<()> {
-        let Record { mut tape, weights, seed, pooled, .. } = record;
-        let (places, steps) = (&self.places, self.steps(inputs));
+    fn backward(
+        &self, record: Record<'_, F>, inputs: &Inputs<'_, F>, d_scores: &[F], gradient: &mut [F],
+    ) -> Result<()> {
+        let Record { convolved, mut tape, weights, seed, pooled, .. } = record;
+        let lengths = inputs.frames(&self.config);
+        let in_frames = &inputs.in_frames(&self.config, &lengths);
+        let places = &self.places;
         let (d_w, d_b) = gradient[places.w.start..places.b.end].split_at_mut(places.w.len());
         let mut sums = LinearGradients { w: d_w, b: d_b };
         let head = self.config.head(self.isa());
         let w = &weights.store.flat()?[places.w.clone()];
         let mut d = head.backward(w, &pooled.features, d_scores, pooled.rows, &mut sums)?;
         self.masks(seed)[1].apply(&mut d)?;
-        // What the record holds may be the last handle but the model's on the weights.
-        drop(weights);
-        let gradients = if self.config.pooling == Pooling::Last {
-            let len = self.config.rnn.layers * inputs.batch * steps.width;
-            // Of h, and for an LSTM of c, which the head does not see.
-            let states = (0..self.config.rnn.cell.states()).map(|_| zeros(len, "gradients"));
-            let mut d_states: Vec<Vec<F>> = states.collect::<Result<_>>()?;
-            self.last(inputs.batch).for_each(|(state, feature)| d_states[0][state].copy_from_slice(&d[feature]));
-            let d_states: Vec<&[F]> = d_states.iter().map(|d| &d[..]).collect();
-            tape.gradients(None, &d_states)?
-        } else {
-            let d_y = match self.config.pooling {
-                Pooling::Mean => pooling::mean_backward(&d, steps)?,
-                Pooling::Max => pooling::max_backward(&d, &pooled.at, steps)?,
-                Pooling::Each | Pooling::Last => pooling::each_backward(d, steps)?,
-            };
-            tape.gradients(Some(&d_y), &[])?
+        let weight = weights.store.numbers(&places.pool);
+        let d_pool = &mut gradient[places.pool.clone()];
+        let (d_y, d_states) = self.unpool(weight, d, &pooled, in_frames, d_pool)?;
+        let conv_w = match convolved {
+            Some(_) => copied(&weights.store.flat()?[places.conv_w.clone()], "weights")?,
+            None => vec![],
         };
+        // What the record holds may be the last handle but the model's on the weights.
+        drop((weights, pooled));
+        let d_states: Vec<&[F]> = d_states.iter().map(|d| &d[..]).collect();
+        let gradients = tape.gradients(d_y.as_deref(), &d_states)?;
         gradient[places.rnn.clone()].copy_from_slice(&gradients.flat);
+        let mut d_x = gradients.x;
+        let learns = matches!(inputs.numbers, Numbers::Tokens(_)) || convolved.is_some();
+        if learns && self.config.input_dropout > 0.0 {
+            self.drop_inputs(seed, in_frames.seq, &mut d_x)?;
+        }
+        if let Some((read, frames)) = convolved {
+            d_x = self.convolution_backward(&conv_w, inputs, (&read, &frames), d_x, gradient)?;
+        }
         if let Numbers::Tokens(tokens) = inputs.numbers {
-            let mut d_x = gradients.x;
-            if self.config.input_dropout > 0.0 {
-                self.drop_inputs(seed, inputs.seq, &mut d_x)?;
-            }
             let d_table = &mut gradient[places.embedding.clone()];
-            embedding::backward(&d_x, inputs.tokens(tokens), self.config.rnn.input, d_table);
+            embedding::backward(&d_x, inputs.tokens(tokens), self.config.inputs(), d_table);
         }
         Ok(())
+    }
+
+    /// The gradients of what the convolution has read, if that is learnt.
+    fn convolution_backward(
+        &self, w: &[F], inputs: &Inputs<'_, F>, (read, frames): (&[F], &[F]), mut d_frames: Vec<F>, gradient: &mut [F],
+    ) -> Result<Vec<F>> {
+        let Some(convolution) = self.config.convolution else { return Ok(d_frames) };
+        let mut d_read = match inputs.numbers {
+            Numbers::Tokens(_) => Some(zeros(read.len(), "gradients")?),
+            Numbers::Floats(_) => None,
+        };
+        let places = &self.places;
+        let (d_w, d_b) = gradient[places.conv_w.start..places.conv_b.end].split_at_mut(places.conv_w.len());
+        let (signal, mut sums) =
+            (Signal { x: read, seq: inputs.seq, lengths: inputs.lengths }, LinearGradients { w: d_w, b: d_b });
+        let linear = convolution.linear(self.isa(), self.config.rnn.input);
+        convolution.backward(linear, w, &signal, (frames, &mut d_frames), &mut sums, d_read.as_deref_mut())?;
+        Ok(d_read.unwrap_or_default())
+    }
+
+    /// The gradients of the stack's outputs and of its last states, where the head sees them, from those of what it sees;
+    /// that of the pooling's own parameters is written.
+    #[expect(clippy::type_complexity, reason = "what a tape takes")]
+    fn unpool(
+        &self, weight: &[F], d: Vec<F>, pooled: &Pooled<F>, inputs: &Inputs<'_, F>, d_weight: &mut [F],
+    ) -> Result<(Option<Vec<F>>, Vec<Vec<F>>)> {
+        let (steps, parts) = (self.steps(inputs), self.config.pooling.parts());
+        if self.config.pooling == Pooling::Each {
+            return Ok((Some(pooling::each_backward(d, steps)?), vec![]));
+        }
+        let of_steps = parts != [Part::Last];
+        let (mut d_y, mut d_states) = (if of_steps { steps.zeros()? } else { vec![] }, vec![]);
+        for (place, part) in parts.iter().enumerate() {
+            let rows = d.chunks_exact(parts.len() * steps.width);
+            let d: Vec<F> = rows.flat_map(|row| &row[place * steps.width..][..steps.width]).copied().collect();
+            match part {
+                Part::Last => {
+                    let len = self.config.rnn.layers * inputs.batch * steps.width;
+                    // Of h, and for an LSTM of c, which the head does not see.
+                    let states = (0..self.config.rnn.cell.states()).map(|_| zeros(len, "gradients"));
+                    d_states = states.collect::<Result<_>>()?;
+                    let places = self.last(inputs.batch);
+                    places.for_each(|(state, feature)| d_states[0][state].copy_from_slice(&d[feature]));
+                }
+                Part::Mean => pooling::mean_backward(&d, steps, &mut d_y),
+                Part::Max => pooling::max_backward(&d, &pooled.at, steps, &mut d_y),
+                Part::Attention => {
+                    let (y, shares) = &pooled.attended;
+                    pooling::attention_backward(&d, weight, (y, shares), steps, &mut d_y, d_weight);
+                }
+            }
+        }
+        Ok((of_steps.then_some(d_y), d_states))
     }
 }

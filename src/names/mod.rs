@@ -9,6 +9,7 @@ pub use options::{Options, layer_config, model_config, pair_config};
 use crate::error::{Error, Result};
 use crate::function::Function;
 use crate::nn::attention::Attention;
+use crate::nn::convolution::Activation;
 use crate::nn::loss::Loss;
 use crate::nn::pooling::Pooling;
 use crate::rnn::call::Memory;
@@ -52,7 +53,9 @@ words! {
     Memory: "full" => Full, "low" => Low;
     Function: "sigmoid" => Sigmoid, "tanh" => Tanh, "relu" => Relu, "hard_sigmoid" => HardSigmoid,
         "hard_sigmoid_0.2" => HardSigmoidFifth;
-    Pooling: "last" => Last, "mean" => Mean, "max" => Max, "each" => Each;
+    Pooling: "last" => Last, "mean" => Mean, "max" => Max, "concat" => Concat,
+        "attention" => Attention, "each" => Each;
+    Activation: "relu" => Relu, "tanh" => Tanh, "linear" => Linear;
     Attention: "dot" => Dot, "additive" => Additive;
 }
 

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::function::{Function, Functions};
 use crate::model::{EncoderDecoderConfig, ModelConfig};
 use crate::nn::attention::Attention;
+use crate::nn::convolution::{Activation, Convolution};
 use crate::nn::pooling::Pooling;
 use crate::rnn::cell::Cell;
 use crate::rnn::config::Config;
@@ -55,14 +56,25 @@ fn stack(options: &impl Options) -> Result<Config> {
 
 /// Of a `Model`.
 pub fn model_config(options: &impl Options) -> Result<ModelConfig> {
+    let (mut rnn, mut convolution) = (stack(options)?, None);
+    // Files of before know nothing of it.
+    if let Some(channels) = options.maybe_size("conv_channels")? {
+        convolution = Some(Convolution {
+            inputs: std::mem::replace(&mut rnn.input, channels),
+            kernel: options.size("conv_kernel_size")?,
+            stride: options.size("conv_stride")?,
+            activation: options.word("conv_activation", Activation::named)?,
+        });
+    }
     let config = ModelConfig {
+        convolution,
         vocabulary: options.maybe_size("vocabulary_size")?,
         input_dropout: options.number("input_dropout")?,
         variational: options.flag("variational")?,
         pooling: options.word("pooling", Pooling::named)?,
         output_dropout: options.number("output_dropout")?,
         crf: options.flag("crf")?,
-        ..ModelConfig::new(stack(options)?, options.size("output_size")?)
+        ..ModelConfig::new(rnn, options.size("output_size")?)
     };
     config.check()?;
     Ok(config)

@@ -121,10 +121,15 @@ impl Linear {
     pub fn backward<F: Dispatch>(
         &self, w: &[F], x: &[F], d_y: &[F], rows: usize, sums: &mut LinearGradients<'_, F>,
     ) -> Result<Vec<F>> {
+        self.sums(x, d_y, rows, sums)?;
+        self.transposed(w, d_y, rows)
+    }
+
+    /// dW and db, added to what is there.
+    pub fn sums<F: Dispatch>(&self, x: &[F], d_y: &[F], rows: usize, sums: &mut LinearGradients<'_, F>) -> Result<()> {
         let bias = ColumnSums { rows: d_y, stride: self.outputs, count: rows, sums: sums.b };
         F::dispatch(self.isa, bias);
-        self.weights(x, d_y, sums.w)?;
-        self.transposed(w, d_y, rows)
+        self.weights(x, d_y, sums.w)
     }
 
     /// dx = Wᵀ dy, `(rows, inputs)`, from dy, `(rows, outputs)`.

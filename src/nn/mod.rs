@@ -3,6 +3,7 @@
 //! order; which parameters lie where is told by the caller.
 
 pub mod attention;
+pub mod convolution;
 pub mod crf;
 pub mod ctc;
 pub mod embedding;

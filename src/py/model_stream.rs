@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard};
 #[pyclass(frozen, module = "gru_rs._core")]
 pub(crate) struct ModelStream(Either<Mutex<crate::ModelStream<f32>>, Mutex<crate::ModelStream<f64>>>, AtomicUsize);
 
-/// The stack's states and what is pooled, 1-D each, and the steps of each row.
+/// The stack's states, what is pooled, and the last steps for a convolution, 1-D each, and the steps of each row.
 type State<'py> = (Vec<Bound<'py, PyAny>>, Vec<u64>);
 
 fn lock<F>(stream: &Mutex<crate::ModelStream<F>>) -> PyResult<MutexGuard<'_, crate::ModelStream<F>>> {
@@ -24,8 +24,8 @@ fn lock<F>(stream: &Mutex<crate::ModelStream<F>>) -> PyResult<MutexGuard<'_, cra
 
 /// For Python.
 fn given<F: Number>(py: Python<'_>, state: StreamState<F>) -> State<'_> {
-    let StreamState { mut states, pooled, counts } = state;
-    states.push(pooled);
+    let StreamState { mut states, pooled, counts, window } = state;
+    states.extend([pooled, window]);
     (give_all(py, states), counts)
 }
 
@@ -34,8 +34,8 @@ fn taken<F: Number>((arrays, counts): State<'_>) -> PyResult<StreamState<F>> {
     let arrays = borrow_all(&arrays)?;
     let copies = slices(&arrays)?.into_iter().map(|array| copied(array, "states"));
     let mut states: Vec<Vec<F>> = copies.collect::<crate::Result<_>>()?;
-    let pooled = states.pop().unwrap_or_default();
-    Ok(StreamState { states, pooled, counts })
+    let (window, pooled) = (states.pop().unwrap_or_default(), states.pop().unwrap_or_default());
+    Ok(StreamState { states, pooled, counts, window })
 }
 
 #[pymethods]

@@ -1,7 +1,7 @@
 //! The table of words for Python, whose choices and messages are made from it.
 
 use crate::names::{self, Dtype};
-use crate::{Attention, Cell, Function, Loss, Pooling, TapeMemory, Width};
+use crate::{Activation, Attention, Cell, Function, Loss, Pooling, TapeMemory, Width};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -16,6 +16,7 @@ pub(super) fn words(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("dtype", names::words(Dtype::ALL, Dtype::name)),
         ("loss", Loss::WORDS.to_vec()),
         ("memory", names::words(TapeMemory::ALL, TapeMemory::name)),
+        ("conv_activation", names::words(Activation::ALL, Activation::name)),
         ("pooling", names::words(Pooling::ALL, Pooling::name)),
         ("weight_dtype", names::words(Width::ALL, Width::name)),
     ] {

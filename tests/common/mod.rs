@@ -2,7 +2,7 @@
 //! Each file of tests takes what it uses. It must not know what is tested.
 #![allow(dead_code, reason = "no file of tests uses all of it")]
 
-use gru_rs::{Cell, Dispatch, Reset};
+use gru_rs::{Activation, Cell, Convolution, Dispatch, Reset};
 use proptest::prelude::*;
 
 /// Every cell there is.
@@ -66,4 +66,15 @@ pub fn slope(x: &[f64], along: usize, f: impl Fn(&[f64]) -> f64) -> f64 {
         f(&moved)
     };
     (at(STEP) - at(-STEP)) / (2.0 * STEP)
+}
+
+/// A convolution of `inputs` numbers a step, or none.
+pub fn convolutions(inputs: usize) -> impl Strategy<Value = Option<Convolution>> {
+    let activation = prop::sample::select(Activation::ALL);
+    prop::option::of((1..6usize, 1..4usize, activation).prop_map(move |(kernel, stride, activation)| Convolution {
+        inputs,
+        kernel,
+        stride,
+        activation,
+    }))
 }

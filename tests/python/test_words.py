@@ -39,6 +39,10 @@ MODEL = STACK | {
     "variational": False,
     "pooling": "last",
     "crf": False,
+    "conv_channels": 3,
+    "conv_kernel_size": 2,
+    "conv_stride": 2,
+    "conv_activation": "relu",
 }
 PAIR = STACK | {
     "vocabulary_size": None,
@@ -58,7 +62,15 @@ KINDS = [(_core.Rnn, LAYER), (_core.Model, MODEL), (_core.EncoderDecoder, PAIR)]
     [
         (kind, options, option)
         for kind, options in KINDS
-        for option in ("cell", "dtype", "recurrent_activation", "activation", "pooling", "attention")
+        for option in (
+            "cell",
+            "dtype",
+            "recurrent_activation",
+            "activation",
+            "pooling",
+            "attention",
+            "conv_activation",
+        )
         if option in options
     ],
 )

@@ -27,8 +27,19 @@ _PARTS = {
             Drop the same inputs of a sequence at every step (Gal and Ghahramani, 2016).
     """,
     "pooling": """
-        pooling : {"last", "mean", "max"}, default "last"
-            What of a sequence is judged: its final state, or the mean or maximum of the outputs.
+        pooling : {"last", "mean", "max", "concat", "attention"}, default "last"
+            What of a sequence is judged: its final state; the mean or maximum of the outputs; these three
+            together; or a mean in which each step counts by what a learnt vector makes of it.
+    """,
+    "convolution": """
+        conv_channels : int, optional
+            Put a causal convolution over time before the first layer, which then reads frames of so many
+            numbers: of long raw signals one for each stride, which is as many times faster. None: none.
+        conv_kernel_size, conv_stride : int, default 5 and 1
+            Steps that a frame is made of, and from frame to frame. What follows the last frame, fewer steps
+            than a stride, is not seen. With a kernel of 1 and a stride of 1 it is a layer for each step.
+        conv_activation : {"relu", "tanh", "linear"}, default "relu"
+            What becomes of the convolution's sums.
     """,
     "tokens": """
         scale : bool, default True
@@ -125,8 +136,8 @@ _PARTS = {
             with the optimizer's moments; that a stopped one is given up for it is a warning.
         frozen : sequence of str, default ()
             Parameters that training leaves as they are, to the bit, by the names of ``model_.params`` or what
-            these begin with: "embedding", "rnn", "head", "crf"; of a `Seq2Seq` "source", "encoder", "target",
-            "decoder", "attention", "combine", "head".
+            these begin with: "embedding", "conv", "rnn", "pool", "head", "crf"; of a `Seq2Seq` "source",
+            "encoder", "target", "decoder", "attention", "combine", "head".
         callbacks : callable or sequence of callables, default ()
             Each is given a `TrainingInfo` after each batch and epoch; one that returns True ends training.
             `Checkpoint`, `CSVLog` and `TensorBoardLog` are some.

@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_size
+from gru_rs._words import WORDS
 
 from ._base import expect_share
 from ._batches import UNKNOWN, Sequences, Token, Unknowing
@@ -371,7 +372,27 @@ class SequenceEstimator(SupervisedEstimator):
 class StreamedEstimator(SequenceEstimator):
     """Those that say something after each step."""
 
+    conv_channels: int | None = None
+    conv_kernel_size: int = 5
+    conv_stride: int = 1
+    conv_activation: str = "relu"
+
     _stream_kind: ClassVar[type[EstimatorStream]] = EstimatorStream
+
+    def _check(self) -> None:
+        super()._check()
+        if self.conv_channels is not None:
+            as_size("conv_channels", self.conv_channels)
+        for name in ("conv_kernel_size", "conv_stride"):
+            as_size(name, getattr(self, name))
+        as_choice("conv_activation", self.conv_activation, WORDS["conv_activation"])
+        if self._answers() == "steps" and self.conv_channels is not None and self.conv_stride != 1:
+            msg = f"conv_stride: expected 1 where each step has an answer of its own, got {self.conv_stride}"
+            raise ValueError(msg)
+
+    def _own_options(self) -> dict[str, Any]:
+        names = ("conv_channels", "conv_kernel_size", "conv_stride", "conv_activation")
+        return super()._own_options() | {name: getattr(self, name) for name in names}
 
     def stream(self, batch_size: int | None = None) -> EstimatorStream:
         """Predictions for the sequence so far, while it comes.

@@ -45,8 +45,8 @@ class StateFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type:
 
         Returns
         -------
-        ndarray, (n, hidden_size) or (n, 2 * hidden_size) with two directions
-            Of the model's dtype.
+        ndarray, (n, hidden_size), or (n, 2 * hidden_size) with two directions
+            Of the model's dtype; three times as wide with pooling "concat".
 
         Raises
         ------
@@ -55,7 +55,7 @@ class StateFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type:
         """
         check_is_fitted(self, "model_")
         if self._pooled() == "each":
-            msg = "pooling: expected 'last', 'mean' or 'max', by which a sequence has one state, got 'each'"
+            msg = "pooling: expected one by which a sequence has one state, got 'each'"
             raise ValueError(msg)
         sequences = self._read_fitted(X, lengths)
         model = headless(self.model_)
@@ -73,7 +73,7 @@ class StateFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type:
 
 def _width(model: Model) -> int:
     """Numbers that the head sees."""
-    return model.hidden_size * (2 if model.bidirectional else 1)
+    return next(shape[1] for name, *_, shape in model._names if name == "head.weight")
 
 
 def headless(model: Model) -> Model:

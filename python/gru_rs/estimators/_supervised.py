@@ -128,7 +128,8 @@ class SupervisedEstimator(NetworkEstimator):
         self, sequences: Sequences, rows: Array, of: Callable[[Array, Array], Array]
     ) -> list[Array]:
         def split(x: Array, lengths: Array) -> list[Array]:
-            ends = np.cumsum(lengths)[:-1] if self._pooled() == "each" else np.arange(1, len(lengths))
+            each = self._pooled() == "each"
+            ends = np.cumsum(self.model_._frames(lengths))[:-1] if each else np.arange(1, len(lengths))
             return np.split(of(x, lengths), ends)
 
         return self._by_rows(sequences, rows, split)

@@ -48,6 +48,7 @@ class SequenceClassifier(ClassifierMixin, StateFeatures, StreamedEstimator):  # 
     Parameters
     ----------
     {network}
+    {convolution}
     {pooling}
     {tokens}
     class_weight : "balanced", dict of class to float, or None, default None

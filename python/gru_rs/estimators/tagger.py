@@ -34,6 +34,7 @@ class SequenceTagger(StreamedEstimator):
     Parameters
     ----------
     {network}
+    {convolution}
     {tokens}
     crf : bool, default True
         A linear chain over the labels (Lafferty et al., 2001): which label follows which is learnt, and the

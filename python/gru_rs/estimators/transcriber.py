@@ -38,6 +38,7 @@ class Transcriber(StreamedEstimator):
     Parameters
     ----------
     {network}
+    {convolution}
     {tokens}
     beam_width : int or None, default None
         Prefixes that `predict` keeps at each step; None takes the best label of each step.
@@ -86,11 +87,12 @@ class Transcriber(StreamedEstimator):
             flat = as_labels("y", [label for row in rows for label in row])
             known = {"classes_": _classes(flat), "_of_text": all(isinstance(labels, str) for labels in given)}
         found = _numbers(rows, known["classes_"])
-        for row, (labels, steps) in enumerate(zip(found, lengths, strict=True)):
+        stride = 1 if self.conv_channels is None else self.conv_stride
+        of_what = "steps" if stride == 1 else f"frames of {stride} steps"
+        for row, (labels, steps) in enumerate(zip(found, -(-lengths // stride), strict=True)):
             if _needed(labels) > steps:
-                msg = (
-                    f"y: expected labels that fit into the {steps} steps of row {row}, got {_needed(labels)}"
-                )
+                msg = f"y: expected labels that fit into the {steps} {of_what} of row {row}, got"
+                msg += f" {_needed(labels)}"
                 msg += " with the blanks between equal ones"
                 raise ValueError(msg)
         return dict(known), found
