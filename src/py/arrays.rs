@@ -47,6 +47,7 @@ pub(crate) fn plain<'a, 'py>(array: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'
 }
 
 /// Borrows one that is C-contiguous and of exactly this type, if it is.
+#[inline(never)]
 pub(crate) fn borrow_plain<'py, T: Element>(array: &Bound<'py, PyAny>) -> Option<PyReadonlyArrayDyn<'py, T>> {
     let array = plain(array)?.cast::<PyArrayDyn<T>>().ok().filter(|array| array.is_c_contiguous())?;
     array.try_readonly().ok().filter(|array| array.as_slice().is_ok())

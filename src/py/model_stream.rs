@@ -8,7 +8,7 @@ use super::stream::DETACH;
 use crate::buffer::{copied, zeros};
 use crate::nn::units;
 use crate::{ModelConfig, Numbers, StreamState};
-use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods};
+use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
@@ -140,22 +140,33 @@ fn tokens(given: &Bound<'_, PyAny>, end: usize) -> Option<(Vec<u32>, Vec<usize>)
 }
 
 /// Writes into an array, if it is plain, or into one that is made.
+#[inline(always)]
 fn written<'py, O: Number>(
     py: Python<'py>, out: Option<&Bound<'py, PyAny>>, shape: &[usize], write: impl FnOnce(&mut [O]) -> PyResult<()>,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let Some(out) = out else {
         let mut found: Vec<O> = zeros(shape.iter().product(), "the output")?;
         write(&mut found)?;
-        // A copy of a few numbers costs less than to hand over the memory.
-        let found = if found.len() < FEW { PyArray1::from_slice(py, &found) } else { PyArray1::from_vec(py, found) };
-        return Ok(Some(if shape.len() == 1 { found.into_any() } else { found.reshape(shape)?.into_any() }));
+        return Ok(Some(made(py, found, shape)?));
     };
-    let fits = |array: &&Bound<'py, PyArrayDyn<O>>| array.is_c_contiguous() && array.shape() == shape;
-    let array = plain(out).and_then(|out| out.cast::<PyArrayDyn<O>>().ok()).filter(fits);
-    let Some(mut room) = array.and_then(|array| array.try_readwrite().ok()) else { return Ok(None) };
+    let Some(mut room) = room(out, shape) else { return Ok(None) };
     let Ok(room) = room.as_slice_mut() else { return Ok(None) };
     write(room)?;
     Ok(Some(out.clone()))
+}
+
+/// An array of some numbers. A copy of a few costs less than to hand over their memory.
+#[inline(never)]
+fn made<'py, O: Number>(py: Python<'py>, found: Vec<O>, shape: &[usize]) -> PyResult<Bound<'py, PyAny>> {
+    let found = if found.len() < FEW { PyArray1::from_slice(py, &found) } else { PyArray1::from_vec(py, found) };
+    Ok(if shape.len() == 1 { found.into_any() } else { found.reshape(shape)?.into_any() })
+}
+
+/// An array that is plain, to be written.
+#[inline(never)]
+fn room<'py, O: Number>(out: &Bound<'py, PyAny>, shape: &[usize]) -> Option<PyReadwriteArrayDyn<'py, O>> {
+    let fits = |array: &&Bound<'py, PyArrayDyn<O>>| array.is_c_contiguous() && array.shape() == shape;
+    plain(out)?.cast::<PyArrayDyn<O>>().ok().filter(fits)?.try_readwrite().ok()
 }
 
 impl ModelStream {

@@ -143,10 +143,10 @@ impl Units {
         let Some(arrays): Option<Vec<_>> = listed.unwrap_or_else(|| floats(rows).map(|array| vec![array])) else {
             return Ok(None);
         };
+        let width = each!(&model.get().0, model => model.config().rnn.input);
+        let rows = if is_list { listed_rows(&arrays, width) } else { rows_of(&arrays[0], width, lengths.as_deref()) };
+        let Some(rows) = rows else { return Ok(None) };
         each!(&model.get().0, model => {
-            let width = model.config().rnn.input;
-            let rows = if is_list { listed_rows(&arrays, width) } else { rows_of(&arrays[0], width, lengths.as_deref()) };
-            let Some(rows) = rows else { return Ok(None) };
             let scores = py.detach(|| {
                 let (mut numbers, mut lengths) = (vec![], Vec::with_capacity(rows.len()));
                 for row in &rows {
@@ -165,6 +165,7 @@ impl Units {
 
 impl Units {
     /// Puts rows of so many numbers behind others that are in units; false if one is not finite there.
+    #[inline(never)]
     fn push<X: Number, F: Number>(&self, width: usize, rows: &[X], to: &mut Vec<F>) -> crate::Result<bool> {
         let known = self.0.as_ref().map_or(width, |(mean, factor)| mean.len().min(factor.len()));
         crate::shape::expect_len("scale", known, &[width])?;

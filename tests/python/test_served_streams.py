@@ -323,7 +323,9 @@ def test_models_of_tokens(batch, steps, per_step, given_out, seed):
     assert same_states(stream, twin)
 
 
-@pytest.mark.parametrize("x", [7, -1, True, 2**40, np.array([1, 7]), np.array([-1]), np.zeros((1, 1, 1), int), 1.0])
+@pytest.mark.parametrize(
+    "x", [7, -1, True, 2**40, np.array([1, 7]), np.array([-1]), np.zeros((1, 1, 1), int), 1.0]
+)
 def test_tokens_that_there_are_not(x):
     stream = gru_rs.Model(3, 5, 2, vocabulary_size=7, seed=1).stream()
     before = stream.clone()
