@@ -53,7 +53,7 @@ def calls_a_second(call, threads: int) -> float:
 
 
 def at_best(call) -> float:
-    """Calls a second of one thread in the best of many short turns, which others on the machine leave alone."""
+    """Calls a second of one thread in the best of many short turns, in which nobody else runs."""
     end, count, best = time.perf_counter() + SECONDS, 1, 0.0
     while (begin := time.perf_counter()) < end:
         for _ in range(count):
@@ -136,7 +136,7 @@ def child(name: str, base: Path | None) -> dict[str, float | list]:
 
 
 def expect_same(found: dict[str, list]) -> None:
-    """For texts the builds have the same bits; all else, as scales were measured otherwise, up to rounding."""
+    """For texts the builds have the same bits; all else, as scales may differ, up to rounding."""
     own = found["now"]
     for name, answers in found.items():
         for theirs, ours in zip(answers, own, strict=False):
