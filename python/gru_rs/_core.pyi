@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "Answer",
     "Cosine",
     "EncoderDecoder",
     "FlatView",
@@ -21,6 +22,7 @@ __all__ = [
     "Rule",
     "Stream",
     "Tape",
+    "Units",
     "Words",
     "__version__",
     "cells",
