@@ -160,8 +160,8 @@ bench-language: $(DEVELOPED) $(PEERS_READY) ## time CTC, language models and gen
 	PYTHONPATH=python $(PEERS)/bin/python benches/language.py --record benches/record
 bench-reading: $(DEVELOPED) ## time reading of columns and lists (BASE=an older checkout beside it), into benches/record
 	PYTHONPATH=python $(BIN)/python benches/reading.py $(if $(BASE),--base $(BASE))
-bench-serving: $(DEVELOPED) ## time predictions for texts and steps of streams (BASE=an older checkout beside it), into benches/record
-	PYTHONPATH=python $(BIN)/python benches/serving.py $(if $(BASE),--base $(BASE))
+bench-serving: $(DEVELOPED) $(PEERS_READY) ## time predictions and steps of streams beside PyTorch and ONNX Runtime (BASE=an older checkout, too), into benches/record
+	PYTHONPATH=python $(PEERS)/bin/python benches/serving.py $(if $(BASE),--base $(BASE))
 bench-bridge: $(DEVELOPED) $(PEERS_READY) ## time accelerated models, and trained ones beside their engines (5 minutes), into benches/record
 	$(PEERS)/bin/python -m pip install --quiet g2p-en==2.1.0 threadpoolctl
 	PYTHONPATH=python $(PEERS)/bin/python benches/bridge.py --record benches/record

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 /// let mut numbers = vec![];
 /// assert!(words.encode("A fine day!", None, &mut numbers));
 /// assert_eq!(numbers, [1, 0, 2, 3]); // 0 for what is unknown
+/// assert_eq!((words.lookup("Day"), words.lookup("schön")), (Some(2), None));
 /// assert!(!words.encode("Ein schöner Tag", None, &mut numbers));
 /// ```
 #[derive(Clone, Debug)]
@@ -36,6 +37,14 @@ impl Words {
     /// A token's number; 0 for one that is unknown.
     pub fn number(&self, token: &str) -> u32 {
         self.numbers.get(token).copied().unwrap_or(0)
+    }
+
+    /// The number of a token whose letters may have to be made small ones; none if only Python could say which.
+    pub fn lookup(&self, token: &str) -> Option<u32> {
+        match self.lowercase {
+            true => token.is_ascii().then(|| self.number(&token.to_ascii_lowercase())),
+            false => Some(self.number(token)),
+        }
     }
 
     /// Puts the numbers of a text's first tokens behind those that are there; false, and nothing put, if it is not ASCII.

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
 __all__ = [
+    "Answer",
     "Cosine",
     "EncoderDecoder",
     "FlatView",
@@ -21,6 +22,7 @@ __all__ = [
     "Rule",
     "Stream",
     "Tape",
+    "Units",
     "Words",
     "__version__",
     "cells",
@@ -160,6 +162,20 @@ class Words:
     def __new__(cls, tokens: list[tuple[str, int]], characters: bool, lowercase: bool) -> Words: ...
     def scores(self, model: Model, rows: list[str | list[str]], most: int | None) -> NDArray[Any]: ...
 
+@final
+class Units:
+    def __new__(cls, units: tuple[list[float], list[float]] | None) -> Units: ...
+    def scores(
+        self, model: Model, rows: object, lengths: list[int] | None, most: int | None
+    ) -> NDArray[Any] | None: ...
+
+@final
+class Answer:
+    @staticmethod
+    def probabilities(each: bool) -> Answer: ...
+    @staticmethod
+    def numbers(units: tuple[list[float], list[float]] | None, flat: bool) -> Answer: ...
+
 def ctc_loss(
     scores: NDArray[Any], classes: int, lengths: list[int], wanted: _Wanted, blank: int
 ) -> tuple[float, NDArray[Any]]: ...
@@ -168,7 +184,14 @@ _Remembered = tuple[list[NDArray[Any]], list[int]]
 
 @final
 class ModelStream:
-    def __new__(cls, model: Model, batch: int) -> ModelStream: ...
+    def __new__(cls, model: Model, batch_size: int | None) -> ModelStream: ...
+    def plain(
+        self,
+        x_t: object,
+        out: NDArray[Any] | None,
+        reading: Words | Units | None = None,
+        answer: Answer | None = None,
+    ) -> NDArray[Any] | None: ...
     def steps(self, given: _Given, out: NDArray[Any]) -> None: ...
     def reset(self, mask: list[bool] | None) -> None: ...
     def duplicate(self) -> ModelStream: ...

@@ -44,7 +44,7 @@ class ModelStream:
     def __init__(self, model: Model, batch_size: int | None = None) -> None:
         self._model = model
         self._batched = batch_size is not None
-        batch = as_size("batch_size", batch_size) if self._batched else 1
+        batch = as_size("batch_size", batch_size) if self._batched else None
         self._core = _core.ModelStream(model._core, batch)
 
     @property
@@ -74,6 +74,11 @@ class ModelStream:
         RuntimeError
             Another thread is using this stream.
         """
+        # What is plain is one call; what is not is converted, or refused, and then the same.
+        found = self._core.plain(x_t, out)
+        return self._sorted_out(x_t, out) if found is None else found
+
+    def _sorted_out(self, x_t: ArrayLike, out: Array | None) -> Array:
         x, axes = self._read(x_t)
         batch, seq = (*(axes if self._batched else (1, *axes)), 1)[:2]
         shape = (*axes, self._model.output_size)

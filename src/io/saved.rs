@@ -7,10 +7,10 @@ use super::tensors::Tensors;
 use super::vocabulary::Vocabulary;
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
-use crate::kernels::exponential::Softmax;
 use crate::model::Model;
 use crate::names::model_config;
 use crate::nn::pooling::Pooling;
+use crate::nn::units;
 use crate::shape;
 use crate::simd::Dispatch;
 use std::fs::File;
@@ -243,30 +243,16 @@ impl<F: Dispatch> Saved<F> {
         }
     }
 
-    /// x as the model takes it: in f64, and rounded once.
+    /// x as the model takes it.
     fn in_units(&self, feature: usize, x: f64) -> F {
-        F::from_f64(match &self.scale {
-            Some((mean, factor)) => (x - mean[feature]) * factor[feature],
-            None => x,
-        })
+        units::in_units(self.scale.as_ref(), feature, x)
     }
 
     /// Makes probabilities of rows of scores, one behind the other.
     pub fn probabilities(&self, scores: &mut [F]) -> Result<()> {
         let columns = self.model.config().outputs;
         shape::expect_len("scores", scores.len(), &[scores.len() / columns, columns])?;
-        if self.multilabel {
-            // 1 / (1 + e⁻ˣ) is the softmax of x beside 0.
-            for x in scores {
-                let mut pair = [*x, F::ZERO];
-                F::dispatch(self.model.isa(), Softmax { rows: &mut pair, columns: 2, log_sums: &mut [0.0] });
-                *x = pair[0];
-            }
-            return Ok(());
-        }
-        for row in scores.chunks_exact_mut(columns) {
-            F::dispatch(self.model.isa(), Softmax { rows: row, columns, log_sums: &mut [0.0] });
-        }
+        units::probabilities(self.model.isa(), scores, columns, self.multilabel);
         Ok(())
     }
 
@@ -287,12 +273,7 @@ impl<F: Dispatch> Saved<F> {
         let columns = self.model.config().outputs;
         shape::expect_len("scores", scores.len(), &[scores.len() / columns, columns])?;
         let mut numbers = zeros(scores.len(), "predictions")?;
-        numbers.iter_mut().zip(scores).for_each(|(to, score)| *to = score.to_f64());
-        if let Some((mean, deviation)) = &self.target_scale {
-            for row in numbers.chunks_exact_mut(columns) {
-                row.iter_mut().zip(mean).zip(deviation).for_each(|((y, mean), deviation)| *y = *y * deviation + mean);
-            }
-        }
+        units::out_of_units(self.target_scale.as_ref(), columns, scores, &mut numbers);
         Ok(numbers)
     }
 }

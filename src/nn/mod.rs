@@ -11,3 +11,4 @@ pub mod linear;
 pub mod loss;
 pub mod pooling;
 pub mod targets;
+pub mod units;

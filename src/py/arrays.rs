@@ -10,8 +10,9 @@
 use crate::Dispatch;
 use numpy::{
     BorrowError, Element, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn,
-    PyUntypedArrayMethods,
+    PyUntypedArray, PyUntypedArrayMethods,
 };
+use pyo3::PyTypeInfo;
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 
@@ -38,6 +39,18 @@ pub(crate) fn borrow_as<'py, T: Element>(
     let array = array.cast::<PyArrayDyn<T>>().map_err(|_| wrong())?.try_readonly().map_err(|_| in_use())?;
     // as_slice alone would take an array in Fortran order, as it lies in memory.
     if array.is_c_contiguous() && array.as_slice().is_ok() { Ok(array) } else { Err(wrong()) }
+}
+
+/// An array of NumPy's own class: what others mean by theirs (a mask) is for `gru_rs._arrays` to say.
+pub(crate) fn plain<'a, 'py>(array: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyAny>> {
+    (array.get_type_ptr() == PyUntypedArray::type_object_raw(array.py())).then_some(array)
+}
+
+/// Borrows one that is C-contiguous and of exactly this type, if it is.
+#[inline(never)]
+pub(crate) fn borrow_plain<'py, T: Element>(array: &Bound<'py, PyAny>) -> Option<PyReadonlyArrayDyn<'py, T>> {
+    let array = plain(array)?.cast::<PyArrayDyn<T>>().ok().filter(|array| array.is_c_contiguous())?;
+    array.try_readonly().ok().filter(|array| array.as_slice().is_ok())
 }
 
 /// Borrows an array to be written in place, which `gru_rs._arrays` has seen to.

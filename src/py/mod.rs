@@ -83,7 +83,7 @@ mod _core {
     #[pymodule_export]
     use super::parameters::{FlatView, Parameters};
     #[pymodule_export]
-    use super::served::Words;
+    use super::served::{Answer, Units, Words};
     #[pymodule_export]
     use super::softmax::softmax;
     #[pymodule_export]

@@ -1,20 +1,20 @@
 //! Streams: the one place where the border itself is the cost, so the usual call, an array of the right
 //! type and shape, goes straight through, and all others are sorted out by `gru_rs._arrays`.
 
-use super::arrays::{Number, borrow, borrow_all, in_use, slices};
+use super::arrays::{Number, borrow, borrow_all, in_use, plain, slices};
 use super::either::{Either, both, each};
 use crate::buffer::zeros;
 use crate::{Config, rnn};
-use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
-use pyo3::{PyTraverseError, PyTypeInfo, PyVisit};
+use pyo3::{PyTraverseError, PyVisit};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// Multiply-adds of a call above which other Python threads may run meanwhile: about 10 µs.
-const DETACH: usize = 400_000;
+pub(super) const DETACH: usize = 400_000;
 
 /// A layer's state between calls: made by a layer's ``stream``.
 ///
@@ -213,11 +213,6 @@ impl Stream {
         self.batch.store(stream.batch(), Ordering::Relaxed);
         self.give(py, states, None)
     }
-}
-
-/// An array of NumPy's own class: what others mean by theirs (a mask) is for `gru_rs._arrays` to say.
-fn plain<'a, 'py>(array: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, PyAny>> {
-    (array.get_type_ptr() == PyUntypedArray::type_object_raw(array.py())).then_some(array)
 }
 
 /// A function of `gru_rs._arrays`.

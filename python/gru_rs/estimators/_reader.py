@@ -24,7 +24,7 @@ from ._batches import EMBEDDING_SIZE, Array, Numeric, Scale, Sequences, Token, e
 from ._columns import Frame, Named, Ragged, is_integral, is_missing, is_number, refuse_missing
 from ._containers import opened
 from ._numbers import expect_usable, moments_of, numbers_of, row_array
-from ._served import CUTS, Served
+from ._served import CUTS, Served, ServedNumbers, ServedTexts
 from ._tokens import Tokenizer, expect_apart, expect_kinds, kinds_of, width_of
 from ._vocabulary import Choice
 
@@ -103,6 +103,11 @@ class Reader(Protocol):
     read, by any number of threads.
     """
 
+    @property
+    def served(self) -> Served | None:
+        """What it learnt, in Rust, if there is such."""
+        ...
+
     def read(self, estimator: Any, given: Any, lengths: Any, most: int | None) -> Sequences:
         """Sequences for a fitted estimator, of at most `most` steps."""
         ...
@@ -141,14 +146,14 @@ class TokenReader:
     embedding_size: int = EMBEDDING_SIZE
     kinds: frozenset[str] = field(init=False)
     """Of the vocabulary's tokens; made once, as it may be large."""
-    served: Served | None = field(init=False)
+    served: ServedTexts | None = field(init=False)
     """The same for texts that are predicted for at once, if they can be."""
 
     def __post_init__(self) -> None:
         kinds, read = kinds_of(self.vocabulary), self.tokenizer
         served = None
         if kinds == {"strings"} and read.token_features is None and read.analyzer in CUTS:
-            served = Served(self.vocabulary, str(read.analyzer), read.lowercase)
+            served = ServedTexts(self.vocabulary, str(read.analyzer), read.lowercase)
         vars(self).update(kinds=kinds, served=served)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -273,6 +278,19 @@ class NumberReader:
     """What scikit-learn learns of them: ``n_features_in_``, and ``feature_names_in_`` of what has names."""
     padded: bool = False
     """Whether training gave lengths of padded rows."""
+    served: ServedNumbers = field(init=False)
+    """The same for arrays that are predicted for at once."""
+
+    def __post_init__(self) -> None:
+        named = "feature_names_in_" in self.columns
+        vars(self).update(served=ServedNumbers(self.scale, named=named, padded=self.padded))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "served"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.__post_init__()
 
     @classmethod
     def learn(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
+from gru_rs import _core
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_size
 from gru_rs._words import WORDS
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from ._batches import Array
     from ._learnt import Learnt
+    from ._served import Served
 
 from ._supervised import SupervisedEstimator
 
@@ -341,11 +343,10 @@ class SequenceEstimator(SupervisedEstimator):
 
     def _scores_of(self, X: Any, lengths: Any) -> Array:
         """A row of scores for each sequence, as the methods that predict take them."""
-        if "model_" in vars(self) and lengths is None and isinstance(self._reader, TokenReader):
-            served = self._reader.served
-            found = None if served is None else served.scores(self.model_, X, self.max_length)
-            if found is not None:
-                return found
+        served: Served | None = self._reader.served if "model_" in vars(self) else None
+        found = None if served is None else served.scores(self.model_, X, lengths, self.max_length)
+        if found is not None:
+            return found
         sequences = self._read_fitted(X, lengths)
         return self._scores(sequences, sequences.rows)
 
@@ -424,3 +425,7 @@ class StreamedEstimator(SequenceEstimator):
     @abstractmethod
     def _of_scores(self, scores: Array) -> Array:
         """Predictions from the scores, (…, outputs)."""
+
+    @abstractmethod
+    def _answer(self) -> _core.Answer | None:
+        """How Rust makes them, with the same bits; None of scores as they are."""

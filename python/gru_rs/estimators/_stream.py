@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from gru_rs import _core
+from gru_rs._arrays import check_out
 from gru_rs._checks import as_count
 from gru_rs._model_stream import ModelStream
 
@@ -31,6 +33,10 @@ class Streamed(Protocol):
 
     def _of_scores(self, scores: Array) -> Array:
         """What it predicts from scores."""
+        ...
+
+    def _answer(self) -> _core.Answer | None:
+        """The same in Rust; None of scores as they are."""
         ...
 
 
@@ -72,28 +78,61 @@ class EstimatorStream:
         for name in ("_optimizer", "_progress", "_rng"):  # nor does it train
             self._estimator.__dict__.pop(name, None)
         self._stream: ModelStream = estimator.model_.stream(batch_size)
+        self._serve()
 
-    def __call__(self, x_t: Any) -> Any:
+    def _serve(self) -> None:
+        """What of the estimator is in Rust, for steps that are plain."""
+        served = self._estimator._reader.served
+        self._reading = None if served is None else served.core
+        self._answer = self._estimator._answer()
+
+    def __call__(self, x_t: Any, out: Array | None = None) -> Any:
         """What is predicted after a step, or after each step of a chunk.
 
         Parameters
         ----------
         x_t : array_like, str or list
             A step or a chunk; see the class.
+        out : ndarray, optional
+            Where the predictions go: C-contiguous, of the model's dtype, or of a regressor of float64.
 
         Returns
         -------
         ndarray, (…, outputs)
             Of a classifier or a tagger the probabilities in the order of ``classes_``, of a regressor its
-            numbers.
+            numbers: `out`, or an array of the caller's own.
 
         Raises
         ------
         ValueError, TypeError
-            A step that `predict` would not take; nothing has changed then.
+            A step that `predict` would not take, an `out` of another shape or kind; nothing has changed then.
+        RuntimeError
+            Another thread is using this stream.
         """
-        x = self._estimator._reader.step(x_t, self._stream.batch_size)
-        return self._estimator._of_scores(self._stream(x))
+        found = None
+        if self._reading is not None:
+            # What is plain is one call; what is not is read in Python, or refused.
+            found = self._stream._core.plain(x_t, out, self._reading, self._answer)
+        return self._read(x_t, out) if found is None else found
+
+    def _read(self, x_t: Any, out: Array | None) -> Any:
+        estimator, stream = self._estimator, self._stream
+        x = estimator._reader.step(x_t, stream.batch_size)
+        if out is None:
+            return estimator._of_scores(stream(x))
+        x, axes = stream._read(x)
+        # What nothing is made of says the shape of all that is made, and their dtype.
+        empty = estimator._of_scores(np.empty((0, estimator.model_.output_size), estimator.model_.dtype))
+        check_out("out", out, (*axes, *empty.shape[1:]), empty.dtype.name)
+        out[...] = estimator._of_scores(stream(x))
+        return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_reading", "_answer")}
+
+    def __setstate__(self, found: dict[str, Any]) -> None:
+        vars(self).update(found)
+        self._serve()
 
     @property
     def batch_size(self) -> int | None:
@@ -157,10 +196,10 @@ class SpellingStream(EstimatorStream):
             self._lock.release()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        return {name: value for name, value in super().__getstate__().items() if name != "_lock"}
 
     def __setstate__(self, found: dict[str, Any]) -> None:
-        self.__dict__.update(found)
+        super().__setstate__(found)
         self._lock = threading.Lock()
 
     def clone(self) -> Self:
@@ -172,7 +211,7 @@ class SpellingStream(EstimatorStream):
 
     __copy__ = clone
 
-    def __call__(self, x_t: Any) -> Any:
+    def __call__(self, x_t: Any) -> Any:  # type: ignore[override] # labels have no array
         """The labels that a step or a chunk brings.
 
         Parameters
@@ -191,7 +230,7 @@ class SpellingStream(EstimatorStream):
             As for an `EstimatorStream`.
         """
         with self._alone():
-            best = super().__call__(x_t).reshape(len(self._last), -1)
+            best = super().__call__(x_t).argmax(axis=-1).reshape(len(self._last), -1)
             paths = np.concatenate([self._last[:, np.newaxis], best], axis=1)
             self._last = paths[:, -1]
         new = (paths[:, 1:] != paths[:, :-1]) & (paths[:, 1:] != 0)

@@ -13,6 +13,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
+from gru_rs import _core
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_size
 from gru_rs._losses import BinaryCrossEntropy, CrossEntropy, Loss
@@ -271,6 +272,9 @@ class SequenceClassifier(ClassifierMixin, StateFeatures, StreamedEstimator):  # 
 
     def _of_scores(self, scores: Array) -> Array:
         return sigmoid(scores) if self.multilabel_ else softmax(scores)
+
+    def _answer(self) -> _core.Answer:
+        return _core.Answer.probabilities(self.multilabel_)
 
     def predict(self, X: Any, lengths: Any = None) -> Array:
         """The most probable class; of several labels those that are more probable than not.

@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array, column_or_1d
 
+from gru_rs import _core
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_real
 from gru_rs._losses import LOSSES_OF_NUMBERS, Loss, LossFunction, called, loss_of_numbers
@@ -235,6 +236,11 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
             mean, deviation = self.target_scale_
             found = found * deviation + mean
         return found[..., 0] if self._flat else found
+
+    def _answer(self) -> _core.Answer:
+        units = self.target_scale_
+        moments = None if units is None else (units[0].tolist(), units[1].tolist())
+        return _core.Answer.numbers(moments, self._flat)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> float:
         """The coefficient of determination, R²; over the steps of all sequences with pooling "each".

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from gru_rs import _core
 from gru_rs._checks import as_size
 from gru_rs._losses import CrossEntropy
 
@@ -149,6 +150,9 @@ class SequenceTagger(StreamedEstimator):
 
     def _of_scores(self, scores: Array) -> Array:
         return softmax(scores)
+
+    def _answer(self) -> _core.Answer:
+        return _core.Answer.probabilities(False)
 
     def _paths(self, sequences: Any, rows: Array) -> list[Array]:
         return self._predict_rows(sequences, rows, lambda x, lengths: self.model_.labels(x, lengths=lengths))
