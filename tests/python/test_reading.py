@@ -8,6 +8,7 @@ import array
 import collections
 import datetime
 import decimal
+import pickle
 import warnings
 
 import datasets
@@ -32,7 +33,9 @@ from gru_rs.estimators._batches import Padding, by_length
 from gru_rs.estimators._containers import opened
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, LeaveOneOut, cross_val_score
+from test_mutants import joined, parts
 
 RNG = np.random.default_rng(0)
 LENGTHS = [3, 5, 2, 4, 5, 1, 3, 2]
@@ -900,7 +903,7 @@ def test_tokens_are_of_the_kind_of_training():
     integers, strings = "expected tokens that are integers as in", "expected tokens that are strings as in"
     for call, expected in [
         (lambda: of_integers.predict([["5"], [7]]), f"X: {integers} training, got '5' in row 0"),
-        (lambda: of_integers.predict(["5 7"]), f"X: {integers}"),
+        (lambda: of_integers.predict(["5 7"]), "X: expected lists of tokens, as in training, got text"),
         (lambda: of_integers.predict([[True]]), f"X: {integers} training, got True"),
         (lambda: of_integers.stream()(["5"]), f"x_t: {integers}"),
         (lambda: of_integers.partial_fit([["5"]], [0]), f"X: {integers}"),
@@ -919,6 +922,72 @@ def test_tokens_are_of_the_kind_of_training():
     assert len(of_integers.predict([[99], [], [5]])) == 3, "of their kind tokens may be unknown"
     mixed = SequenceClassifier(**OPTIONS).fit([["a", 1], [2]] * 4, LABELS)
     assert len(mixed.predict([["a"], [2], ["zebra", 7]])) == 3
+
+
+@pytest.mark.parametrize("analyzer", ["auto", "char", "word", "unspaced", str.split])
+@pytest.mark.parametrize("of_text", [True, False])
+def test_texts_and_lists_are_not_taken_for_each_other(of_text, analyzer, tmp_path):
+    """A text is not cut in silence where lists were learnt, nor a list looked up among tokens of texts."""
+    texts, lists = ["ab cd", "cd ab"] * 4, [["ab", "cd"], ["cd", "ab"]] * 4
+    own, other = (texts, lists) if of_text else (lists, texts)
+    message = "expected text, as in training, got lists" if of_text else "expected lists of tokens, as in tr"
+    steps = [["x"] * (5 if of_text and analyzer == "char" else 2)] * 8
+    if analyzer == "unspaced" and of_text:
+        own, steps = ["差好", "好差"] * 4, [["x"] * 2] * 8
+    options = OPTIONS | {"analyzer": analyzer, "bidirectional": False}
+    functions = {"analyzer": analyzer} if callable(analyzer) else {}
+    for kind, y, more in (
+        (SequenceClassifier, LABELS, {}),
+        (SequenceRegressor, np.arange(8.0), {}),
+        (SequenceTagger, steps, {"crf": False}),
+        (Seq2Seq, ["a"] * 8, {}),
+    ):
+        fitted = kind(**options | more).fit(own, y)
+        fitted.save(tmp_path / "model")
+        for found in (
+            fitted,
+            gru_rs.load(tmp_path / "model", **functions),
+            pickle.loads(pickle.dumps(fitted)),
+        ):
+            weights, expected = found.model_.flat.copy(), found.predict(own)
+            for call in (
+                lambda found=found: found.predict(other),
+                lambda found=found: found.predict(np.array(other, object) if not of_text else other),
+                lambda found=found, y=y: found.score(other, y),
+                lambda found=found, y=y: found.partial_fit(other, y),
+                lambda found=found, y=y: clone(found).fit(own, y, validation_data=(other, y)),
+                lambda found=found, y=y: found.set_params(warm_start=True).fit(other, y),
+            ):
+                with pytest.raises(TypeError, match=f"X: {message}"):
+                    call()
+            if kind is not Seq2Seq and analyzer != "unspaced":
+                stream = found.stream()
+                with pytest.raises(TypeError, match=f"x_t: {message}"):
+                    stream(other[0])
+                with pytest.raises(TypeError, match=f"x_t: {message}"):
+                    found.stream(2)(other[:2])
+                assert len(stream(own[0])) > 0
+            np.testing.assert_array_equal(found.model_.flat, weights)
+            for one, two in zip(found.predict(own), expected, strict=True):
+                np.testing.assert_array_equal(one, two)
+            assert len(found.predict([])) == 0, "nothing is of either form"
+
+
+def test_files_that_do_not_say_it_take_texts_and_lists(tmp_path):
+    """Those of earlier versions, whose reader had not learnt which of the two it was."""
+    texts, lists = ["ab cd", "cd ab"] * 4, [["ab", "cd"], ["cd", "ab"]] * 4
+    path = tmp_path / "model"
+    SequenceClassifier(**OPTIONS | {"bidirectional": False}).fit(texts, LABELS).save(path)
+    header, tensors = parts(path.read_bytes())
+    del header["learnt"]["_reads_text"]
+    path.write_bytes(joined(header, tensors))
+    found = gru_rs.load(path)
+    np.testing.assert_array_equal(found.predict_proba(lists), found.predict_proba(texts))
+    np.testing.assert_array_equal(found.stream()(lists[0]), found.stream()(texts[0]))
+    found.save(path)
+    assert "_reads_text" not in parts(path.read_bytes())[0]["learnt"]
+    old = pickle.loads(pickle.dumps(found))
+    assert old.partial_fit(lists, LABELS).predict(texts).shape == (8,)
 
 
 def test_objects_are_missing_behind_their_rows():
