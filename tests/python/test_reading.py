@@ -1274,3 +1274,58 @@ def test_language_models_of_ids():
 def test_many_ways_were_tried():
     """Runs last in this file: how many there are, to be reported; few of them are run alone."""
     print("ways tried:", dict(COUNTS), sum(COUNTS.values()))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("level", [1e-120, 1e-155, 1e-165, 1e-200, 1e-300])
+def test_numbers_whose_squares_are_lost(level, dtype):
+    """A feature of tiny numbers is no constant: it is learnt from as the same feature in other units."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(24, 4, 2))
+    y = (X[:, -1, 0] > 0).astype(int)
+    tiny = X.copy()
+    tiny[:, :, 0] *= level
+    options = OPTIONS | {"dtype": dtype, "max_iter": 5}
+    plain, found = SequenceClassifier(**options).fit(X, y), SequenceClassifier(**options).fit(tiny, y)
+    np.testing.assert_allclose(found.predict_proba(tiny), plain.predict_proba(X), rtol=1e-3)
+    np.testing.assert_allclose(found.scale_[1] / [level, 1], plain.scale_[1], rtol=1e-3)
+    np.testing.assert_allclose(found.stream()(tiny[0])[-1], found.predict_proba(tiny[:1])[0], rtol=1e-5)
+    # Beside zeros, and where all are one number, as it was.
+    tiny[:, :, 0] = level
+    assert SequenceClassifier(**options).fit(tiny, y).scale_[1][0] == 0
+    tiny[:, :, 0] = 0
+    assert SequenceClassifier(**options).fit(tiny, y).scale_[1][0] == 0
+
+
+def test_changes_whose_squares_are_lost_are_named():
+    rng = np.random.default_rng(0)
+    series = np.cumsum(rng.normal(size=60)) * 1e-165
+    options = OPTIONS | {"horizon": 1, "window": 4, "season": None, "early_stopping": False}
+    with pytest.raises(
+        ValueError, match="y: expected numbers whose squares float64 can hold, got changes of"
+    ):
+        Forecaster(**options).fit(series)
+    # Several are in units of their own before.
+    assert np.isfinite(Forecaster(**options).fit({"a": series}).predict()["a"]).all()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        list,
+        lambda days: np.array(days, "M8[D]"),
+        lambda days: pd.Series(pd.to_datetime(days)),
+        lambda days: pd.DatetimeIndex(days, tz="Europe/Berlin"),
+        lambda days: pl.Series(days),
+    ],
+)
+def test_groups_may_be_dates(made):
+    days = [datetime.date(2024, 1, 1 + row % 4) for row in range(24)]
+    X = np.random.default_rng(0).normal(size=(24, 4, 1))
+    y, options = np.arange(24) % 2, OPTIONS | {"early_stopping": True}
+    found = SequenceClassifier(**options).fit(X, y, groups=made(days))
+    plain = SequenceClassifier(**options).fit(X, y, groups=np.arange(24) % 4)
+    np.testing.assert_array_equal(found.model_.flat, plain.model_.flat)
+    missing = [*days[:-1], None]
+    with pytest.raises(ValueError, match=r"groups: expected a group for each row, got .* in row 23"):
+        SequenceClassifier(**options).fit(X, y, groups=made(missing))

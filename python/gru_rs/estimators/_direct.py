@@ -214,7 +214,12 @@ class DirectForecaster(Fitted, SupervisedEstimator):
     ) -> dict[str, Any]:
         """What is learnt before training."""
         targets = changes.shape[2]
-        deviation = moments_of_rows("y", changes.reshape(-1, targets))[1] if self.scale else np.zeros(targets)
+        rows = changes.reshape(-1, targets)
+        deviation = moments_of_rows("y", rows)[1] if self.scale else np.zeros(targets)
+        if ((deviation > 0) & (np.square(deviation) < np.finfo(np.float64).tiny)).any():
+            # Errors in their units would be 0.
+            msg = f"y: expected numbers whose squares float64 can hold, got changes of {deviation.min():g}"
+            raise ValueError(msg)
         return {
             "season_": reach.season,
             "base_": chosen,
