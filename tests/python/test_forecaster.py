@@ -706,3 +706,25 @@ def test_what_is_set_between_fits_is_not_taken_in_silence(changed, message, tmp_
         model.save(tmp_path / "model")
     model.set_params(**{name: small(**options).get_params()[name] for name in changed})
     assert model.fit(wave()).n_iter_ == 2
+
+
+@pytest.mark.parametrize(("period", "off"), [(40, 0), (60, 0), (100, 1), (150, 1), (250, 2)])
+def test_slow_seasons_are_not_found_short(period, off):
+    """The highest of correlations that are nearly flat is short of the season: by 14 of 250 steps."""
+    rng = np.random.default_rng(5)
+    for _ in range(8):
+        time = np.arange(int(period * rng.uniform(5, 10)))
+        wave = np.sin(2 * np.pi * time / period + rng.uniform(0, 6)) + 0.4 * np.sin(4 * np.pi * time / period)
+        found = find_season([wave + 0.1 * rng.normal(size=len(time))])
+        assert found is None or abs(found - period) <= off
+    assert find_season([wave]) == period
+
+
+@pytest.mark.parametrize("season", [7, 12, 24, 48, 52, 168])
+def test_sharp_seasons_are_where_their_peak_is(season):
+    rng = np.random.default_rng(season)
+    for times in (4, 9):
+        pattern = rng.normal(size=season)
+        assert (
+            find_season([np.resize(pattern, season * times) + rng.normal(size=season * times) / 10]) == season
+        )
