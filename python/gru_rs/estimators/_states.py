@@ -51,9 +51,9 @@ class StateFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type:
         Returns
         -------
         ndarray, (n, hidden_size) or (n, 2 * hidden_size) with two directions
-            Of the model's dtype, pooled over the steps, three times as wide with pooling "concat"; of a `Seq2Seq`
-            the final state of its encoder. With
-            pooling "each" a list of arrays ``(T_i, …)``, a row for each step.
+            Of the model's dtype, pooled over the steps, three times as wide with pooling "concat"; of a
+            `Seq2Seq` the final state of its encoder. With pooling "each" a list of arrays ``(T_i, …)``, a row
+            for each step.
 
         Raises
         ------
