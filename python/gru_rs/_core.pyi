@@ -159,7 +159,9 @@ class Model(Parameters):
 
 @final
 class Words:
-    def __new__(cls, tokens: list[tuple[str, int]], characters: bool, lowercase: bool) -> Words: ...
+    def __new__(
+        cls, tokens: list[tuple[str, int]], characters: bool, lowercase: bool, of_text: bool | None
+    ) -> Words: ...
     def scores(self, model: Model, rows: list[str | list[str]], most: int | None) -> NDArray[Any]: ...
 
 @final

@@ -174,7 +174,7 @@ impl ModelStream {
     fn read<'py, F: Number>(
         &self, stream: &crate::ModelStream<F>, x_t: &Bound<'py, PyAny>, reading: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Option<(Taken<'py, F>, Vec<usize>)>> {
-        let (rows, width) = (self.batched.then(|| stream.batch()), stream.model().config().rnn.input);
+        let (rows, width) = (self.batched.then(|| stream.batch()), stream.model().config().inputs());
         if let Some(words) = reading.and_then(|reading| reading.cast::<Words>().ok()) {
             let found = words.get().steps(x_t, rows);
             return Ok(found.map(|(tokens, seq)| (Taken::Tokens(tokens), rows.into_iter().chain([seq]).collect())));

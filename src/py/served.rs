@@ -13,7 +13,11 @@ use pyo3::types::{PyFloat, PyList, PyString};
 
 /// A vocabulary of strings, and how texts are cut into such.
 #[pyclass(frozen, module = "gru_rs._core")]
-pub(crate) struct Words(crate::Words);
+pub(crate) struct Words {
+    words: crate::Words,
+    /// Whether steps are texts, or else lists of tokens; if that is known.
+    of_text: Option<bool>,
+}
 
 /// The units of numbers, if they have any: of each feature the mean, and 1 over the deviation.
 #[pyclass(frozen, module = "gru_rs._core")]
@@ -48,8 +52,8 @@ const AT_ONCE: usize = 1 << 20;
 #[pymethods]
 impl Words {
     #[new]
-    fn new(tokens: Vec<(String, u32)>, characters: bool, lowercase: bool) -> Self {
-        Self(crate::Words::new(tokens, characters, lowercase))
+    fn new(tokens: Vec<(String, u32)>, characters: bool, lowercase: bool, of_text: Option<bool>) -> Self {
+        Self { words: crate::Words::new(tokens, characters, lowercase), of_text }
     }
 
     /// The scores of rows, 1-D, each a text in ASCII or a list of its tokens, of which the first `most` count.
@@ -62,7 +66,7 @@ impl Words {
             for row in &rows {
                 let begin = numbers.len();
                 match row {
-                    Row::Text(text) if self.0.encode(text, most, &mut numbers) => {}
+                    Row::Text(text) if self.words.encode(text, most, &mut numbers) => {}
                     Row::Text(text) => return Err(crate::Error::value("text", "ASCII", format!("{text:?}"))),
                     Row::Numbers(known) => numbers.extend(known),
                 }
@@ -87,7 +91,7 @@ impl Words {
         }
         let list = row.cast::<PyList>().map_err(|_| PyTypeError::new_err("expected texts, or lists of tokens"))?;
         let tokens = list.iter().take(most.unwrap_or(usize::MAX));
-        let numbers = tokens.map(|token| Ok(self.0.number(token.cast::<PyString>()?.to_str()?)));
+        let numbers = tokens.map(|token| Ok(self.words.number(token.cast::<PyString>()?.to_str()?)));
         Ok(Row::Numbers(numbers.collect::<PyResult<_>>()?))
     }
 
@@ -114,12 +118,16 @@ impl Words {
 
     /// The tokens of a text or of a list that has some.
     fn push(&self, given: &Bound<'_, PyAny>, numbers: &mut Vec<u32>) -> Option<()> {
-        if let Ok(text) = given.cast_exact::<PyString>() {
-            return self.0.encode(text.to_str().ok()?, None, numbers).then_some(());
+        let text = given.cast_exact::<PyString>().ok();
+        if self.of_text.is_some_and(|of_text| of_text != text.is_some()) {
+            return None; // to be refused
+        }
+        if let Some(text) = text {
+            return self.words.encode(text.to_str().ok()?, None, numbers).then_some(());
         }
         let list = given.cast_exact::<PyList>().ok().filter(|list| !list.is_empty())?;
         for token in list.iter() {
-            numbers.push(self.0.lookup(token.cast_exact::<PyString>().ok()?.to_str().ok()?)?);
+            numbers.push(self.words.lookup(token.cast_exact::<PyString>().ok()?.to_str().ok()?)?);
         }
         Some(())
     }
@@ -143,7 +151,7 @@ impl Units {
         let Some(arrays): Option<Vec<_>> = listed.unwrap_or_else(|| floats(rows).map(|array| vec![array])) else {
             return Ok(None);
         };
-        let width = each!(&model.get().0, model => model.config().rnn.input);
+        let width = each!(&model.get().0, model => model.config().inputs());
         let rows = if is_list { listed_rows(&arrays, width) } else { rows_of(&arrays[0], width, lengths.as_deref()) };
         let Some(rows) = rows else { return Ok(None) };
         each!(&model.get().0, model => {

@@ -181,6 +181,27 @@ def test_compare(folder):
     assert "parameters" in shown
 
 
+def test_probe(folder):
+    few = ["--rows", "60", "--longest", "2", "--seed", "1", "--set", "max_iter=2"]
+    text = ["--text", "review", "--label", "stars"]
+    found = json.loads(gru_rs("probe", folder / "reviews.csv", *text, *few, "--json"))
+    assert found["views"] == [0, 1, 2]
+    assert found["quality"] == "accuracy"
+    picture, more = folder / "memory.png", folder / "more.conll"
+    more.write_text(2 * ((folder / "people.conll").read_text().rstrip("\n") + "\n\n"))
+    shown = gru_rs("probe", more, "--task", "tag", *few, "--plot", picture)
+    assert "steps after" in shown
+    assert "whole sequences, accuracy of labels" in shown
+    assert picture.stat().st_size > 1000
+    tagged = json.loads(gru_rs("probe", more, "--task", "tag", *few, "--json"))
+    assert set(tagged["whole"]) == {"gru", "lstm", "both"}
+    wave = gru_rs("probe", folder / "wave.csv", "--task", "forecast", *few)
+    assert "R² of the change" in wave
+    error = gru_rs("probe", folder / "wave.csv", "--task", "forecast", "--exog", "day", code=2)
+    assert "--exog: expected none" in error
+    assert "rows: expected" in gru_rs("probe", folder / "reviews.csv", *text, "--rows", "0", code=1)
+
+
 def test_info(folder):
     found = json.loads(gru_rs("info", folder / "tag", "--json"))
     assert found["estimator"] == "SequenceTagger"

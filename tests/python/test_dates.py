@@ -353,3 +353,62 @@ def test_the_future_has_dates_of_any_library():
     ):
         with pytest.raises(ValueError, match=r"exog: expected 2024-03-01.* the dates that come after y"):
             fitted.predict(given)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    ("zone", "changes"),
+    [
+        ("Asia/Beirut", "2024-03-31"),
+        ("Africa/Cairo", "2024-04-26"),
+        ("America/Havana", "2024-03-10"),
+        ("America/Santiago", "2024-09-08"),
+        ("America/Asuncion", "2023-10-01"),
+        ("Europe/Berlin", "2024-03-31"),
+        ("Asia/Beirut", "2023-10-29"),
+        ("Africa/Cairo", "2023-10-27"),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1, 5, 20, 21, 22, 26])
+def test_days_of_zones_whose_clocks_change_at_midnight(zone, changes, before, library, tmp_path):
+    """Wherever the day stands that has no midnight, in or behind a series, others go on at midnight."""
+    bare = pd.date_range(pd.Timestamp(changes) - pd.Timedelta(before, "D"), periods=28, freq="D")
+    dates = bare.tz_localize(zone, nonexistent="shift_forward", ambiguous=np.zeros(28, bool))
+    column = pl.from_pandas(pd.DataFrame({"t": dates}))["t"]
+    y = np.sin(np.arange(22) / 2)
+    given = pd.Series(y, dates[:22]) if library == "pandas" else pl.DataFrame({"t": column[:22], "y": y})
+    model = Forecaster(horizon=6, window=4, season=None, max_iter=1, hidden_size=2, random_state=0).fit(given)
+    model.save(tmp_path / "model")
+    for one in (model, gru_rs.load(tmp_path / "model")):
+        found = one.predict()
+        assert (found.index.tolist() if library == "pandas" else found["t"].to_list()) == (
+            dates[22:].tolist() if library == "pandas" else column[22:].to_list()
+        )
+    # Rows that are missing are found, and a longer series goes on from its own end.
+    longer = pd.Series(np.append(y, 0.5), dates[:23])
+    if library == "polars":
+        longer = pl.DataFrame({"t": column[:23], "y": np.append(y, 0.5)})
+    found = model.predict(y=longer)
+    first = found.index[0] if library == "pandas" else found["t"][0]
+    assert first == (dates[23] if library == "pandas" else column[23])
+    with_gaps = given.drop(dates[9]) if library == "pandas" else pl.concat([given[:9], given[10:]])
+    filled = Forecaster(horizon=6, window=4, season=None, max_iter=1, hidden_size=2, gaps="fill").fit(
+        with_gaps
+    )
+    last = filled.predict().index[-1] if library == "pandas" else filled.predict()["t"][-1]
+    assert last == (dates[27] if library == "pandas" else column[27])
+
+
+def test_hours_of_a_day_without_midnight_are_hours():
+    """Steps of a fixed time go on through a change of clocks, whatever the clock shows."""
+    dates = pd.date_range("2024-03-29", periods=60, freq="h", tz="Asia/Beirut")
+    column = pl.from_pandas(pd.DataFrame({"t": dates}))["t"]
+    for count in (47, 48, 49, 50):
+        y = np.sin(np.arange(count))
+        for given in (pd.Series(y, dates[:count]), pl.DataFrame({"t": column[:count], "y": y})):
+            model = Forecaster(horizon=5, window=4, season=None, max_iter=1, hidden_size=2).fit(given)
+            found = model.predict()
+            if isinstance(found, pd.Series):
+                assert found.index.tolist() == dates[count : count + 5].tolist()
+            else:
+                assert found["t"].to_list() == column[count : count + 5].to_list()

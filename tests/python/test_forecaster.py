@@ -591,3 +591,140 @@ def test_mistakes_are_named(case):
     with pytest.raises((ValueError, TypeError)) as caught:
         call()
     assert message in str(caught.value)
+
+
+def squares(scores, targets):
+    off = scores - targets
+    return float((off**2).mean()), (2 * off / off.size).astype(scores.dtype)
+
+
+@pytest.mark.parametrize("how", [{}, {"early_stopping": True}, {"levels": [0.5]}, {"horizon": 3}])
+def test_a_loss_of_ones_own(how, tmp_path):
+    """Squares as a function are the squares that come with it."""
+    y = np.stack([wave(), wave()[::-1]], axis=1) if how.get("horizon") == 3 else wave()
+    options = {"early_stopping": False, "dtype": "float64", "max_iter": 3} | how
+    own, plain = (small(loss=loss, **options).fit(y) for loss in (squares, "squared"))
+    np.testing.assert_allclose(own.predict(), plain.predict(), rtol=1e-9)
+    np.testing.assert_allclose(own.loss_curve_, plain.loss_curve_, rtol=1e-9)
+    if own.validation_scores_ is not None:
+        np.testing.assert_allclose(own.validation_scores_, plain.validation_scores_, rtol=1e-9)
+    own.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="loss: expected the function squares, got None"):
+        gru_rs.load(tmp_path / "model")
+    again = gru_rs.load(tmp_path / "model", loss=squares)
+    np.testing.assert_array_equal(again.predict(), own.predict())
+    assert again.backtest(y, start=len(y) - 9).rmse == own.backtest(y, start=len(y) - 9).rmse
+
+
+def test_outliers_pull_less_with_huber(tmp_path):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=400)
+    y[rng.choice(400, 20, replace=False)] += 30
+    options = {"season": None, "early_stopping": False, "max_iter": 20, "learning_rate_init": 0.02}
+    squared, huber, wide = (
+        small(loss=loss, huber_delta=delta, **options).fit(y)
+        for loss, delta in (("squared", 1.0), ("huber", 0.05), ("huber", 1e6))
+    )
+    around = [abs(np.median(model.backtest(y, start=300).forecasts)) for model in (squared, huber)]
+    assert around[1] < around[0]
+    half = small(loss="squared", dtype="float64", max_iter=2, **SHORT).fit(y)
+    same = small(loss="huber", huber_delta=1e6, dtype="float64", max_iter=2, **SHORT).fit(y)
+    np.testing.assert_allclose(np.array(same.loss_curve_) * 2, half.loss_curve_, rtol=0.05)
+    assert wide.huber_delta == 1e6
+    huber.save(tmp_path / "model")
+    assert gru_rs.load(tmp_path / "model").huber_delta == 0.05
+
+
+SHORT = {"season": None, "early_stopping": False}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"loss": squares, "quantiles": [0.5]}, "quantiles: expected None with a function as loss"),
+        ({"huber_delta": 0}, "huber_delta: expected a positive finite number, got 0"),
+        ({"huber_delta": np.inf}, "huber_delta: expected a positive finite number, got inf"),
+        ({"loss": "quantile"}, "loss: expected 'squared' or 'absolute' or 'huber', got 'quantile'"),
+        ({"loss": lambda *_: 1.0}, r"loss: expected a function that returns \(loss, gradient\)"),
+        (
+            {"loss": lambda scores, _: (1.0, scores[:, :0])},
+            "loss: expected a gradient of numbers, shape",
+        ),
+    ],
+)
+def test_losses_that_cannot_be(given, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        small(**given).fit(wave())
+
+
+def test_a_fit_that_fails_leaves_the_forecaster_as_it_was():
+    calls = []
+
+    def fails(*_):
+        calls.append(1)
+        raise RuntimeError("no loss today")
+
+    y = wave()
+    model = small(early_stopping=False).fit(y)
+    before, said = dict(vars(model)), model.predict()
+    for warm in (False, True):
+        model.set_params(loss=fails, warm_start=warm)
+        with pytest.raises(RuntimeError, match="no loss today"):
+            model.fit(y)
+        model.set_params(loss="squared", warm_start=False)
+        assert vars(model).keys() == before.keys()
+        assert all(vars(model)[name] is value for name, value in before.items() if name.endswith("_"))
+        np.testing.assert_array_equal(model.predict(), said)
+    assert len(calls) == 2
+    fresh = small(loss=fails)
+    with pytest.raises(RuntimeError, match="no loss today"):
+        fresh.fit(y)
+    assert not hasattr(fresh, "model_")
+    assert not hasattr(fresh, "season_")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"horizon": 3}, "horizon: expected 2 as in the fit before, got 3"),
+        ({"scale": False}, "scale: expected True as in the fit before, got False"),
+        ({"season": 4}, "season: expected None as in the fit before, got 4"),
+        ({"quantiles": [0.1, 0.5]}, "quantiles: expected 1 numbers a step as in the fit before"),
+        ({"window": 9}, "window: expected as in the fit before, which kept"),
+        ({"gaps": "mask"}, "gaps: expected 'refuse' or 'fill' as in the fit before, got 'mask'"),
+        ({"hidden_size": 9}, "hidden_size: expected"),
+        ({"dtype": "float64"}, "dtype: expected float32 as in the fit before, got float64"),
+    ],
+)
+def test_what_is_set_between_fits_is_not_taken_in_silence(changed, message, tmp_path):
+    options = {"horizon": 2, "season": None, "early_stopping": False, "window": 8, "max_iter": 1}
+    model = small(**options).fit(wave())
+    model.set_params(warm_start=True, **changed)
+    with pytest.raises(ValueError, match=message):
+        model.fit(wave())
+    with pytest.raises(ValueError, match=message):
+        model.save(tmp_path / "model")
+    model.set_params(**{name: small(**options).get_params()[name] for name in changed})
+    assert model.fit(wave()).n_iter_ == 2
+
+
+@pytest.mark.parametrize(("period", "off"), [(40, 0), (60, 0), (100, 1), (150, 1), (250, 2)])
+def test_slow_seasons_are_not_found_short(period, off):
+    """The highest of correlations that are nearly flat is short of the season: by 14 of 250 steps."""
+    rng = np.random.default_rng(5)
+    for _ in range(8):
+        time = np.arange(int(period * rng.uniform(5, 10)))
+        wave = np.sin(2 * np.pi * time / period + rng.uniform(0, 6)) + 0.4 * np.sin(4 * np.pi * time / period)
+        found = find_season([wave + 0.1 * rng.normal(size=len(time))])
+        assert found is None or abs(found - period) <= off
+    assert find_season([wave]) == period
+
+
+@pytest.mark.parametrize("season", [7, 12, 24, 48, 52, 168])
+def test_sharp_seasons_are_where_their_peak_is(season):
+    rng = np.random.default_rng(season)
+    for times in (4, 9):
+        pattern = rng.normal(size=season)
+        assert (
+            find_season([np.resize(pattern, season * times) + rng.normal(size=season * times) / 10]) == season
+        )

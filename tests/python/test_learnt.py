@@ -201,6 +201,21 @@ EDITS = [
         "expected the names of 6 columns",
     ),
     (WORDS, at("learnt/_per_step", 2), "learnt._per_step: expected 1, as without token_features, got 2"),
+    (WORDS, at("learnt/_reads_text", 1), "_reads_text: expected a bool"),
+    (WORDS, at("learnt/_reads_text", None), "_reads_text: expected a bool"),
+    (
+        WORDS,
+        at("learnt/vocabulary_", {"dict": [[1, 1], [2, 2]]}),
+        "learnt.vocabulary_: expected texts among the tokens, as _reads_text says, got .1, 2.",
+    ),
+    (
+        WORDS,
+        both(
+            at("learnt/_reads_text", False),
+            both(at("learnt/_analyzer", "unspaced"), at("learnt/_per_step", 2)),
+        ),
+        "learnt._reads_text: expected True, as 'auto' reads no lists by 'unspaced'",
+    ),
     (WORDS, at("learnt/vocabulary_", vocabulary(a=1, b=1)), "expected each number from 1 to 2 once"),
     (WORDS, at("learnt/vocabulary_", vocabulary(a=0, b=1)), "expected each number from 1 to 2 once"),
     (WORDS, at("learnt/vocabulary_", vocabulary(a=1, b=2)), "vocabulary_size: expected a network with 3"),

@@ -5,7 +5,7 @@ import json
 import gru_rs
 import numpy as np
 import pytest
-from gru_rs.estimators import MemoryProbe
+from gru_rs.estimators import MemoryProbe, StepProbe
 from gru_rs.estimators._sensitivity import input_gradients
 
 SMALL = {"hidden_size": 12, "max_iter": 20, "learning_rate_init": 0.02}
@@ -140,6 +140,148 @@ def test_cutting_and_padding_are_seen():
     assert probe.reach == 1
 
 
+# Targets of steps -------------------------------------------------------------------------------------------
+
+
+def labelled(back, ahead, rows=120, seed=0):
+    """Of each step whether the tokens so far before it, and after it if that is said, are small."""
+    rng = np.random.default_rng(seed)
+    X = [rng.integers(0, 6, length).tolist() for length in rng.integers(9, 14, rows)]
+
+    def small(x, at):
+        return "yes" if 0 <= at < len(x) and x[at] < 3 else "no"
+
+    def label(x, at):
+        return small(x, at - back) + ("" if ahead is None else small(x, at + ahead))
+
+    return X, [[label(x, at) for at in range(len(x))] for x in X]
+
+
+TAGGED = {"rows": 500, "options": {"max_iter": 15, "learning_rate_init": 0.02}}
+
+
+def test_labels_that_depend_on_steps_before():
+    probe = gru_rs.memory_probe("tag", *labelled(2, None), **TAGGED)
+    assert isinstance(probe, StepProbe)
+    assert (probe.task, probe.quality) == ("tag", "accuracy of labels")
+    assert probe.reach == (3, None)
+    assert probe.back.scores["gru"][3] > 0.95
+    assert probe.back.scores["gru"][2] < 0.75
+    assert probe.options == {"cell": "gru", "bidirectional": False}
+    assert "A step's target depends on 3 steps before it: accuracy of labels" in probe.advice
+    assert "A step and those after it tell nothing of its target" in probe.advice
+    assert probe.advice.endswith("It can be streamed.")
+    assert probe.back.gradients["gru"].argmax() in (0, 1, 2)
+    assert probe.back.between["gru"][2].mean() < 0.75
+    assert probe.back.trained == probe.ahead.trained
+    assert probe.back.trained + probe.back.held == 500
+
+
+def test_labels_that_depend_on_steps_to_come_need_both_directions():
+    X, y = labelled(0, 1)
+    probe = gru_rs.memory_probe("tag", X, y, **TAGGED)
+    assert probe.reach == (0, 1)
+    assert probe.options == {"cell": "gru", "bidirectional": True}
+    assert "With those before it nothing more is found than in a step by itself" in probe.advice
+    assert "Take bidirectional=True, which comes to" in probe.advice
+    assert probe.scores["both"] > 0.95
+    # What it advises is what helps, on sequences that it has not seen.
+    fresh, truth = labelled(0, 1, seed=1)
+    own = {"hidden_size": 24, "max_iter": 15, "learning_rate_init": 0.02, "random_state": 1, "crf": False}
+    own["scoring"] = "steps"
+    found = [
+        gru_rs.SequenceTagger(**own | options).fit(X, y)
+        for options in (probe.options, {"bidirectional": False})
+    ]
+    right = [np.mean(np.concatenate(one.predict(fresh)) == np.concatenate(truth)) for one in found]
+    assert right[0] > 0.95
+    assert right[1] < 0.85
+
+
+def test_numbers_of_steps():
+    rng = np.random.default_rng(0)
+    X = [rng.normal(size=(length, 2)) for length in rng.integers(6, 12, 120)]
+    y = [np.stack([np.append(0, x[:-1, 0]), x[:, 1]], axis=1) for x in X]
+    options = TAGGED["options"] | {"pooling": "each"}
+    probe = gru_rs.memory_probe("regress", X, y, rows=500, options=options)
+    assert probe.reach == (1, 0)
+    assert probe.quality == "R²"
+    assert probe.options == {"cell": "gru", "bidirectional": False}
+    one = gru_rs.memory_probe("regress", X, [row[:, 0] for row in y], rows=500, longest=1, options=options)
+    assert one.back.views.tolist() == one.ahead.views.tolist() == [0, 1]
+    assert one.reach == (None, None)
+    assert "tell nothing of its target" in one.advice
+    padded, wanted, lengths = np.zeros((120, 12, 2)), np.zeros((120, 12)), np.array(list(map(len, X)))
+    for row, (x, target) in enumerate(zip(X, y, strict=True)):
+        padded[row, : len(x)], wanted[row, : len(x)] = x, target[:, 0]
+    again = gru_rs.memory_probe(
+        "regress", padded, wanted, lengths=lengths, rows=500, longest=1, options=options
+    )
+    assert {**again.to_dict(), "seconds": 0} != {**probe.to_dict(), "seconds": 0}
+    np.testing.assert_array_equal(again.whole["gru"], one.whole["gru"])
+
+
+def test_words_and_texts_are_read_as_a_tagger_does():
+    rng = np.random.default_rng(0)
+    words = [rng.choice(["Ann", "ann", "Bob", "bob"], 5).tolist() for _ in range(100)]
+    y = [["name" if word.istitle() else "none" for word in row] for row in words]
+    options = {"max_iter": 8, "learning_rate_init": 0.02}
+    probe = gru_rs.memory_probe("tag", words, y, rows=300, options=options)
+    assert probe.reach == (0, 0), "capitals are seen"
+    texts = gru_rs.memory_probe("tag", [" ".join(row) for row in words], y, rows=300, options=options)
+    np.testing.assert_array_equal(texts.back.seen["gru"], probe.back.seen["gru"])
+
+
+def test_groups_of_sequences_keep_their_steps_together():
+    X, y = labelled(1, None)
+    speakers = np.arange(120) % 30
+    probe = gru_rs.memory_probe("tag", X, y, groups=speakers, **TAGGED)
+    assert 5 < len(np.unique(probe.back.blocks)) <= 9  # three of ten of thirty
+    np.testing.assert_array_equal(probe.back.blocks, probe.ahead.blocks)
+    runs = [gru_rs.memory_probe("tag", X, y, random_state=seed, **TAGGED).to_dict() for seed in (3, 3, 4)]
+    plain = [json.dumps(run).split('"seconds"')[0] for run in runs]
+    assert plain[0] == plain[1] != plain[2]
+
+
+def test_steps_in_numbers_and_in_a_picture(tmp_path, capsys):
+    seen = []
+    told = {"verbose": True, "callback": seen.append}
+    probe = gru_rs.memory_probe("tag", *labelled(1, None, rows=40), rows=100, **told, options={"max_iter": 1})
+    assert [(info.done, info.total) for info in seen[-3:]] == [(1, 3), (2, 3), (3, 3)]
+    assert len(capsys.readouterr().out.splitlines()) == len(seen)
+    plain = json.loads(json.dumps(probe.to_dict(), allow_nan=False))
+    assert plain["back"]["views"] == probe.back.views.tolist()
+    assert plain["reach"] == list(probe.reach)
+    assert str(probe).endswith(probe.advice)
+    axes = probe.plot(tmp_path / "probe.png")
+    assert (tmp_path / "probe.png").stat().st_size > 1000
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), probe.back.scores["gru"][1:])
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), 1 - probe.back.views[1:])
+    assert probe.plot(ax=axes) is axes
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"y": [["a", "b"]] * 29 + [["a"]]},
+            "y: expected 2 targets in row 29, one for each step of X, got 1",
+        ),
+        ({"y": ["a", "b"] * 15}, "y: expected 2 targets in row 0, one for each step of X, got one value"),
+        ({"y": [["a", "a"]] * 30}, r"y: expected at least 2 labels, got \['a'\]"),
+        ({"y": [["a", 1]] * 30}, "y: expected labels"),
+        ({"X": [[1, 2]] * 19, "y": [["a", "b"]] * 19}, "X: expected at least 20 sequences, got 19"),
+        ({"task": "regress", "options": {"pooling": "each"}}, "y: expected numbers, got dtype <U1"),
+        ({"task": "regress"}, "y: expected numbers, got dtype <U1"),
+        ({"options": {"pooling": "last"}}, "options: expected no pooling, which the probe sets itself"),
+    ],
+)
+def test_mistakes_in_targets_of_steps_are_named(given, message):
+    plain = {"task": "tag", "X": [[1, 2], [2, 1]] * 15, "y": [["a", "b"]] * 30}
+    with pytest.raises((ValueError, TypeError), match=message):
+        gru_rs.memory_probe(**plain | given)
+
+
 # How --------------------------------------------------------------------------------------------------------
 
 
@@ -246,7 +388,7 @@ def test_shown_in_numbers_and_in_a_picture(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"task": "tag"}, "task: expected 'classify' or 'regress' or 'forecast', got 'tag'"),
+        ({"task": "lm"}, "task: expected 'classify' or 'regress' or 'tag' or 'forecast', got 'lm'"),
         ({"X": [[1, 2]] * 19, "y": [0, 1] * 9 + [0]}, "X: expected at least 20 sequences, got 19"),
         ({"y": [0] * 30}, r"y: expected at least 2 classes, got \[0\]"),
         ({"y": [0]}, "y: expected 30 values"),

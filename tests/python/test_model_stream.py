@@ -274,7 +274,7 @@ def test_regressor(outputs):
 def test_classifier_of_words():
     classifier = gru_rs.SequenceClassifier(**OPTIONS).fit(TEXTS, [1, 1, 0, 0] * 4)
     stream = classifier.stream()
-    found = np.concatenate([stream("What a"), stream(["bad"]), stream("film")])
+    found = np.concatenate([stream("What a"), stream("bad"), stream("film")])
     prefixes = ["what", "what a", "what a bad", "what a bad film"]
     assert same(found, classifier.predict_proba(prefixes))
     pairs = classifier.stream(2)(["a fine", "what a"])

@@ -8,6 +8,7 @@ import array
 import collections
 import datetime
 import decimal
+import pickle
 import warnings
 
 import datasets
@@ -32,7 +33,9 @@ from gru_rs.estimators._batches import Padding, by_length
 from gru_rs.estimators._containers import opened
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, LeaveOneOut, cross_val_score
+from test_mutants import joined, parts
 
 RNG = np.random.default_rng(0)
 LENGTHS = [3, 5, 2, 4, 5, 1, 3, 2]
@@ -900,7 +903,7 @@ def test_tokens_are_of_the_kind_of_training():
     integers, strings = "expected tokens that are integers as in", "expected tokens that are strings as in"
     for call, expected in [
         (lambda: of_integers.predict([["5"], [7]]), f"X: {integers} training, got '5' in row 0"),
-        (lambda: of_integers.predict(["5 7"]), f"X: {integers}"),
+        (lambda: of_integers.predict(["5 7"]), "X: expected lists of tokens, as in training, got text"),
         (lambda: of_integers.predict([[True]]), f"X: {integers} training, got True"),
         (lambda: of_integers.stream()(["5"]), f"x_t: {integers}"),
         (lambda: of_integers.partial_fit([["5"]], [0]), f"X: {integers}"),
@@ -919,6 +922,72 @@ def test_tokens_are_of_the_kind_of_training():
     assert len(of_integers.predict([[99], [], [5]])) == 3, "of their kind tokens may be unknown"
     mixed = SequenceClassifier(**OPTIONS).fit([["a", 1], [2]] * 4, LABELS)
     assert len(mixed.predict([["a"], [2], ["zebra", 7]])) == 3
+
+
+@pytest.mark.parametrize("analyzer", ["auto", "char", "word", "unspaced", str.split])
+@pytest.mark.parametrize("of_text", [True, False])
+def test_texts_and_lists_are_not_taken_for_each_other(of_text, analyzer, tmp_path):
+    """A text is not cut in silence where lists were learnt, nor a list looked up among tokens of texts."""
+    texts, lists = ["ab cd", "cd ab"] * 4, [["ab", "cd"], ["cd", "ab"]] * 4
+    own, other = (texts, lists) if of_text else (lists, texts)
+    message = "expected text, as in training, got lists" if of_text else "expected lists of tokens, as in tr"
+    steps = [["x"] * (5 if of_text and analyzer == "char" else 2)] * 8
+    if analyzer == "unspaced" and of_text:
+        own, steps = ["差好", "好差"] * 4, [["x"] * 2] * 8
+    options = OPTIONS | {"analyzer": analyzer, "bidirectional": False}
+    functions = {"analyzer": analyzer} if callable(analyzer) else {}
+    for kind, y, more in (
+        (SequenceClassifier, LABELS, {}),
+        (SequenceRegressor, np.arange(8.0), {}),
+        (SequenceTagger, steps, {"crf": False}),
+        (Seq2Seq, ["a"] * 8, {}),
+    ):
+        fitted = kind(**options | more).fit(own, y)
+        fitted.save(tmp_path / "model")
+        for found in (
+            fitted,
+            gru_rs.load(tmp_path / "model", **functions),
+            pickle.loads(pickle.dumps(fitted)),
+        ):
+            weights, expected = found.model_.flat.copy(), found.predict(own)
+            for call in (
+                lambda found=found: found.predict(other),
+                lambda found=found: found.predict(np.array(other, object) if not of_text else other),
+                lambda found=found, y=y: found.score(other, y),
+                lambda found=found, y=y: found.partial_fit(other, y),
+                lambda found=found, y=y: clone(found).fit(own, y, validation_data=(other, y)),
+                lambda found=found, y=y: found.set_params(warm_start=True).fit(other, y),
+            ):
+                with pytest.raises(TypeError, match=f"X: {message}"):
+                    call()
+            if kind is not Seq2Seq and analyzer != "unspaced":
+                stream = found.stream()
+                with pytest.raises(TypeError, match=f"x_t: {message}"):
+                    stream(other[0])
+                with pytest.raises(TypeError, match=f"x_t: {message}"):
+                    found.stream(2)(other[:2])
+                assert len(stream(own[0])) > 0
+            np.testing.assert_array_equal(found.model_.flat, weights)
+            for one, two in zip(found.predict(own), expected, strict=True):
+                np.testing.assert_array_equal(one, two)
+            assert len(found.predict([])) == 0, "nothing is of either form"
+
+
+def test_files_that_do_not_say_it_take_texts_and_lists(tmp_path):
+    """Those of earlier versions, whose reader had not learnt which of the two it was."""
+    texts, lists = ["ab cd", "cd ab"] * 4, [["ab", "cd"], ["cd", "ab"]] * 4
+    path = tmp_path / "model"
+    SequenceClassifier(**OPTIONS | {"bidirectional": False}).fit(texts, LABELS).save(path)
+    header, tensors = parts(path.read_bytes())
+    del header["learnt"]["_reads_text"]
+    path.write_bytes(joined(header, tensors))
+    found = gru_rs.load(path)
+    np.testing.assert_array_equal(found.predict_proba(lists), found.predict_proba(texts))
+    np.testing.assert_array_equal(found.stream()(lists[0]), found.stream()(texts[0]))
+    found.save(path)
+    assert "_reads_text" not in parts(path.read_bytes())[0]["learnt"]
+    old = pickle.loads(pickle.dumps(found))
+    assert old.partial_fit(lists, LABELS).predict(texts).shape == (8,)
 
 
 def test_objects_are_missing_behind_their_rows():
@@ -1205,3 +1274,58 @@ def test_language_models_of_ids():
 def test_many_ways_were_tried():
     """Runs last in this file: how many there are, to be reported; few of them are run alone."""
     print("ways tried:", dict(COUNTS), sum(COUNTS.values()))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("level", [1e-120, 1e-155, 1e-165, 1e-200, 1e-300])
+def test_numbers_whose_squares_are_lost(level, dtype):
+    """A feature of tiny numbers is no constant: it is learnt from as the same feature in other units."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(24, 4, 2))
+    y = (X[:, -1, 0] > 0).astype(int)
+    tiny = X.copy()
+    tiny[:, :, 0] *= level
+    options = OPTIONS | {"dtype": dtype, "max_iter": 5}
+    plain, found = SequenceClassifier(**options).fit(X, y), SequenceClassifier(**options).fit(tiny, y)
+    np.testing.assert_allclose(found.predict_proba(tiny), plain.predict_proba(X), rtol=1e-3)
+    np.testing.assert_allclose(found.scale_[1] / [level, 1], plain.scale_[1], rtol=1e-3)
+    np.testing.assert_allclose(found.stream()(tiny[0])[-1], found.predict_proba(tiny[:1])[0], rtol=1e-5)
+    # Beside zeros, and where all are one number, as it was.
+    tiny[:, :, 0] = level
+    assert SequenceClassifier(**options).fit(tiny, y).scale_[1][0] == 0
+    tiny[:, :, 0] = 0
+    assert SequenceClassifier(**options).fit(tiny, y).scale_[1][0] == 0
+
+
+def test_changes_whose_squares_are_lost_are_named():
+    rng = np.random.default_rng(0)
+    series = np.cumsum(rng.normal(size=60)) * 1e-165
+    options = OPTIONS | {"horizon": 1, "window": 4, "season": None, "early_stopping": False}
+    with pytest.raises(
+        ValueError, match="y: expected numbers whose squares float64 can hold, got changes of"
+    ):
+        Forecaster(**options).fit(series)
+    # Several are in units of their own before.
+    assert np.isfinite(Forecaster(**options).fit({"a": series}).predict()["a"]).all()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        list,
+        lambda days: np.array(days, "M8[D]"),
+        lambda days: pd.Series(pd.to_datetime(days)),
+        lambda days: pd.DatetimeIndex(days, tz="Europe/Berlin"),
+        lambda days: pl.Series(days),
+    ],
+)
+def test_groups_may_be_dates(made):
+    days = [datetime.date(2024, 1, 1 + row % 4) for row in range(24)]
+    X = np.random.default_rng(0).normal(size=(24, 4, 1))
+    y, options = np.arange(24) % 2, OPTIONS | {"early_stopping": True}
+    found = SequenceClassifier(**options).fit(X, y, groups=made(days))
+    plain = SequenceClassifier(**options).fit(X, y, groups=np.arange(24) % 4)
+    np.testing.assert_array_equal(found.model_.flat, plain.model_.flat)
+    missing = [*days[:-1], None]
+    with pytest.raises(ValueError, match=r"groups: expected a group for each row, got .* in row 23"):
+        SequenceClassifier(**options).fit(X, y, groups=made(missing))

@@ -1,10 +1,16 @@
 """States as features for other models, and the most probable classes."""
 
+import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
 import gru_rs
 import numpy as np
 import pandas as pd
 import pytest
-from gru_rs import SequenceClassifier, SequenceRegressor, SequenceTagger
+from gru_rs import LanguageModel, Seq2Seq, SequenceClassifier, SequenceRegressor, SequenceTagger, Transcriber
+from gru_rs.estimators import _states
+from gru_rs.estimators._corpus import END
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -73,11 +79,134 @@ def test_features_in_pipelines(kind):
     assert states.transform([]).shape == (0, 6)
 
 
+STEPS = [[step % 2 for step in range(len(row))] for row in ROWS]
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("kind", ["tagger", "chain", "regressor", "transcriber"])
+def test_features_of_steps(kind, cell, bidirectional):
+    options = {
+        "cell": cell,
+        "bidirectional": bidirectional,
+        "hidden_size": 5,
+        "max_iter": 1,
+        "random_state": 0,
+    }
+    model, y = {
+        "tagger": (SequenceTagger(crf=False, **options), STEPS),
+        "chain": (SequenceTagger(**options), STEPS),
+        "regressor": (SequenceRegressor(pooling="each", **options), ROWS),
+        "transcriber": (Transcriber(**options), ["a"] * len(ROWS)),
+    }[kind]
+    found = model.fit(ROWS, y).transform(ROWS)
+    state = model.model_.state_dict()
+    layer = LAYERS[cell](2, 5, bidirectional=bidirectional, batch_first=True)
+    layer.load_state_dict({name[4:]: one for name, one in state.items() if name.startswith("rnn.")})
+    mean, deviation = model.scale_
+    for row, states in zip(ROWS, found, strict=True):
+        assert states.shape == (len(row), 10 if bidirectional else 5)
+        outputs, _ = layer(((row - mean) / deviation)[None].astype(np.float32))
+        np.testing.assert_allclose(states, outputs[0], rtol=1e-5, atol=1e-6)
+    if kind != "chain":
+        one = states @ state["head.weight"].T + state["head.bias"]
+        x = ((ROWS[-1] - mean) / deviation)[None].astype(np.float32)
+        np.testing.assert_allclose(model.model_.scores(x), one, rtol=1e-5, atol=1e-5)
+    assert model.transform([]) == []
+    if kind == "regressor":
+        with pytest.raises(
+            ValueError, match="set_output: expected 'default', as steps have lists of arrays, got"
+        ):
+            model.set_output(transform="pandas").transform(ROWS)
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("quantized", [None, "f16", "int8"])
+def test_features_of_sources(cell, bidirectional, quantized):
+    options = {
+        "cell": cell,
+        "bidirectional": bidirectional,
+        "hidden_size": 6,
+        "max_iter": 1,
+        "random_state": 0,
+    }
+    for X, more in ((TEXTS, {"num_layers": 2}), (ROWS, {})):
+        model = Seq2Seq(**options, **more).fit(X, ["x y", "y"] * (len(X) // 2) + ["x"] * (len(X) % 2))
+        state, layers = model.model_.state_dict(), more.get("num_layers", 1)
+        size = model.model_.input_size
+        layer = LAYERS[cell](size, 6, layers, bidirectional=bidirectional, batch_first=True)
+        layer.load_state_dict({name[8:]: one for name, one in state.items() if name.startswith("encoder.")})
+        found = (model if quantized is None else model.quantize(quantized)).transform(X)
+        assert found.shape == (len(X), 12 if bidirectional else 6)
+        sequences = model._read_fitted(X, None)
+        for row in range(len(X)):
+            x, _ = sequences.batch(np.array([row]))
+            x = state["source.weight"][x].sum(axis=2) if x.dtype.kind in "iu" else x
+            ends = layer(x)[1]
+            ends = ends[0] if cell == "lstm" else ends
+            expected = np.concatenate([ends[-2, 0], ends[-1, 0]]) if bidirectional else ends[-1, 0]
+            np.testing.assert_allclose(found[row], expected, rtol=1e-4, atol=2e-2 if quantized else 1e-6)
+    assert model.get_feature_names_out()[0] == "seq2seq0"
+    assert model.set_output(transform="pandas").transform(ROWS).shape == found.shape
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+def test_features_of_texts(cell):
+    model = LanguageModel(hidden_size=6, cell=cell, num_layers=2, max_iter=1, random_state=0).fit(TEXTS)
+    found, texts = model.transform([*TEXTS, ""]), [*TEXTS, ""]
+    assert found.shape == (len(texts), 6)
+    for text, features in zip(texts, found, strict=True):
+        state = model.model_.state(1)
+        x = np.array([[END, *(model.vocabulary_[letter] for letter in text)]])
+        model.model_.scores(x, state=state)
+        np.testing.assert_allclose(features, (state[0] if cell == "lstm" else state)[-1, 0], atol=1e-6)
+    names = [f"languagemodel{number}" for number in range(6)]
+    frame = model.set_output(transform="pandas").transform(TEXTS)
+    assert frame.columns.tolist() == names
+    pipeline = make_pipeline(model.set_output(transform="default"), LogisticRegression()).fit(
+        TEXTS, [0, 1] * 8
+    )
+    assert pipeline.predict(TEXTS).shape == (16,)
+    with pytest.raises(TypeError, match="X: expected text, as in training, got lists"):
+        model.transform([["a"]])
+
+
+def test_one_network_gives_states_until_weights_change():
+    model = SequenceClassifier(hidden_size=4, max_iter=1, random_state=0).fit(TEXTS, [0, 1] * 8)
+    before, names = model.transform(TEXTS), set(vars(model))
+    made = _states.headless(model.model_)
+    model.transform(TEXTS)
+    assert _states.headless(model.model_) is made
+    assert set(vars(model)) == names, "nothing is written on the estimator"
+    for place in range(model.model_.flat.size - model.model_._names[-2][3][0] * 5):
+        flat = model.model_.flat.copy()
+        flat[place] += 1
+        model.model_.set_flat(flat)
+        assert _states.headless(model.model_) is not made, place
+        flat[place] -= 1
+        model.model_.set_flat(flat)
+        made = _states.headless(model.model_)
+    model.partial_fit(TEXTS, [1, 0] * 8)
+    after = model.transform(TEXTS)
+    assert not np.array_equal(after, before)
+    fresh = _states._made_of(model.model_, None)
+    np.testing.assert_array_equal(_states.headless(model.model_).flat, fresh.flat)
+    # The head is not what states are made by.
+    flat = model.model_.flat.copy()
+    flat[-1] += 1
+    model.model_.set_flat(flat)
+    made = _states.headless(model.model_)
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(model.transform, [TEXTS] * 40):
+            np.testing.assert_array_equal(found, after)
+    held = weakref.ref(made)
+    del model, made
+    gc.collect()
+    assert held() is None, "it goes with the network"
+
+
 def test_what_has_no_features():
-    steps = SequenceRegressor(pooling="each", max_iter=1, hidden_size=3).fit(ROWS, ROWS)
-    with pytest.raises(ValueError, match="pooling: expected one by which a sequence has one state"):
-        steps.transform(ROWS)
-    assert not hasattr(SequenceTagger(), "transform")
     for kind in KINDS:
         with pytest.raises(NotFittedError):
             kind().transform(ROWS)

@@ -103,8 +103,8 @@ def test_pairs_and_spelling_go_together(tmp_path):
         assert np.array_equal(one, other)
     with pytest.raises(ValueError, match="analyzer: expected tokens by themselves for a stream"):
         again.stream()
-    lists = tagger.predict_proba([list(text) for text in texts])
-    assert np.array_equal(lists[0], tagger.predict_proba(texts)[0])
+    of_lists = SequenceTagger(**OPTIONS, crf=False, analyzer="unspaced").fit(labels, labels)
+    assert np.array_equal(of_lists.predict_proba(labels)[0], tagger.predict_proba(texts)[0])
 
 
 def test_sources_of_pairs_are_translated(tmp_path):
@@ -211,7 +211,7 @@ def test_what_is_rarer_is_dropped_first(rows, parts, share, seed):
     assume(not 1 - 1e-6 < dropped < 1)
     assert (alter is None) == (dropped < 1)
     assume(alter is not None)
-    assert np.allclose(alter.shares, expected)
+    assert np.allclose(alter.bounds / 2.0**64, expected)
     x, lengths = sequences.batch(sequences.rows)
     altered = alter(x, seed)
     assert (alter(x, seed) == altered).all()
@@ -221,6 +221,23 @@ def test_what_is_rarer_is_dropped_first(rows, parts, share, seed):
         for step in range(length):
             dropped = altered[row, step] == UNKNOWN
             assert (dropped[:-1] >= dropped[1:]).all()
+
+
+@given(st.integers(0, 2**64 - 1), st.sampled_from([0.05, 0.5, 0.9]))
+def test_as_many_are_dropped_as_said(seed, share):
+    alter = Unknowing((np.array([0, share, 0.0]) * 2.0**64).astype(np.uint64))
+    x = np.tile(np.array([1, 2], np.uint32), (100, 40))[:, :, np.newaxis]
+    kept = alter(x, seed)[:, :, 0]
+    assert (kept[:, 1::2] == 2).all()
+    dropped = kept[:, ::2] == UNKNOWN
+    assert abs(dropped.mean() - share) < 6 * np.sqrt(share * (1 - share) / dropped.size)
+    # Rows and steps are strangers to each other, and so are batches.
+    pairs = [(dropped[:-1], dropped[1:]), (dropped[:, :-1], dropped[:, 1:])]
+    for step in (1, 2 * 0x9E3779B97F4A7C15, 0x9E3779B97F4A7C15):
+        again = alter(x, (seed + step) % 2**64)[:, ::2, 0] == UNKNOWN
+        pairs += [(dropped, again), (dropped[:, 1:], again[:, :-1]), (dropped[:, :-1], again[:, 1:])]
+    for one, other in pairs:
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.1
 
 
 # A vocabulary that is given ---------------------------------------------------------------------------------

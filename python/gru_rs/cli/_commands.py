@@ -1,4 +1,5 @@
-"""`gru-rs train | predict | evaluate | generate | compare | info`; convert and inspect are in `_bridge`.
+"""`gru-rs train | predict | evaluate | generate | compare | probe | info`; convert and inspect are in
+`_bridge`.
 
 Results go to the standard output, as text or with ``--json`` as one JSON value; all else goes to the standard
 error. Exit codes: 0 done, 1 the data or the model cannot be used, 2 the command itself is wrong, 130 Ctrl-C.
@@ -22,11 +23,13 @@ from gru_rs.estimators import (
     ComparisonInfo,
     Forecaster,
     LanguageModel,
+    ProbeInfo,
     Seq2Seq,
     SequenceClassifier,
     SequenceRegressor,
     SequenceTagger,
     Transcriber,
+    memory_probe,
 )
 from gru_rs.estimators import (
     compare as compare_models,
@@ -361,6 +364,51 @@ def compare(
         out.print(result)
     else:
         print(shown)
+
+
+@app.command()
+@of_a_file()
+def probe(
+    *,
+    file: File,
+    task: Annotated[Compared, typer.Option(help="What is to be learnt.")] = Compared.classify,
+    layout: Layout,
+    rows: Annotated[int, typer.Option(help="Most sequences, or steps, that are used.")] = 1000,
+    longest: Annotated[int | None, typer.Option(help="Most steps that are looked at.")] = None,
+    seed: Annotated[int, typer.Option(help="Of rows and networks.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Where a picture goes; needs matplotlib.")] = None,
+    option: Option = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Measure how far back the target depends on the sequence, of labels of steps also how far ahead."""
+    X: Any
+    y: Any = None
+    options = parameters_of(option)
+    if task is Compared.forecast:
+        X, known = read_series(file, layout)
+        if known is not None:
+            msg = "--exog: expected none, as the probe looks at the series alone"
+            raise UsageError(msg)
+    else:
+        data = read(file, layout, task=task.value, labelled=True, reads=reads_of(options.get("tokens")))
+        X, y = data.named, _targets(task.value, data)
+    found = memory_probe(
+        task.value,
+        X,
+        y,
+        rows=rows,
+        longest=longest,
+        random_state=seed,
+        options=options,
+        callback=_probing if not as_json and sys.stderr.isatty() else None,
+    )
+    if plot is not None:
+        found.plot(plot)
+    print(json.dumps(found.to_dict()) if as_json else found)
+
+
+def _probing(info: ProbeInfo) -> None:
+    err.print(str(info))
 
 
 def _progress(info: ComparisonInfo) -> None:

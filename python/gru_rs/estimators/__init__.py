@@ -8,7 +8,9 @@ from ._compare import ComparisonInfo, compare
 from ._comparison import Comparison, Entry
 from ._files import load
 from ._memory import MemoryProbe
-from ._probe import ProbeInfo, memory_probe
+from ._probe import memory_probe
+from ._probing import ProbeInfo
+from ._step_memory import StepProbe
 from ._stream import EstimatorStream, SpellingStream
 from ._training import TrainingInfo
 from .classifier import SequenceClassifier
@@ -37,6 +39,7 @@ __all__ = [
     "SequenceRegressor",
     "SequenceTagger",
     "SpellingStream",
+    "StepProbe",
     "TensorBoardLog",
     "TrainingInfo",
     "Transcriber",

@@ -24,7 +24,8 @@ class Calendar:
 
     library: str
     last: str
-    """As ISO 8601 writes it, or as pandas writes a period."""
+    """As ISO 8601 writes it, or as pandas writes a period; without an offset from UTC, though there is a
+    zone, where a change of clocks has left out the time that it stands for."""
     step: str
     """A frequency as pandas writes it; of polars a duration, ``"1b"`` for business days, ``"1mo 15"`` for a
     day of the month, 31 of its end."""
@@ -42,7 +43,7 @@ class Calendar:
 
     def moved(self, times: Any) -> Calendar:
         """The same, up to the last of other dates."""
-        return replace(self, last=library_of(self.library).written(times))
+        return replace(self, last=library_of(self.library).written(times, self.step))
 
     def table(self, times: Any, columns: dict[Any, Array], *, single: bool) -> Any:
         """A table of columns beside dates; with `single` of pandas a column by itself."""
@@ -70,8 +71,29 @@ class _Pandas:
     def kind(self, times: Any) -> tuple[str | None, str]:
         return (None if times.tz is None else str(times.tz)), times.unit
 
-    def written(self, times: Any) -> str:
-        return str(times[-1].isoformat())
+    def written(self, times: Any, step: str) -> str:
+        return str(self._meant(times, -1, step).isoformat())
+
+    def _meant(self, times: Any, at: int, step: str) -> Any:
+        """A date; by a step of days the time without a zone that it stands for, where a change of clocks has
+        left that out.
+        """
+        own = times[at]
+        if own.tz is None or not _by_the_clock(self._offset(step)):
+            return own
+        bare = times.tz_localize(None).as_unit("ns")
+        meant = bare[at].normalize() + _time_of_day(bare.asi8, _DAY) * np.timedelta64(1, "ns")
+        if meant == bare[at]:
+            return own
+        moved = meant.tz_localize(own.tz, ambiguous=False, nonexistent="shift_forward") == own
+        return meant if moved else own
+
+    def _offset(self, step: str) -> Any:
+        import pandas as pd
+        from pandas.tseries.frequencies import to_offset
+
+        # As pandas writes it: h, min, s …
+        return to_offset(pd.Timedelta(int(step[:-2]), "ns") if step.endswith("ns") else step)
 
     def own_step(self, times: Any) -> str | None:
         from pandas.tseries.frequencies import to_offset
@@ -117,39 +139,31 @@ class _Pandas:
         return found + ([f"{exact}ns"] if exact > 0 else [])
 
     def grid(self, times: Any, step: str) -> Any:
-        import pandas as pd
-        from pandas.tseries.frequencies import to_offset
+        first = self._meant(times, 0, step)
+        return self._range(first, times[-1], None, self._offset(step), times.tz).as_unit(times.unit)
 
-        offset = to_offset(step)
-        if step.endswith("ns"):  # as pandas writes it: h, min, s …
-            offset = to_offset(pd.Timedelta(int(step[:-2]), "ns"))
-        return self._range(times[0], times[-1], None, offset).as_unit(times.unit)
-
-    def _range(self, first: Any, last: Any, count: int | None, offset: Any) -> Any:
+    def _range(self, first: Any, last: Any, count: int | None, offset: Any, zone: Any) -> Any:
         """Dates by an offset; one that a change of clocks leaves out is an hour later."""
         import pandas as pd
 
         try:
-            return pd.date_range(first, last, periods=count, freq=offset)
+            if first.tz is not None or zone is None:
+                return pd.date_range(first, last, periods=count, freq=offset)
         except ValueError:
             if first.tz is None:
                 raise
         bare = None if last is None else last.tz_localize(None)
         found = pd.date_range(first.tz_localize(None), bare, periods=count, freq=offset)
         first_of_two = np.zeros(len(found), bool)
-        return found.tz_localize(first.tz, ambiguous=first_of_two, nonexistent="shift_forward")
+        return found.tz_localize(zone, ambiguous=first_of_two, nonexistent="shift_forward")
 
     def ahead(self, calendar: Calendar, count: int) -> Any:
         import pandas as pd
-        from pandas.tseries.frequencies import to_offset
 
-        last = pd.Timestamp(calendar.last)
-        if calendar.zone is not None:
+        last, offset = pd.Timestamp(calendar.last), self._offset(calendar.step)
+        if calendar.zone is not None and (last.tz is not None or not _by_the_clock(offset)):
             last = last.tz_convert(calendar.zone)
-        offset: Any = to_offset(calendar.step)
-        if calendar.step.endswith("ns"):
-            offset = to_offset(pd.Timedelta(int(calendar.step[:-2]), "ns"))
-        found = self._range(last, None, count + 1, offset)[1:].as_unit(calendar.unit)
+        found = self._range(last, None, count + 1, offset, calendar.zone)[1:].as_unit(calendar.unit)
         return found.rename(calendar.name)
 
     def table(self, calendar: Calendar, times: Any, columns: dict[Any, Array], single: bool) -> Any:
@@ -179,7 +193,7 @@ class _Periods(_Pandas):
     def kind(self, times: Any) -> tuple[str | None, str]:  # noqa: ARG002
         return None, "period"
 
-    def written(self, times: Any) -> str:
+    def written(self, times: Any, step: str) -> str:  # noqa: ARG002
         return str(times[-1])
 
     def own_step(self, times: Any) -> str | None:
@@ -218,8 +232,41 @@ class _Polars:
     def kind(self, times: Any) -> tuple[str | None, str]:
         return getattr(times.dtype, "time_zone", None), getattr(times.dtype, "time_unit", None) or "date"
 
-    def written(self, times: Any) -> str:
-        return str(times[-1].isoformat())
+    def written(self, times: Any, step: str) -> str:
+        meant = self._meant(times, len(times) - 1, step)[0]
+        last = times[-1]
+        bare = getattr(last, "tzinfo", None) is not None and meant != last.replace(tzinfo=None, fold=0)
+        return str((meant if bare and meant.tzinfo is None else last).isoformat())
+
+    def _meant(self, times: Any, at: int, step: str) -> Any:
+        """A date as a series of one; by a step of days in a zone as the clock shows it, or would if a change
+        had not left that time out.
+        """
+        zone, unit = self.kind(times)
+        if zone is None or step.endswith(("us", "ns")):
+            return times[at : at + 1]
+        local = times.dt.replace_time_zone(None)
+        numbers, day = local.to_physical(), _DAY // _UNITS[unit]
+        meant = numbers[at : at + 1] // day * day + _time_of_day(numbers.to_numpy(), day)
+        meant = meant.cast(local.dtype)
+        return meant if self._placed(meant, zone)[0] == times[at] else local[at : at + 1]
+
+    def _placed(self, local: Any, zone: str | None) -> Any:
+        """Times of a clock in its zone: of two the first, and the next one there is of what is left out."""
+        import polars as pl
+
+        def placed(one: Any) -> Any:
+            return one.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+
+        if zone is None:
+            return local
+        found = placed(local)
+        for minutes in range(1, 24 * 60):
+            if found.null_count() == local.null_count():
+                break
+            later = placed(local.dt.truncate("1m").dt.offset_by(f"{minutes}m"))
+            found = pl.select(pl.coalesce(found, later)).to_series()
+        return found
 
     def own_step(self, times: Any) -> str | None:  # noqa: ARG002
         return None
@@ -245,17 +292,18 @@ class _Polars:
 
     def grid(self, times: Any, step: str) -> Any:
         numbers, guess = self.numbers(times), len(times)
-        if self._moved(times[:1], step, 1)[0] is None:
+        first, zone = self._meant(times, 0, step), self.kind(times)[0]
+        if self._moved(first, step, 1, zone)[0] is None:
             return times[:0]
         while True:
-            found = self._moved(times[:1], step, guess - 1)
+            found = self._moved(first, step, guess - 1, zone)
             whole = self.numbers(found)
             if whole[-1] >= numbers[-1] or guess > _MOST * len(times):
                 return found.filter(found <= times[-1])
             guess *= 2
 
-    def _moved(self, first: Any, step: str, most: int) -> Any:
-        """The first date, and those after it by 1 to `most` steps."""
+    def _moved(self, first: Any, step: str, most: int, zone: str | None) -> Any:
+        """The first date, and those after it by 1 to `most` steps, in a zone."""
         import polars as pl
 
         word, _, anchor = step.partition(" ")
@@ -275,7 +323,8 @@ class _Polars:
             moved = begin.dt.offset_by(pl.format("{}d", day - 1))
         else:
             moved = when.dt.offset_by(pl.format("{}" + unit, pl.col("n")))
-        return frame.select(moved).to_series()
+        found = frame.select(moved).to_series()
+        return found if self.kind(found)[0] == zone else self._placed(found, zone)
 
     def ahead(self, calendar: Calendar, count: int) -> Any:
         import datetime
@@ -285,15 +334,28 @@ class _Polars:
         if calendar.unit == "date":
             last = pl.Series([datetime.date.fromisoformat(calendar.last)])
         else:
-            kind = pl.Datetime(calendar.unit, calendar.zone)  # type: ignore[arg-type]
-            last = pl.Series([datetime.datetime.fromisoformat(calendar.last)]).cast(kind)
-        return self._moved(last, calendar.step, count)[1:].alias(calendar.name or "")
+            when = datetime.datetime.fromisoformat(calendar.last)
+            last = pl.Series([when]).cast(pl.Datetime(calendar.unit, when.tzinfo and calendar.zone))  # type: ignore[arg-type]
+            if when.tzinfo is not None and calendar.zone is not None:
+                last = self._meant(last, 0, calendar.step)
+        return self._moved(last, calendar.step, count, calendar.zone)[1:].alias(calendar.name or "")
 
     def table(self, calendar: Calendar, times: Any, columns: dict[Any, Array], single: bool) -> Any:  # noqa: ARG002
         import polars as pl
 
         named = {" ".join(map(str, n)) if isinstance(n, tuple) else str(n): v for n, v in columns.items()}
         return pl.DataFrame({calendar.name or "": times} | named)
+
+
+def _by_the_clock(offset: Any) -> bool:
+    """Whether an offset of pandas goes by days and what is made of them, whatever clocks do."""
+    return type(offset).__name__ not in ("Hour", "Minute", "Second", "Milli", "Micro", "Nano")
+
+
+def _time_of_day(numbers: Array, day: int) -> int:
+    """The most frequent one of times that are so many to a day."""
+    values, counts = np.unique(numbers % day, return_counts=True)
+    return int(values[counts.argmax()])
 
 
 _MOST = 100

@@ -32,7 +32,9 @@ class Dates:
         _expect_rising(name, self, library.numbers(self.times))
         step, grid = self._grid(name, library, gaps=gaps)
         zone, unit = library.kind(self.times)
-        calendar = Calendar(self.library, library.written(grid), step, zone, unit, self.name, self.column)
+        calendar = Calendar(
+            self.library, library.written(grid, step), step, zone, unit, self.name, self.column
+        )
         _expect_going_on(name, calendar, grid)
         places = np.searchsorted(library.numbers(grid), library.numbers(self.times))
         return calendar, places, replace(self, times=grid)

@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
-from gru_rs._losses import PLAIN_LOSSES, Loss, QuantileError, loss_of_numbers
+from gru_rs._losses import PLAIN_LOSSES, Loss, LossFunction, QuantileError, called, loss_of_numbers
 
 from ._backtest import middle, root_mean_square, worse
 from ._batches import Numeric, Scale, by_length
@@ -61,7 +61,8 @@ class DirectForecaster(Fitted, SupervisedEstimator):
     window: int = 48
     season: int | str | None = "auto"
     scale: bool = True
-    loss: str = "squared"
+    loss: str | LossFunction = "squared"
+    huber_delta: float = 1.0
     quantiles: Sequence[float] | None = None
     levels: Sequence[float] | None = None
     gaps: str = "refuse"
@@ -76,7 +77,7 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         elif self.season is not None:
             as_size("season", self.season)
         as_flag("scale", self.scale)
-        as_choice("loss", self.loss, PLAIN_LOSSES)
+        self._check_loss()
         as_choice("gaps", self.gaps, GAPS)
         if isinstance(self.early_stopping, str):
             as_choice("early_stopping", self.early_stopping, ("auto",))
@@ -87,6 +88,16 @@ class DirectForecaster(Fitted, SupervisedEstimator):
             _expect_rising("quantiles", self.quantiles)
         if self.levels is not None:
             self._check_levels(self.levels)
+
+    def _check_loss(self) -> None:
+        if not callable(self.loss):
+            as_choice("loss", self.loss, PLAIN_LOSSES)
+        elif self.quantiles is not None:
+            msg = f"quantiles: expected None with a function as loss, got {self.quantiles!r}"
+            raise ValueError(msg)
+        if not 0 < as_real("huber_delta", self.huber_delta) < np.inf:
+            msg = f"huber_delta: expected a positive finite number, got {self.huber_delta}"
+            raise ValueError(msg)
 
     def _check_levels(self, levels: Sequence[float]) -> None:
         if self.quantiles is not None:
@@ -107,10 +118,10 @@ class DirectForecaster(Fitted, SupervisedEstimator):
     def _reach(self) -> Reach:
         return Reach(self.window, self.horizon, self.season_, self.gaps == "mask")
 
-    def _loss(self, targets: Array) -> Loss:  # noqa: ARG002
+    def _loss(self, targets: Array) -> Loss | LossFunction:  # noqa: ARG002
         if self.quantiles is not None:
             return QuantileError(self.quantiles)
-        return loss_of_numbers(self.loss)
+        return self.loss if callable(self.loss) else loss_of_numbers(self.loss, delta=self.huber_delta)
 
     # Training
 
@@ -128,6 +139,8 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         rows: Array,
         weights: Array | None,  # noqa: ARG002
     ) -> float:
+        if callable(self.loss):
+            return -called(self.loss, self._scores(sequences, rows), targets[rows])[0]
         losses = [
             self.model_.loss(x, targets[part], loss=self._loss(targets), lengths=lengths) * len(part)
             for part in by_length(sequences.lengths, rows, 256)
@@ -201,7 +214,12 @@ class DirectForecaster(Fitted, SupervisedEstimator):
     ) -> dict[str, Any]:
         """What is learnt before training."""
         targets = changes.shape[2]
-        deviation = moments_of_rows("y", changes.reshape(-1, targets))[1] if self.scale else np.zeros(targets)
+        rows = changes.reshape(-1, targets)
+        deviation = moments_of_rows("y", rows)[1] if self.scale else np.zeros(targets)
+        if ((deviation > 0) & (np.square(deviation) < np.finfo(np.float64).tiny)).any():
+            # Errors in their units would be 0.
+            msg = f"y: expected numbers whose squares float64 can hold, got changes of {deviation.min():g}"
+            raise ValueError(msg)
         return {
             "season_": reach.season,
             "base_": chosen,

@@ -47,7 +47,8 @@ _PARTS = {
             in float64 before numbers become those of the model's dtype. A feature whose deviation is no more
             than its own type's rounding is a constant.
         tokens : bool, optional
-            Whether sequences are tokens. None: strings and lists of lists of integers or strings are.
+            Whether sequences are tokens. None: strings and lists of lists of integers or strings are. What
+            was trained on texts takes texts alone, and what was trained on lists of tokens those.
             Arrays, lists of arrays, tensors and columns of numbers are numbers, whatever their dtype, and so
             are lists that hold a float anywhere.
         analyzer : {"auto", "word", "char", "unspaced"}, callable or tokenizer, default "auto"

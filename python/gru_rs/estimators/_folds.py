@@ -43,7 +43,7 @@ def opened_groups(groups: Any, count: int, least: int, why: str) -> Array | None
     """A group for each row, numbered; of at least so many groups."""
     if groups is None:
         return None
-    found = opened("groups", groups)
+    found = _dates(groups) or opened("groups", groups)
     expect_rows("groups", found, np.empty(count))
     for row, label in enumerate(found):
         if is_missing(label):
@@ -64,6 +64,15 @@ def opened_groups(groups: Any, count: int, least: int, why: str) -> Array | None
         raise ValueError(msg)
     place: Array = numbers.reshape(-1)
     return place
+
+
+def _dates(groups: Any) -> list[Any] | None:
+    """Dates, which are no numbers but tell rows apart, of an array or a column; None of anything else."""
+    kind = getattr(groups, "dtype", None)
+    if getattr(kind, "kind", "") == "M":
+        return list(np.asarray(groups))
+    of_polars = type(groups).__module__.startswith("polars") and str(kind).startswith("Date")
+    return list(groups) if of_polars else None
 
 
 def _kind(label: Any) -> type:

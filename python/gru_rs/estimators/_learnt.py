@@ -198,7 +198,10 @@ def _expect_tokens(estimator: Any, learnt: Learnt) -> tuple[int, int | None]:
     # Files did not always say these.
     per_step = learnt.size("_per_step") if learnt.has("_per_step") else 1
     own = learnt.flag("_own_token") if learnt.has("_own_token") else not callable(estimator.token_features)
-    alone = own + (_expect_analyzer(estimator, learnt) == "unspaced")
+    analyzer = _expect_analyzer(estimator, learnt)
+    if learnt.has("_reads_text"):
+        _expect_form(estimator, analyzer, vocabulary, of_text=learnt.flag("_reads_text"))
+    alone = own + (analyzer == "unspaced")
     features, spelled = estimator.token_features, alone + len(spelling(""))
     if not callable(features) and not own:
         refuse("_own_token", f"True, as with token_features={features!r}", own)
@@ -212,6 +215,15 @@ def _expect_tokens(estimator: Any, learnt: Learnt) -> tuple[int, int | None]:
     if per_step < alone:
         refuse("_per_step", f"at least {alone}, as of a token and what was before it", per_step)
     return _expect_embedding_size(estimator, learnt), len(vocabulary) + 1
+
+
+def _expect_form(estimator: Any, analyzer: Any, vocabulary: dict[Any, int], *, of_text: bool) -> None:
+    """Texts have tokens that are texts, and it was texts that "auto" has found to have no spaces."""
+    if not of_text and estimator.analyzer == "auto" and analyzer == "unspaced":
+        refuse("_reads_text", "True, as 'auto' reads no lists by 'unspaced'", of_text)
+    told = callable(estimator.token_features) or not isinstance(estimator.analyzer, str)
+    if of_text and not told and not any(isinstance(token, str) for token in vocabulary):
+        refuse("vocabulary_", "texts among the tokens, as _reads_text says", list(vocabulary)[:5])
 
 
 def _expect_analyzer(estimator: Any, learnt: Learnt) -> Any:

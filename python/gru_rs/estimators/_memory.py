@@ -28,6 +28,15 @@ _WORTH = 0.05
 """Share of what is learnt at all that a difference must be, to be one."""
 
 
+def differ(one: Array, other: Array, blocks: Array | None, learnt: float) -> bool:
+    """Whether one is better by more than chance, and by more than a trifle of what is learnt at all."""
+    gains = one - other
+    if blocks is not None:
+        gains = np.bincount(blocks, gains) / np.bincount(blocks)
+    error = float(gains.std(ddof=1)) / np.sqrt(len(gains)) if len(gains) > 1 else np.inf
+    return float(gains.mean()) > max(_SURE * error, _WORTH * max(learnt, 0.0))
+
+
 @dataclass(frozen=True)
 class MemoryProbe:
     """What the last 0, 1, 2, 4, … steps of sequences tell of their targets, and what networks make of them.
@@ -132,12 +141,8 @@ class MemoryProbe:
 
     def _differ(self, one: Array, other: Array) -> bool:
         """Whether one is better by more than chance, and by more than a trifle."""
-        gains = one - other
-        if self.blocks is not None:
-            gains = np.bincount(self.blocks, gains) / np.bincount(self.blocks)
         top = max(float(scores.max()) for scores in self.scores.values())
-        error = float(gains.std(ddof=1)) / np.sqrt(len(gains)) if len(gains) > 1 else np.inf
-        return float(gains.mean()) > max(_SURE * error, _WORTH * max(top - self.chance, 0.0))
+        return differ(one, other, self.blocks, top - self.chance)
 
     # In words
 

@@ -227,6 +227,8 @@ def moments_of(name: str, found: Numeric) -> Scale:
     """Mean and deviation of each feature, which one number must not make infinite."""
     with np.errstate(over="ignore", invalid="ignore"):
         scale = found.moments()
+    if not scale.deviation.all():
+        scale = _of_tiny(found, scale)
     if not (np.isfinite(scale.mean).all() and np.isfinite(scale.deviation).all()):
         peaks = []
         for rows, steps in found.blocks():
@@ -238,6 +240,26 @@ def moments_of(name: str, found: Numeric) -> Scale:
         msg = f"{name}: expected numbers whose deviation is finite, got {value} in row {row}, step {step}"
         raise ValueError(msg)
     return scale
+
+
+_TINY, _ENLARGED = 2.0**-500, 2.0**700
+"""Numbers whose squares float64 may not hold, and by how much they are enlarged, which is exact."""
+
+
+def _of_tiny(found: Numeric, scale: Scale) -> Scale:
+    """With the moments of features whose squares are lost, by which they would be constants."""
+    peaks = np.zeros(found.features)
+    for _, steps in found.blocks():
+        peaks = np.maximum(peaks, np.abs(steps.astype(np.float64)).max(axis=0, initial=0))
+    tiny = (scale.deviation == 0) & (peaks > 0) & (peaks < _TINY)
+    if not tiny.any():
+        return scale
+    with np.errstate(over="ignore", invalid="ignore"):
+        larger = replace(found, flat=found.flat * np.where(tiny, _ENLARGED, 1.0)).moments()
+    deviation = np.where(tiny, larger.deviation / _ENLARGED, scale.deviation)
+    # What is left of numbers that have lost digits is noise.
+    deviation[deviation < np.finfo(np.float64).tiny] = 0
+    return Scale(np.where(tiny, larger.mean / _ENLARGED, scale.mean), deviation)
 
 
 def moments_of_rows(name: str, rows: Array) -> tuple[Array, Array]:

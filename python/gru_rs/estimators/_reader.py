@@ -153,7 +153,8 @@ class TokenReader:
         kinds, read = kinds_of(self.vocabulary), self.tokenizer
         served = None
         if kinds == {"strings"} and read.token_features is None and read.analyzer in CUTS:
-            served = ServedTexts(self.vocabulary, str(read.analyzer), read.lowercase)
+            of_text, cut = read.of_text, str(read.analyzer)
+            served = ServedTexts(self.vocabulary, cut, lowercase=read.lowercase, of_text=of_text)
         vars(self).update(kinds=kinds, served=served)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -206,7 +207,8 @@ class TokenReader:
             alone = 1 + tokenizer.pairs
             full = alone + len(spelling(""))
             features, per_step = ("spelling", full) if spelt or per_step > alone else (None, alone)
-        read = replace(tokenizer, token_features=features, per_step=per_step, own=own)
+        of_text = state.get("_reads_text")
+        read = replace(tokenizer, token_features=features, per_step=per_step, own=own, of_text=of_text)
         return cls(read, vocabulary, embedding_size)
 
     def read(self, estimator: Any, given: Any, lengths: Any, most: int | None) -> Sequences:  # noqa: ARG002
@@ -258,7 +260,7 @@ class TokenReader:
             "_own_token": tokenizer.own or not callable(tokenizer.token_features),
             "_analyzer": tokenizer.analyzer if isinstance(tokenizer.analyzer, str) else None,
             "_embedding_size": self.embedding_size,
-        }
+        } | ({} if tokenizer.of_text is None else {"_reads_text": tokenizer.of_text})
 
 
 def _axis(batch_size: int | None) -> tuple[int, ...]:
@@ -444,6 +446,7 @@ SAVED = (
     "_own_token",
     "_analyzer",
     "_embedding_size",
+    "_reads_text",
     "_features",
     "_is_table",
 )

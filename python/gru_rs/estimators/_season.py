@@ -19,6 +19,10 @@ _FALLEN = 0.5
 _AS_GOOD = (1.25, 0.02)
 """How much more may be left unexplained by a shorter season: a share of what the best one leaves, and a
 number beside it."""
+_AROUND, _SMOOTH = 6, 0.1
+"""Of a season the part on either side of its peak that a parabola goes through, and the share of what varies
+there that it may leave: sharp peaks are where they are.
+"""
 
 
 def find_season(series: list[Array]) -> int | None:
@@ -29,7 +33,8 @@ def find_season(series: list[Array]) -> int | None:
     2 to a third of the longest series at which r peaks above .6 or 3.6 standard errors by Bartlett's formula,
     √((1 + 2 Σ r(j)², j < k) / n), with an r below half of the peak both between 0 and k and between k and
     2 k. Of several, those count whose r is above .8 of the best one's and whose unexplained share 1 − r(k) is
-    at most 1.25 times its and .02 more; the shortest of them is taken.
+    at most 1.25 times its and .02 more; the shortest of them is taken. Where r is a parabola around it, to a
+    sixth on either side, the season is the parabola's vertex.
 
     Returns
     -------
@@ -67,7 +72,24 @@ def find_season(series: list[Array]) -> int | None:
     best = explained.max()
     share, beside = _AS_GOOD
     good = (1 - explained <= share * (1 - best) + beside) & (explained > 0.8 * best)
-    return int(peaks[good].min())
+    return _refined(int(peaks[good].min()), kept / pairs)
+
+
+def _refined(lag: int, explained: Array) -> int:
+    """The vertex of the parabola through the correlations around a smooth peak. The peak itself wanders over
+    what is nearly flat, and is short of it, as fewer changes are those of longer lags.
+    """
+    reach = lag // _AROUND
+    places = np.arange(-reach, reach + 1)
+    around = explained[lag - reach : lag + reach + 1]
+    if reach < 2 or len(around) < len(places):
+        return lag
+    bent, slope, height = np.polyfit(places, around, 2)
+    off = around - np.polyval((bent, slope, height), places)
+    if not bent < 0 or off.var() > _SMOOTH * around.var():
+        return lag
+    vertex = round(-slope / (2 * bent))
+    return lag + vertex if 2 * abs(vertex) <= reach else lag
 
 
 def _apart(kept: Array, lag: int) -> bool:

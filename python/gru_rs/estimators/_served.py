@@ -37,19 +37,24 @@ class Served(Protocol):
 
 
 class ServedTexts:
-    """A vocabulary. Texts that are not ASCII are cut here, as Python's Unicode says."""
+    """A vocabulary, learnt of texts or of lists of tokens, or of nobody knows which. Texts that are not ASCII
+    are cut here, as Python's Unicode says.
+    """
 
-    def __init__(self, vocabulary: Mapping[Token, int], analyzer: str, lowercase: bool) -> None:
+    def __init__(
+        self, vocabulary: Mapping[Token, int], analyzer: str, *, lowercase: bool, of_text: bool | None
+    ) -> None:
         # Rust's strings have no halves of surrogates, and neither have texts that it is given.
         numbers: Any = [(token, number) for token, number in vocabulary.items() if _is_whole(str(token))]
-        self.core = _core.Words(numbers, analyzer == "char", lowercase)
+        self.core = _core.Words(numbers, analyzer == "char", lowercase, of_text)
+        self._of_text = of_text
         self._cut = analyzer_of(analyzer, lowercase)
 
     def scores(self, model: Model, given: Any, lengths: Any, most: int | None) -> Array | None:
         """Of a list of texts."""
         if type(given) is not list or set(map(type, given)) != {str} or not all(map(_is_whole, given)):
             return None
-        if lengths is not None:
+        if lengths is not None or self._of_text is False:
             return None
         rows = [text if text.isascii() else self._cut(text) for text in given]
         return self.core.scores(model._core, rows, most).reshape(-1, model.output_size)

@@ -147,6 +147,14 @@ def kinds_of(vocabulary: Mapping[Token, int]) -> frozenset[str]:
     return frozenset(_kind(kind) for kind in set(map(type, vocabulary)) if not issubclass(kind, tuple))
 
 
+def expect_same_form(name: str, given: Any, of_text: bool | None) -> None:
+    """Texts where texts were learnt, and lists of tokens where those were; None: nobody knows what was."""
+    if of_text is not None and is_text(given) != of_text:
+        expected, got = ("text", "lists of tokens") if of_text else ("lists of tokens", "text")
+        msg = f"{name}: expected {expected}, as in training, got {got}"
+        raise TypeError(msg)
+
+
 def expect_kinds(name: str, sequences: list[Sequence[Token]], known: frozenset[str]) -> None:
     """Rows have tokens of a kind that is known: texts of digits are no integers, and True is not 1."""
     for row, sequence in enumerate(sequences):
@@ -213,6 +221,8 @@ class Tokenizer:
     """Numbers of a token: its own, that of the pair with the one before, those of its features."""
     own: bool = False
     """Whether a function's features stand beside the token; before, they replaced it."""
+    of_text: bool | None = None
+    """Whether what was learnt from were texts; None: nothing was learnt yet, or a file does not say it."""
 
     @property
     def pairs(self) -> bool:
@@ -225,23 +235,27 @@ class Tokenizer:
         return self.token_features is None and not self.pairs
 
     def decided_for(self, given: Any, *, stacklevel: int) -> Tokenizer:
-        """With "auto" decided, by the letters of all texts together. A warning says so, of the line that
-        called so many functions above.
+        """For texts alone or for lists alone, as these are, and with "auto" decided, by the letters of all
+        texts together. A warning says so, of the line that called so many functions above.
         """
+        of_text = is_text(given)
         if self.analyzer != "auto":
-            return self
-        share = unspaced_share(text for text in given if isinstance(text, str)) if is_text(given) else 0.0
+            return replace(self, of_text=of_text)
+        share = unspaced_share(text for text in given if isinstance(text, str)) if of_text else 0.0
         if share < LEAST_SHARE:
-            return replace(self, analyzer="word")
+            return replace(self, analyzer="word", of_text=of_text)
         msg = f"X: {share:.0%} of the letters are of scripts without spaces, so texts are read by letters and"
         msg += " pairs of them, as analyzer='unspaced' says; 'word' and 'char' say otherwise"
         warnings.warn(msg, UserWarning, stacklevel=stacklevel)
-        return replace(self, analyzer="unspaced")
+        return replace(self, analyzer="unspaced", of_text=of_text)
 
     def tokens(self, name: str, given: Any, lengths: Any = None) -> list[Sequence[Token]]:
-        """Those of each sequence of a container that was opened."""
+        """Those of each sequence of a container that was opened, of which it learnt the same."""
         analyze = analyzer_of(self.analyzer, self.lowercase)
-        return token_rows(name, given, analyze, lengths=lengths, lowercase=self.lowercase)
+        rows = token_rows(name, given, analyze, lengths=lengths, lowercase=self.lowercase)
+        if rows:
+            expect_same_form(name, given, self.of_text)
+        return rows
 
     def fitted_to(self, sequences: list[Sequence[Token]]) -> Tokenizer:
         """With features that such tokens have, and as many as the first one has."""

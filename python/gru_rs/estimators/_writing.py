@@ -19,7 +19,7 @@ from ._batches import Token, vocabulary_of
 from ._labels import plain_vocabulary
 from ._learnt import refuse
 from ._scripts import UNSPACED
-from ._tokens import TextTokenizer, analyzer_of, is_text, kinds_of, token_rows
+from ._tokens import TextTokenizer, analyzer_of, expect_same_form, is_text, kinds_of, token_rows
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -90,10 +90,8 @@ class Writer:
         """Those of each text or sequence of a container that was opened, of which it learnt the same."""
         analyze = self._pieces if self.keeps_spaces else analyzer_of(self.analyzer, self.lowercase)
         rows = token_rows(name, given, analyze, lowercase=self.lowercase)
-        if rows and is_text(given) != self.of_text:
-            expected, got = ("text", "lists of tokens") if self.of_text else ("lists of tokens", "text")
-            msg = f"{name}: expected {expected}, as in training, got {got}"
-            raise TypeError(msg)
+        if rows:
+            expect_same_form(name, given, self.of_text)
         return rows
 
     def _pieces(self, text: str) -> list[str]:

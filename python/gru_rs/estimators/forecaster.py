@@ -43,6 +43,7 @@ from ._panel import (
     parts_for,
     read_panel,
 )
+from ._undo import all_or_nothing
 from ._validation import arguments_of, of_validation_data
 from ._windows import in_units, out_of_units
 
@@ -76,8 +77,14 @@ class Forecaster(Kept, DirectForecaster):
     scale : bool, default True
         Learn values and columns with mean 0 and variance 1, measured in training; of several series, each in
         units of its own mean and deviation before.
-    loss : {"squared", "absolute"}, default "squared"
-        Without quantiles.
+    loss : {"squared", "absolute", "huber"} or callable, default "squared"
+        What is made small, without quantiles: forecasts tend to the mean, the median, or of "huber" to the
+        mean without the pull of outliers. Or a function ``(scores, targets) -> (loss, gradient)`` of two
+        arrays ``(windows, horizon * n_targets)``, the targets of a step ahead side by side, both as
+        differences from what a forecast begins with in units of ``target_scale_``; its gradient is shaped as
+        the scores, and `gru_rs.load` asks for it again.
+    huber_delta : float, default 1.0
+        For "huber", in those units: beyond it errors count by their size, no more by its square.
     quantiles : sequence of float, optional
         Levels of (0, 1), rising; a forecast has a column for each. Errors are those of .5: without it among
         them nothing says how good forecasts are beside naive ones.
@@ -149,6 +156,25 @@ class Forecaster(Kept, DirectForecaster):
     {'slow': (1, 3), 'fast': (1, 3)}
     """
 
+    def _as_fitted(self) -> dict[str, Any]:
+        found = {"horizon": len(self.base_), "scale": self.scale_ is not None}
+        return found if isinstance(self.season, str) else found | {"season": self.season_}
+
+    def _expect_as_fitted(self) -> None:
+        super()._expect_as_fitted()
+        outputs, kept = self.model_.output_size // self.base_.size, self.history_.shape[1]
+        if self._quantiles() != outputs:
+            msg = f"quantiles: expected {outputs} numbers a step as in the fit before, got {self.quantiles!r}"
+            raise ValueError(msg)
+        if self._reach().first + self.horizon != kept:
+            msg = f"window: expected as in the fit before, which kept {kept} values, got {self.window}"
+            raise ValueError(msg)
+        masked = self.n_targets_ * 2 + self.n_exog_ * self.horizon + self.n_observed_ < self.model_.input_size
+        if masked != (self.gaps == "mask"):
+            was = "'mask'" if masked else "'refuse' or 'fill'"
+            msg = f"gaps: expected {was} as in the fit before, got {self.gaps!r}"
+            raise ValueError(msg)
+
     # Files
 
     def _expect_learnt(self, learnt: Learnt) -> Sizes:
@@ -208,11 +234,14 @@ class Forecaster(Kept, DirectForecaster):
             given = arguments_of(validation_data, ("y", "exog", "observed"), 1)
             with of_validation_data():
                 later = read_panel(given["y"], given.get("exog"), given.get("observed"), self.gaps)
-        return self._fit_panel(read_panel(y, exog, observed, self.gaps), later)
+        panel = read_panel(y, exog, observed, self.gaps)
+        with all_or_nothing(self):
+            return self._fit_panel(panel, later)
 
     def _fit_panel(self, panel: Panel, later: Panel | None = None) -> Self:
         first = not (self.warm_start and hasattr(self, "model_"))
         if not first:
+            self._expect_as_fitted()
             self._expect_columns(("y", "exog", "observed"), panel.each[0])
             if (panel.keys is None) != (self.series_ is None):
                 # One is learnt from in its values, several in units of each.

@@ -13,7 +13,7 @@ from gru_rs._checks import as_size
 from gru_rs._losses import CrossEntropy
 
 from ._base import NetworkEstimator
-from ._batches import UNKNOWN, Token, checksum
+from ._batches import UNKNOWN, Token, checksum, end_to_end
 from ._corpus import END, Corpus, hold_out
 from ._doc import document
 from ._files import readable
@@ -21,6 +21,7 @@ from ._generation import Sampling, behind, until
 from ._learnt import Sizes
 from ._likelihoods import log_likelihoods
 from ._reader import opened_sequences
+from ._states import StateFeatures, final_states
 from ._tokens import expect_analyzer, expect_apart, expect_kinds, is_text
 from ._undo import all_or_nothing
 from ._validation import groups_to_hold_out, of_validation_data
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 @readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class LanguageModel(NetworkEstimator):
+class LanguageModel(StateFeatures, NetworkEstimator):
     """The next token of a text, by a GRU or LSTM: to generate texts, and to tell how probable a text is.
 
     It is trained on all texts as one long text, in chunks whose gradients end where they begin but whose
@@ -363,6 +364,29 @@ class LanguageModel(NetworkEstimator):
             msg = f"X: expected strings, whose characters can be counted, got {type(X).__name__}"
             raise TypeError(msg)
         return float(-self.log_likelihood(given).sum() / np.log(2) / sum(len(text) + 1 for text in given))
+
+    def transform(self, X: Any) -> Array:  # type: ignore[override] # texts have no lengths beside them
+        """The state of the last layer behind each text: features for other models.
+
+        Parameters
+        ----------
+        X
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray, (n_texts, hidden_size)
+            Of the model's dtype; of what comes behind a text nothing is in it, nor that it ends.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Texts that `fit` would not take.
+        """
+        # Texts are read behind an end, as in training.
+        texts = [np.roll(numbers, 1) for numbers in self._fitted_numbers(X)]
+        lengths = np.fromiter(map(len, texts), np.intp, len(texts))
+        return final_states(self.model_, end_to_end(np.concatenate(texts)[:, np.newaxis], lengths))
 
     # What comes next
 

@@ -21,6 +21,7 @@ from ._files import readable
 from ._learnt import LONGEST_TARGET
 from ._reader import opened_sequences
 from ._sequence_estimator import SequenceEstimator
+from ._states import StateFeatures
 from ._targets import expect_rows, opened_targets
 from ._tokens import expect_analyzer, expect_apart, expect_kinds
 from ._writing import Writer, expect_vocabulary
@@ -41,7 +42,7 @@ BEGIN, END, UNKNOWN_TARGET = 0, 1, 2
 @readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class Seq2Seq(SequenceEstimator):
+class Seq2Seq(StateFeatures, SequenceEstimator):
     """A sequence for each sequence, by an encoder, attention and a decoder, both GRUs or LSTMs.
 
     Trained by teacher forcing: the decoder reads the true tokens and learns which comes next.

@@ -19,6 +19,7 @@ from ._files import readable
 from ._labels import as_labels, expect_kind_of, expect_one_kind, places_of
 from ._probabilities import log_softmax, softmax, top
 from ._sequence_estimator import StreamedEstimator
+from ._states import StepFeatures
 from ._targets import class_weights, cut_as_steps, expect_rows, opened_targets, rows_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class SequenceTagger(StreamedEstimator):
+class SequenceTagger(StepFeatures, StreamedEstimator):
     """A label for each step of a sequence, by a GRU or LSTM and a chain over the labels.
 
     Parameters

@@ -17,6 +17,7 @@ from ._files import readable
 from ._labels import as_labels, expect_kind_of
 from ._learnt import refuse
 from ._sequence_estimator import StreamedEstimator
+from ._states import StepFeatures
 from ._stream import SpellingStream
 from ._targets import expect_rows, opened_targets, rows_of
 from ._tokens import as_tokens
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @readable
 @document
 @dataclass(kw_only=True, eq=False, repr=False)
-class Transcriber(StreamedEstimator):
+class Transcriber(StepFeatures, StreamedEstimator):
     """A sequence of labels for a longer sequence of steps, by a GRU or LSTM trained by CTC.
 
     Connectionist temporal classification (Graves et al., 2006) sums over all ways to spread the labels over
