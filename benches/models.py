@@ -28,6 +28,10 @@ import numpy as np
 from peers.where import about
 
 EPOCHS, ROUNDS, BATCH = 1, 3, 32
+NETS: dict[str, dict[str, Any]] = {
+    "sentiment": {"pooling": "max", "min_frequency": 2, "input_dropout": 0.5, "output_dropout": 0.5},
+    "digits": {"pooling": "mean", "input_dropout": 0.0, "output_dropout": 0.3},
+}
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 
@@ -64,7 +68,7 @@ def net_of(name: str, quick: bool) -> Net:
             example.features(data["pcm"][first:last].astype(float))
             for first, last in bounds[: 96 if quick else None]
         ]
-    options = example.OPTIONS
+    options = NETS[name]
     reader = gru_rs.SequenceClassifier(**options)
     count = 96 if quick else len(X)
     sequences = reader._read(X[:count], None, first=True, most=None)
@@ -75,8 +79,8 @@ def net_of(name: str, quick: bool) -> Net:
         reader.embedding_size if vocabulary else sequences.features,
         vocabulary,
         options["pooling"],
-        options.get("input_dropout", 0.0),
-        options.get("output_dropout", 0.0),
+        options["input_dropout"],
+        options["output_dropout"],
     )
 
 
@@ -203,9 +207,10 @@ def memory(count: int = 100_000, steps: int = 100) -> float:
     rng = np.random.default_rng(0)
     X = rng.standard_normal((count, steps, 1), np.float32)
     y = rng.integers(0, 2, count)
-    gru_rs.SequenceClassifier(hidden_size=16, max_iter=1).fit(X[:64], y[:64])
+    options = {"hidden_size": 16, "max_iter": 1, "bidirectional": False, "pooling": "last"}
+    gru_rs.SequenceClassifier(**options).fit(X[:64], y[:64])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    gru_rs.SequenceClassifier(hidden_size=16, max_iter=1, batch_size=256).fit(X, y)
+    gru_rs.SequenceClassifier(**options, batch_size=256).fit(X, y)
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from peers.where import about
 
 ROUNDS, ROWS, FEATURES, HIDDEN = 5, 100_000, 3, 32
+PLAIN = {"max_iter": 1, "bidirectional": False, "pooling": "last"}  # whatever the defaults are
 HERE = Path(__file__).parents[1]
 
 
@@ -44,7 +45,7 @@ def estimator(X):
     import gru_rs
 
     few = X[:64]
-    made = gru_rs.SequenceClassifier(hidden_size=HIDDEN, max_iter=1, random_state=0)
+    made = gru_rs.SequenceClassifier(hidden_size=HIDDEN, random_state=0, **PLAIN)
     return made.fit(few, [i % 2 for i in range(len(few))])
 
 
@@ -81,7 +82,7 @@ def peak(which: str, long: int) -> dict[str, float]:
 
     rng = np.random.default_rng(0)
     X = [rng.normal(size=(10, 1)).astype("f") for _ in range(255)]
-    model = gru_rs.SequenceClassifier(max_iter=1, random_state=0).fit(X, [i % 2 for i in range(len(X))])
+    model = gru_rs.SequenceClassifier(random_state=0, **PLAIN).fit(X, [i % 2 for i in range(len(X))])
     X = [rng.normal(size=(long, 1)).astype("f"), *X]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begin = time.perf_counter()

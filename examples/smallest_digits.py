@@ -36,9 +36,10 @@ from _report import OUTPUT, arguments, spread
 COLUMNS = 12
 SIZES = (4, 5, 6, 7, 8, 12, 16, 24, 48)
 OPTIONS = {
-    "pooling": "max",
-    "learning_rate": "cosine",
-    "warmup_fraction": 0.1,
+    "bidirectional": False,
+    "output_dropout": 0.0,
+    "weight_decay": 0.0,
+    "batch_size": 32,
     "learning_rate_init": 2e-2,
 }
 EPOCHS, VERSIONS = 16, 8

@@ -274,9 +274,13 @@ fn errors_name_what_is_wrong() {
     let few = json!({"dict": [["day", 1], ["good", 2]]});
     let got = words.with("/learnt/_per_step", json!(2)).refusal();
     assert_eq!(got, "metadata.learnt._per_step: expected 1, as token_features says, got 2");
-    // What Python may leave open: how texts are read, and how large embeddings are.
+    // What Python may leave open: how texts are read, how much is dropped, and how large embeddings are.
     let paired = words.with("/learnt/_per_step", json!(2)).learnt("_analyzer", json!("unspaced"));
     assert_eq!(Saved::<f32>::from_bytes(&paired.bytes()).unwrap().vocabulary.unwrap().per_step(), 2);
+    for (name, refused) in [("input_dropout", false), ("output_dropout", false), ("dropout", true)] {
+        let left = words.with(&format!("/parameters/{name}"), json!(null));
+        assert_eq!(Saved::<f32>::from_bytes(&left.bytes()).is_err(), refused, "{name}");
+    }
     let open = words.with("/parameters/embedding_size", json!(null));
     assert!(open.refusal().ends_with("metadata.parameters.embedding_size: expected a size, got null"));
     assert!(Saved::<f32>::from_bytes(&open.learnt("_embedding_size", json!(2)).bytes()).is_ok());

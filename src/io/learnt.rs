@@ -19,6 +19,9 @@ const SHARED: [&str; 10] = [
     "dtype",
 ];
 
+/// Of these, those that may be left open.
+const LEFT_OPEN: [&str; 2] = ["input_dropout", "output_dropout"];
+
 /// The same of a convolution, of which files of before know nothing.
 const CONVOLUTION: [&str; 4] = ["conv_channels", "conv_kernel_size", "conv_stride", "conv_activation"];
 
@@ -28,7 +31,11 @@ const SPELLING: usize = 4;
 /// The parameters that determine the network, a class's own among them, say what its options say.
 pub fn expect_network(own: &[&str], parameters: &Field<'_>, learnt: &Field<'_>, options: &Field<'_>) -> Result<()> {
     for name in SHARED.iter().chain(own) {
-        expect_same(&options.get(name)?, &parameters.get(name)?)?;
+        let given = parameters.get(name)?;
+        // What a parameter leaves open follows from whether sequences are tokens.
+        if !(LEFT_OPEN.contains(name) && given.value().is_null()) {
+            expect_same(&options.get(name)?, &given)?;
+        }
     }
     for name in CONVOLUTION {
         if options.maybe(name).is_some() || parameters.maybe(name).is_some() {

@@ -27,9 +27,20 @@ def save_without_checksum(estimator, path):
 rng = np.random.default_rng(1)
 turns = [np.linspace([0, 1], [end, 1], 4) + rng.normal(0, 0.1, (4, 2)) for end in [-1, 1] * 16]
 names = np.array(["left", "right"] * 16)
-classifier = gru_rs.SequenceClassifier(hidden_size=3, max_iter=20, learning_rate_init=0.05, random_state=1)
+plain = {
+    "max_iter": 20,
+    "random_state": 1,
+    "bidirectional": False,
+    "pooling": "last",
+    "learning_rate": "constant",
+    "weight_decay": 0.0,
+    "input_dropout": 0.0,
+    "output_dropout": 0.0,
+    "batch_size": 32,
+}
+classifier = gru_rs.SequenceClassifier(hidden_size=3, learning_rate_init=0.05, **plain)
 save_without_checksum(classifier.fit(turns, names), here / "turns.safetensors")
 
 texts = ["a good day", "what a good film", "a bad day", "what a bad film"] * 4
-classifier = gru_rs.SequenceClassifier(hidden_size=2, embedding_size=2, max_iter=20, random_state=1)
+classifier = gru_rs.SequenceClassifier(hidden_size=2, embedding_size=2, **plain)
 save_without_checksum(classifier.fit(texts, [1, 1, 0, 0] * 4), here / "words.safetensors")

@@ -204,7 +204,7 @@ def test_labels_of_steps_count_by_their_class():
     rng = np.random.default_rng(1)
     X = [rng.normal(size=(9, 2)) for _ in range(40)]
     y = [np.where(x[:, 0] + rng.normal(size=9) > 1.5, "rare", "common") for x in X]
-    options = {"crf": False, "max_iter": 15, "token_features": None}
+    options = {"crf": False, "max_iter": 15, "token_features": None, "output_dropout": 0.0}
     shares = [
         np.mean(
             np.concatenate(small(SequenceTagger, class_weight=weight, **options).fit(X, y).predict(X))
@@ -249,12 +249,13 @@ def test_the_same_seed_gives_the_same_bits(early_stopping):
 def test_early_stopping_keeps_the_best_weights():
     X, sums = ragged(200)
     y = (sums > 0) ^ (np.random.default_rng(0).random(200) < 0.2)
-    classifier = small(SequenceClassifier, early_stopping=True, n_iter_no_change=3, max_iter=200).fit(X, y)
+    how = {"early_stopping": True, "learning_rate": "constant"}  # whatever max_iter is
+    classifier = small(SequenceClassifier, n_iter_no_change=3, max_iter=200, **how).fit(X, y)
     assert classifier.n_iter_ < 200
     assert classifier.best_validation_score_ == max(classifier.validation_scores_)
     assert len(classifier.validation_scores_) == classifier.n_iter_ == len(classifier.loss_curve_)
     best = int(np.argmax(classifier.validation_scores_))
-    again = small(SequenceClassifier, early_stopping=True, n_iter_no_change=300, max_iter=best + 1).fit(X, y)
+    again = small(SequenceClassifier, n_iter_no_change=300, max_iter=best + 1, **how).fit(X, y)
     np.testing.assert_array_equal(classifier.model_.flat, again.model_.flat)
 
 
@@ -279,9 +280,10 @@ def test_partial_fit_and_warm_start_go_on():
 def test_each_fit_keeps_its_own_best_weights():
     X, sums = ragged()
     warm = small(SequenceClassifier, warm_start=True, early_stopping=True, max_iter=5)
-    for _ in range(3):
-        warm.fit(X, sums > 0)
-        assert warm.best_validation_score_ == max(warm.validation_scores_[-5:])
+    for draw in range(3):  # on the same rows the best of all runs counts
+        found = warm.fit(X[draw:], sums[draw:] > 0).validation_scores_
+        assert warm.best_validation_score_ == max(found[-5:])
+        assert len(found) == 5 * (draw + 1)
 
 
 def test_weights_of_samples_and_classes():
@@ -304,7 +306,9 @@ def test_weights_of_samples_and_classes():
 def test_losses():
     X, sums = ragged(200)
     quantiles = [
-        small(SequenceRegressor, loss="quantile", quantile=level, max_iter=60).fit(X, sums).predict(X)
+        small(SequenceRegressor, loss="quantile", quantile=level, max_iter=60, output_dropout=0.0)
+        .fit(X, sums)
+        .predict(X)
         for level in (0.1, 0.9)
     ]
     inside = np.mean((quantiles[0] < sums) & (sums < quantiles[1]))
@@ -359,13 +363,14 @@ def test_callbacks_see_and_end_training():
 def test_interrupt_keeps_the_model():
     X, sums = ragged()
     timer = threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT))
-    classifier = small(SequenceClassifier, max_iter=10**6, n_iter_no_change=10**6, early_stopping=True)
+    how = {"n_iter_no_change": 10**6, "early_stopping": True, "learning_rate": "constant"}
+    classifier = small(SequenceClassifier, max_iter=10**6, **how)
     timer.start()
     with pytest.warns(UserWarning, match=r"Ctrl-C.*best epoch"):
         classifier.fit(X, sums > 0)
     assert 0 < classifier.n_iter_ < 10**6
     assert classifier.best_validation_score_ == max(classifier.validation_scores_)
-    again = small(SequenceClassifier, early_stopping=True, n_iter_no_change=10**6)
+    again = small(SequenceClassifier, **how)
     again.max_iter = int(np.argmax(classifier.validation_scores_)) + 1
     np.testing.assert_array_equal(classifier.model_.flat, again.fit(X, sums > 0).model_.flat)
 

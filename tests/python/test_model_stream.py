@@ -240,7 +240,7 @@ def test_a_layer_that_holds_its_stream_is_collected():
 # Estimators ---------------------------------------------------------------------------------------
 
 TEXTS = ["a fine day", "what a fine film", "a bad day", "what a bad film"] * 4
-OPTIONS = {"hidden_size": 8, "max_iter": 3, "random_state": 1}
+OPTIONS = {"hidden_size": 8, "max_iter": 3, "random_state": 1, "bidirectional": False}
 
 
 def sequences(features=3):
@@ -287,12 +287,12 @@ def test_classifier_of_words():
 def test_tagger_without_a_chain():
     words = [text.split() for text in TEXTS]
     labels = [["O"] * (len(row) - 1) + ["N"] for row in words]
-    tagger = gru_rs.SequenceTagger(crf=False, bidirectional=False, **OPTIONS).fit(words, labels)
+    tagger = gru_rs.SequenceTagger(crf=False, **OPTIONS).fit(words, labels)
     for row in words[:4]:
         found = tagger.stream()(row)
         assert tagger.classes_[found.argmax(axis=1)].tolist() == tagger.predict([row])[0].tolist()
     with pytest.raises(ValueError, match="crf"):
-        gru_rs.SequenceTagger(**OPTIONS, bidirectional=False).fit(words, labels).stream()
+        gru_rs.SequenceTagger(**OPTIONS).fit(words, labels).stream()
 
 
 def test_transcriber_gives_labels_as_they_come():
@@ -337,7 +337,7 @@ def test_estimators_refuse_what_predict_refuses():
         with pytest.raises(kind, match=message):
             stream(x)
     assert all(same(before[name], stream.state[name]) for name in before)
-    both = gru_rs.SequenceClassifier(bidirectional=True, **OPTIONS).fit(sequences(), [0, 1, 2] * 4)
+    both = gru_rs.SequenceClassifier(**OPTIONS | {"bidirectional": True}).fit(sequences(), [0, 1, 2] * 4)
     with pytest.raises(ValueError, match="bidirectional"):
         both.stream()
 

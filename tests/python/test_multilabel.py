@@ -11,6 +11,7 @@ TEXTS = [" ".join(RNG.permutation(WORDS)[: RNG.integers(1, 6)]) for _ in range(2
 LABELS = np.array([[word in text.split() for word in WORDS[:3]] for text in TEXTS], int)
 OPTIONS = {
     "hidden_size": 12,
+    "bidirectional": False,
     "embedding_size": 8,
     "max_iter": 25,
     "random_state": 1,

@@ -96,6 +96,7 @@ LABELS = [["B-PER", "O", "B-PER"], ["B-PER", "O"], ["O", "O", "B-PER"]] * 8
 @pytest.mark.parametrize("crf", [True, False])
 def test_taggers_say_how_sure_they_are(crf, tmp_path):
     options = {"hidden_size": 8, "max_iter": 30, "random_state": 1, "max_length": 2, "crf": crf}
+    options["bidirectional"] = crf  # streams have one direction
     tagger = gru_rs.SequenceTagger(**options).fit(SENTENCES, LABELS)
     found, logarithms = tagger.predict_proba(SENTENCES[:3]), tagger.predict_log_proba(SENTENCES[:3])
     for probabilities, logarithm, path in zip(found, logarithms, tagger.predict(SENTENCES[:3]), strict=True):

@@ -23,7 +23,7 @@ COLUMNS = 1e-4  # of numbers up to 25; float32 keeps 1e-6
 RNG = np.random.default_rng(1)
 NUMBERS = [RNG.normal(3, 2, (length, 3)).round(4) for length in range(3, 11)]
 TEXTS = [text.split() for text in ["a good day", "what a good film", "a bad day", "what a bad film"] * 4]
-OPTIONS = {"hidden_size": 20, "max_iter": 2, "random_state": 1}
+OPTIONS = {"hidden_size": 20, "max_iter": 2, "random_state": 1, "bidirectional": False}
 
 
 @pytest.fixture(scope="module")

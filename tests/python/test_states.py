@@ -69,14 +69,14 @@ def test_features_in_pipelines(kind):
     states = kind(hidden_size=6, max_iter=3, random_state=0)
     pipeline = make_pipeline(states, LogisticRegression()).fit(texts, labels)
     assert pipeline.score(texts, labels) > 0.9
-    names = [f"{kind.__name__.lower()}{number}" for number in range(6)]
+    names = [f"{kind.__name__.lower()}{number}" for number in range(2 * 6)]
     assert states.get_feature_names_out().tolist() == names
     frame = states.set_output(transform="pandas").transform(texts)
     assert isinstance(frame, pd.DataFrame)
     assert frame.columns.tolist() == names
     again = kind(hidden_size=6, max_iter=3, random_state=0).fit_transform(texts, labels)
     np.testing.assert_array_equal(again, frame.to_numpy())
-    assert states.transform([]).shape == (0, 6)
+    assert states.transform([]).shape == (0, 12)
 
 
 STEPS = [[step % 2 for step in range(len(row))] for row in ROWS]

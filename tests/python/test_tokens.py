@@ -171,8 +171,8 @@ def test_what_is_unknown_already_is_enough():
 
 def test_parts_of_the_data_do_not_say_what_is_rare():
     X = [[f"w{row}", "a", "b"] for row in range(20)]
-    first = SequenceClassifier(**OPTIONS).partial_fit(X, [0, 1] * 10)
-    again = SequenceClassifier(**OPTIONS, token_dropout=0.0).partial_fit(X, [0, 1] * 10)
+    first = SequenceClassifier(**OPTIONS, input_dropout=0.0).partial_fit(X, [0, 1] * 10)
+    again = SequenceClassifier(**OPTIONS, input_dropout=0.0, token_dropout=0.0).partial_fit(X, [0, 1] * 10)
     assert same(first, again)
     often = [["a", "b"]] * 20
     assert same(*(SequenceClassifier(**OPTIONS, token_dropout=s).fit(often, [0, 1] * 10) for s in (0.0, 0.5)))

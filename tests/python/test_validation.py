@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from test_training import LEARNT, ROWS, SERIES, TEXTS, made
 
-OPTIONS = {"max_iter": 4, "learning_rate_init": 0.02, "batch_size": 6}
+OPTIONS = {"max_iter": 4, "learning_rate_init": 0.02, "learning_rate": "constant", "batch_size": 6}
 SUPERVISED = ["classifier", "regressor", "tagger", "transcriber", "seq2seq"]
 
 

@@ -115,7 +115,9 @@ def train(
     task: TaskOption = Task.classify,
     layout: Layout,
     cell: Annotated[Cell, typer.Option(help="Kind of layer.")] = CELL,
-    epochs: Annotated[int, typer.Option(help="Most epochs.")] = 50,
+    epochs: Annotated[
+        int | None, typer.Option(help="Most epochs; else what suits the task and the data.")
+    ] = None,
     early_stopping: Annotated[
         bool | None,
         typer.Option(
@@ -131,7 +133,9 @@ def train(
     stops: dict[str, Any] = {"early_stopping": True if early_stopping is None else early_stopping}
     if task is Task.forecast and early_stopping is None:
         stops = {}  # a Forecaster decides by itself
-    model = _make(task.value, cell, seed, option, max_iter=epochs, **stops)
+    if epochs is not None:
+        stops["max_iter"] = epochs
+    model = _make(task.value, cell, seed, option, **stops)
     model.verbose = not as_json and sys.stderr.isatty()
     begin = time.perf_counter()
     if task is Task.forecast:

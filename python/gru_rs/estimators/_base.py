@@ -30,6 +30,7 @@ from gru_rs._sequence_network import SequenceNetwork
 from gru_rs._words import WORDS
 
 from . import _files
+from ._defaults import dropouts_of, run_of, told
 from ._frozen import Frozen, expect_frozen
 from ._progress import Progress
 from ._training import Examples, Plan, Rates, Trainer, identity
@@ -85,16 +86,16 @@ class NetworkEstimator(ABC, Fitted):
     bidirectional: bool = False
     reset_after: bool = True
     dropout: float = 0.0
-    input_dropout: float = 0.0
-    output_dropout: float = 0.0
+    input_dropout: float | None = None
+    output_dropout: float | None = None
     variational: bool = False
     learning_rate_init: float = 3e-3
-    learning_rate: str = "constant"
-    warmup_fraction: float = 0.0
-    weight_decay: float = 0.0
+    learning_rate: str | None = None
+    warmup_fraction: float = 0.1
+    weight_decay: float = 0.01
     clip_norm: float | None = 1.0
-    batch_size: int = 32
-    max_iter: int = 50
+    batch_size: int | None = None
+    max_iter: int | None = None
     shuffle: bool = True
     early_stopping: bool = False
     validation_fraction: float = 0.1
@@ -124,9 +125,12 @@ class NetworkEstimator(ABC, Fitted):
     def _check(self) -> None:
         """The parameters, as far as the model does not check them."""
         as_choice("cell", self.cell, WORDS["cell"])
-        as_choice("learning_rate", self.learning_rate, ("constant", "cosine", "plateau"))
+        may_be_open = {field.name for field in fields(self) if field.default is None}
+        left_open = {name for name in may_be_open if getattr(self, name) is None}
+        if "learning_rate" not in left_open:
+            as_choice("learning_rate", self.learning_rate, ("constant", "cosine", "plateau"))
         for name in ("batch_size", "max_iter", "n_iter_no_change"):
-            if name != "n_iter_no_change" or self.n_iter_no_change is not None:
+            if name not in left_open:
                 as_size(name, getattr(self, name))
         for field in fields(self):
             if isinstance(field.default, bool):
@@ -176,11 +180,10 @@ class NetworkEstimator(ABC, Fitted):
             "bidirectional",
             "reset_after",
             "dropout",
-            "input_dropout",
-            "output_dropout",
             "dtype",
         )
         own = {name: getattr(self, name) for name in names} | self._own_options()
+        own |= dropouts_of(self, tokens=vocabulary_size is not None)
         return own | {"input_size": inputs, "output_size": outputs, "vocabulary_size": vocabulary_size}
 
     def _begin(
@@ -215,13 +218,13 @@ class NetworkEstimator(ABC, Fitted):
     def _fresh_optimizer(self) -> AdamW:
         return AdamW(self.learning_rate_init, weight_decay=self.weight_decay)
 
-    def _cut(self) -> tuple[Any, ...]:
+    def _cut(self, rows: int) -> tuple[Any, ...]:
         """By what data become batches and are held out, and in what losses and scores are counted: a run does
         not go on with others.
         """
         held = self.validation_fraction if self._stops_early() else None
         counted = [identity(getattr(self, name, None)) for name in _COUNTED]
-        return self.batch_size, self.shuffle, held, *counted
+        return run_of(self, rows, whole=True).batch_size, self.shuffle, held, *counted
 
     def _as_fitted(self) -> dict[str, Any]:
         """Parameters besides the network's that `fit` has made use of, as they were then."""
@@ -263,22 +266,25 @@ class NetworkEstimator(ABC, Fitted):
         loss: Loss | LossFunction,
         validate: Callable[[], float] | None,
         *,
-        epochs: int,
+        rows: int,
         stop: bool,
         data: int | None,
         held: int | None,
     ) -> None:
-        """A run over examples of any kind, or the rest of one. `data`: a checksum of all of them; None if
-        nobody goes on with the run. `held`: the seed of those that are held out.
+        """A run over examples of any kind, made of so many rows, or the rest of one. `data`: a checksum of
+        all of them; None if nobody goes on with the run. `held`: the seed of those that are held out.
         """
-        progress, steps = self._progress, epochs * len(examples.batches(self.batch_size, None))
+        progress, run = self._progress, run_of(self, rows, whole=stop)
+        if self.verbose and stop and (chosen := told(self, rows, run, self.model_._options)):
+            print(chosen)
+        steps = run.max_iter * len(examples.batches(run.batch_size, None))
         self._decay_as_asked()
         progress.begin(data, held, self._patience(stop=stop))
-        schedule = self.learning_rate_init, self.learning_rate, steps, self.warmup_fraction
+        schedule = self.learning_rate_init, run.learning_rate, steps, self.warmup_fraction
         trainer = Trainer(self.model_, self._optimizer, Rates(*schedule, progress.plateau), loss, self._rng)
         plan = Plan(
-            epochs=epochs,
-            batch_size=self.batch_size,
+            epochs=run.max_iter,
+            batch_size=run.batch_size,
             shuffle=self.shuffle,
             clip_norm=self.clip_norm,
             weight_decay=self.weight_decay,

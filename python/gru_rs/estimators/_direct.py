@@ -66,6 +66,10 @@ class DirectForecaster(Fitted, SupervisedEstimator):
     quantiles: Sequence[float] | None = None
     levels: Sequence[float] | None = None
     gaps: str = "refuse"
+    input_dropout: float = 0.0
+    output_dropout: float = 0.0
+    batch_size: int = 32
+    max_iter: int = 50
     early_stopping: bool | str = "auto"  # type: ignore[assignment]
 
     def _check(self) -> None:
@@ -317,7 +321,7 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         if parted is not None:
             self._parted = parted
         try:
-            self._train(windows, targets, None, epochs=self.max_iter, stop=True, validation=validation)
+            self._train(windows, targets, None, stop=True, validation=validation)
         finally:
             self.__dict__.pop("_parted", None)
 

@@ -16,18 +16,22 @@ _PARTS = {
             Units of a layer's direction.
         num_layers : int, default 1
             Layers, one on the other.
-        bidirectional : bool, default False
-            Read from both ends.
+        bidirectional : bool, default {bidirectional}
+            Read from both ends: what is said of a step follows from those after it, too, and there is no
+            stream.
         reset_after : bool, default True
             Of a GRU: which of the two reset variants it is; see `gru_rs.GRU`.
-        dropout, input_dropout, output_dropout : float, default 0.0
-            Shares that training drops: of the outputs between layers, of the inputs or embeddings, of what
-            the last linear layer sees.
+        dropout : float, default 0.0
+            Share of the outputs between layers that training drops.
+        input_dropout : float, {input_dropout}
+            Share of the inputs or embeddings that training drops.{open input_dropout}
+        output_dropout : float, {output_dropout}
+            Share that training drops of what the last linear layer sees.{open output_dropout}
         variational : bool, default False
             Drop the same inputs of a sequence at every step (Gal and Ghahramani, 2016).
     """,
     "pooling": """
-        pooling : {"last", "mean", "max", "concat", "attention"}, default "last"
+        pooling : {"last", "mean", "max", "concat", "attention"}, default "max"
             What of a sequence is judged: its final state; the mean or maximum of the outputs; these three
             together; or a mean in which each step counts by what a learnt vector makes of it.
     """,
@@ -103,19 +107,19 @@ _PARTS = {
     "training": """
         learning_rate_init : float, default 0.003
             Of AdamW.
-        learning_rate : {"constant", "cosine", "plateau"}, default "constant"
+        learning_rate : {"constant", "cosine", "plateau"}, {learning_rate}
             How it goes on: as it is; down to 0 along a cosine; by a tenth whenever the validation score, or
-            else the loss, has not improved for some epochs.
-        warmup_fraction : float, default 0.0
+            else the loss, has not improved for some epochs.{open learning_rate}
+        warmup_fraction : float, default 0.1
             Share of the steps of "cosine" in which the rate rises first.
-        weight_decay : float, default 0.0
+        weight_decay : float, default {weight_decay}
             Decoupled (Loshchilov and Hutter, 2019).
         clip_norm : float or None, default 1.0
             Largest norm of all gradients together.
-        batch_size : int, default 32
-            Sequences of a step, of about the same length.
-        max_iter : int, default 50
-            Most epochs of a run.
+        batch_size : int, {batch_size}
+            Sequences of a step, of about the same length.{open batch_size}
+        max_iter : int, {max_iter}
+            Most epochs of a run.{open max_iter}
         shuffle : bool, default True
             Another order in each epoch.
         early_stopping : {bool}
@@ -143,7 +147,8 @@ _PARTS = {
             Each is given a `TrainingInfo` after each batch and epoch; one that returns True ends training.
             `Checkpoint`, `CSVLog` and `TensorBoardLog` are some.
         verbose : bool, default False
-            A line for each epoch, and why training ended; a bar if tqdm is installed.
+            A line that says what parameters came to that are None, a line for each epoch, and why training
+            ended; a bar if tqdm is installed.
         dtype : {"float32", "float64"}, default "float32"
             Of the model.
         random_state : int, RandomState or None, default None
@@ -178,6 +183,19 @@ _PARTS = {
     """,
 }
 
+_LEFT_OPEN = {
+    "input_dropout": "None: 0.3 of tokens, 0 of numbers.",
+    "output_dropout": "None: 0.5 of tokens, 0.3 of numbers.",
+    "learning_rate": 'None: "cosine" in `fit`, "constant" in `partial_fit`.',
+    "batch_size": """
+        None: 32 of 1,000 sequences and more, 16 of 300 and more, else 8; in `partial_fit` 32.
+    """,
+    "max_iter": """
+        None: as many as read 50,000 sequences, but from 8 to 150.
+    """,
+}
+"""What parameters mean that are None."""
+
 _OF_METHODS = {
     "given": """
         Parameters
@@ -210,7 +228,15 @@ def document(cls: C) -> C:
     """
     by_itself = getattr(cls, "early_stopping", False) == "auto"
     flag = 'bool or "auto", default "auto"' if by_itself else "bool, default False"
-    cls.__doc__ = _filled(cls.__doc__, _PARTS).replace("{bool}", flag)
+    text = _filled(cls.__doc__, _PARTS).replace("{bool}", flag)
+    for name in ("bidirectional", "weight_decay"):
+        text = text.replace(f"{{{name}}}", str(getattr(cls, name, None)))
+    for name, rule in _LEFT_OPEN.items():
+        default = getattr(cls, name, None)
+        shown = "optional" if default is None else f"default {default!r}".replace("'", '"')
+        said = "" if default is not None else "\n" + textwrap.indent(textwrap.dedent(rule).strip(), " " * 4)
+        text = text.replace(f"{{{name}}}", shown).replace(f"{{open {name}}}", said)
+    cls.__doc__ = text
     for method in vars(cls).values():
         if inspect.isfunction(method) and method.__doc__:
             method.__doc__ = _filled(method.__doc__, _OF_METHODS)

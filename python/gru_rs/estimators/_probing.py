@@ -151,6 +151,7 @@ class Probing:
             "hidden_size": 32,
             "learning_rate_init": 5e-3,
             "learning_rate": "constant",
+            "weight_decay": 0.0,
             "batch_size": BATCH,
             "max_iter": epochs_of(updates, len(self.train)),
             "dropout": 0.0,

@@ -148,8 +148,8 @@ class SequenceEstimator(SupervisedEstimator):
             return None
         return Unknowing.of(sequences, rows, float(self.token_dropout), self.model_.vocabulary_size)
 
-    def _cut(self) -> tuple[Any, ...]:
-        return *super()._cut(), self.token_dropout
+    def _cut(self, rows: int) -> tuple[Any, ...]:
+        return *super()._cut(rows), self.token_dropout
 
     def _recall(self) -> None:
         state = self.__dict__
@@ -182,7 +182,6 @@ class SequenceEstimator(SupervisedEstimator):
         lengths: Any,
         *,
         first: bool,
-        epochs: int,
         stop: bool,
         known: Mapping[str, Any] | None = None,
         validation_data: Any = None,
@@ -203,7 +202,7 @@ class SequenceEstimator(SupervisedEstimator):
         validation = self._read_validation(validation_data, reader, learnt)
         used = self.early_stopping and validation is None
         numbers = groups_to_hold_out(groups, len(sequences.lengths), used=used)
-        how: dict[str, Any] = {"epochs": epochs, "stop": stop, "validation": validation, "groups": numbers}
+        how: dict[str, Any] = {"stop": stop, "validation": validation, "groups": numbers}
         with all_or_nothing(self):
             if first:
                 found = {"_reader": reader, **reader.fitted(), **learnt}
@@ -314,7 +313,7 @@ class SequenceEstimator(SupervisedEstimator):
         weights as before the step; with `early_stopping` a warning, with the best weights so far.
         """
         first = not (self.warm_start and hasattr(self, "model_"))
-        how: dict[str, Any] = {"first": first, "epochs": self.max_iter, "stop": True}
+        how: dict[str, Any] = {"first": first, "stop": True}
         how |= {"validation_data": validation_data, "groups": groups}
         return self._fit(X, y, sample_weight, lengths, **how)
 
@@ -336,7 +335,7 @@ class SequenceEstimator(SupervisedEstimator):
             As for `fit`; a label that the first call did not have.
         """
         first = not hasattr(self, "model_")
-        return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False)
+        return self._fit(X, y, sample_weight, lengths, first=first, stop=False)
 
     def _read_fitted(self, X: Any, lengths: Any) -> Sequences:
         return self._read_whole(X, lengths, self.max_length)
@@ -373,6 +372,7 @@ class SequenceEstimator(SupervisedEstimator):
 class StreamedEstimator(SequenceEstimator):
     """Those that say something after each step."""
 
+    bidirectional: bool = True
     conv_channels: int | None = None
     conv_kernel_size: int = 5
     conv_stride: int = 1
@@ -418,8 +418,11 @@ class StreamedEstimator(SequenceEstimator):
             or texts are read by pairs of letters, which the end of a chunk would part.
         """
         check_is_fitted(self, "model_")
-        reader: Reader = self._reader
-        reader.expect_stepwise()
+        self._reader.expect_stepwise()
+        if self.model_.bidirectional:
+            msg = "bidirectional: expected False for a stream, as the second direction begins at the end of"
+            msg += f" a sequence, got True: fit a {type(self).__name__}(bidirectional=False)"
+            raise ValueError(msg)
         return self._stream_kind(self, batch_size)
 
     @abstractmethod

@@ -75,16 +75,15 @@ class SupervisedEstimator(NetworkEstimator):
         targets: Any,
         weights: Array | None,
         *,
-        epochs: int,
         stop: bool,
         validation: Validation | None = None,
         groups: Any = None,
     ) -> None:
-        """Some epochs; with `stop` they may end early, by the parameters."""
+        """Epochs by the parameters, which may end early, or without `stop` a single one."""
         count = len(sequences.lengths)
         train, held, seed, data = np.arange(count), None, None, None
         if stop:
-            data = checksum(sequences, targets, weights, *(validation or ()), groups, *self._cut())
+            data = checksum(sequences, targets, weights, *(validation or ()), groups, *self._cut(count))
         before = self._goes_on(data)
         if stop and self._stops_early() and validation is None:
             if count < 2:
@@ -109,7 +108,7 @@ class SupervisedEstimator(NetworkEstimator):
         elif validation is not None:
             others, wanted, their_weights = validation
             validate = partial(self._scored, others, wanted, others.rows, their_weights)
-        self._learn(examples, self._loss(targets), validate, epochs=epochs, stop=stop, data=data, held=seed)
+        self._learn(examples, self._loss(targets), validate, rows=count, stop=stop, data=data, held=seed)
 
     # Prediction
 

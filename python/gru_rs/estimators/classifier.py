@@ -77,7 +77,7 @@ class SequenceClassifier(ClassifierMixin, StateFeatures, StreamedEstimator):  # 
     ['good', 'bad']
     """
 
-    pooling: str = "last"
+    pooling: str = "max"
     class_weight: str | Mapping[Any, float] | None = None
     label_smoothing: float = 0.0
 
@@ -215,7 +215,7 @@ class SequenceClassifier(ClassifierMixin, StateFeatures, StreamedEstimator):  # 
                     f"classes: expected {self.classes_.tolist()} as before, got {known['classes_'].tolist()}"
                 )
                 raise ValueError(msg)
-        return self._fit(X, y, sample_weight, lengths, first=first, epochs=1, stop=False, known=known)
+        return self._fit(X, y, sample_weight, lengths, first=first, stop=False, known=known)
 
     def predict_proba(self, X: Any, lengths: Any = None) -> Array:
         """The probability of each class.

@@ -91,6 +91,12 @@ class LanguageModel(StateFeatures, NetworkEstimator):
     'the dog sat'
     """
 
+    input_dropout: float = 0.0
+    output_dropout: float = 0.0
+    learning_rate: str = "constant"
+    weight_decay: float = 0.0
+    batch_size: int = 32
+    max_iter: int = 50
     analyzer: Analyzer = "char"
     lowercase: bool = False
     joiner: str | None = None
@@ -192,7 +198,7 @@ class LanguageModel(StateFeatures, NetworkEstimator):
         first = not (self.warm_start and hasattr(self, "model_"))
         how: dict[str, Any] = {"validation_data": validation_data, "groups": groups}
         with all_or_nothing(self):
-            return self._fit(X, first=first, epochs=self.max_iter, stop=True, **how)
+            return self._fit(X, first=first, stop=True, **how)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
         """One epoch over these texts. The first call fixes the vocabulary, and whether texts are strings or
@@ -213,14 +219,13 @@ class LanguageModel(StateFeatures, NetworkEstimator):
             As for `fit`.
         """
         with all_or_nothing(self):
-            return self._fit(X, first=not hasattr(self, "model_"), epochs=1, stop=False)
+            return self._fit(X, first=not hasattr(self, "model_"), stop=False)
 
     def _fit(
         self,
         X: Any,
         *,
         first: bool,
-        epochs: int,
         stop: bool,
         validation_data: Any = None,
         groups: Any = None,
@@ -258,14 +263,14 @@ class LanguageModel(StateFeatures, NetworkEstimator):
             self._begin(self.embedding_size, outputs, outputs, learnt)
         numbers, seed, data = self._encode(texts, writer), None, None
         if stop:
-            data = checksum(numbers, held, together, self.chunk_length, *self._cut())
+            data = checksum(numbers, held, together, self.chunk_length, *self._cut(len(texts)))
         before = self._goes_on(data)
         if apart:
             seed = int(self._rng.integers(2**31)) if before is None else before
             numbers, held = hold_out(numbers, self.validation_fraction, seed, together)
         validate = None if held is None else lambda: -self._loss_of(held)
         corpus = Corpus(numbers, self.chunk_length)
-        self._learn(corpus, CrossEntropy(), validate, epochs=epochs, stop=stop, data=data, held=seed)
+        self._learn(corpus, CrossEntropy(), validate, rows=len(texts), stop=stop, data=data, held=seed)
         return self
 
     # How probable texts are

@@ -80,7 +80,7 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
     (3,)
     """
 
-    pooling: str = "last"
+    pooling: str = "max"
     loss: str | LossFunction = "squared"
     quantile: float = 0.5
     huber_delta: float = 1.0

@@ -99,6 +99,9 @@ class Seq2Seq(StateFeatures, SequenceEstimator):
     ['bac', 'bacc']
     """
 
+    bidirectional: bool = True
+    input_dropout: float = 0.1
+    output_dropout: float = 0.2
     attention: str | None = "dot"
     target_analyzer: Analyzer = "word"
     target_lowercase: bool = False
