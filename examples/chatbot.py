@@ -22,11 +22,9 @@ from _report import OUTPUT, arguments
 OPTIONS = {
     "lowercase": True,
     "hidden_size": 128,
-    "bidirectional": True,
-    "attention": "dot",
-    "learning_rate_init": 3e-3,
-    "learning_rate": "cosine",
     "warmup_fraction": 0.05,
+    "weight_decay": 0.0,
+    "batch_size": 32,
     "input_dropout": 0.2,
     "output_dropout": 0.3,
     "max_target_length": 60,

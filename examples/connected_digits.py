@@ -17,13 +17,7 @@ from _report import arguments, compare
 from digits import features
 
 OPTIONS = {
-    "hidden_size": 64,
-    "bidirectional": True,
-    "output_dropout": 0.3,
-    "learning_rate": "cosine",
-    "warmup_fraction": 0.1,
     "learning_rate_init": 5e-3,
-    "weight_decay": 0.01,
 }
 STRINGS = {"train": 4000, "test": 500}
 

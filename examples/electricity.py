@@ -37,7 +37,6 @@ def measure(name: str, given: argparse.Namespace, values: np.ndarray, horizon: i
             horizon=horizon,
             hidden_size=32,
             window=DAY,
-            learning_rate="cosine",
             learning_rate_init=5e-3,
             max_iter=2 if given.quick else 20,
             random_state=seed,

@@ -21,14 +21,9 @@ OPTIONS = {
     "analyzer": "char",
     "hidden_size": 256,
     "embedding_size": 128,
-    "bidirectional": True,
-    "attention": "dot",
     "batch_size": 128,
-    "learning_rate_init": 3e-3,
-    "learning_rate": "cosine",
     "warmup_fraction": 0.03,
-    "output_dropout": 0.2,
-    "input_dropout": 0.1,
+    "weight_decay": 0.0,
 }
 EPOCHS = 10
 

@@ -373,6 +373,8 @@ def test_weights_count_where_losses_are_averaged():
         "hidden_size": 8,
         "random_state": 1,
         "shuffle": False,
+        "input_dropout": 0.0,
+        "output_dropout": 0.0,
     }
     whole = Seq2Seq(max_iter=1, batch_size=40, learning_rate_init=1e-30, **options).fit(X, y)
     parts = Seq2Seq(max_iter=1, batch_size=7, learning_rate_init=1e-30, **options).fit(X, y)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-_FEW, _SOME = 300, 1000
+_FEW, _SOME = 300, 3000
 _READ = 50_000
 _LEAST_EPOCHS, _MOST_EPOCHS = 8, 150
 _BATCH = 32

@@ -105,7 +105,7 @@ _PARTS = {
             methods of the estimator that take sequences, and y is what `predict` should give.
     """,
     "training": """
-        learning_rate_init : float, default 0.003
+        learning_rate_init : float, default {learning_rate_init}
             Of AdamW.
         learning_rate : {"constant", "cosine", "plateau"}, {learning_rate}
             How it goes on: as it is; down to 0 along a cosine; by a tenth whenever the validation score, or
@@ -188,7 +188,7 @@ _LEFT_OPEN = {
     "output_dropout": "None: 0.5 of tokens, 0.3 of numbers.",
     "learning_rate": 'None: "cosine" in `fit`, "constant" in `partial_fit`.',
     "batch_size": """
-        None: 32 of 1,000 sequences and more, 16 of 300 and more, else 8; in `partial_fit` 32.
+        None: 32 of 3,000 sequences and more, 16 of 300 and more, else 8; in `partial_fit` 32.
     """,
     "max_iter": """
         None: as many as read 50,000 sequences, but from 8 to 150.
@@ -229,7 +229,7 @@ def document(cls: C) -> C:
     by_itself = getattr(cls, "early_stopping", False) == "auto"
     flag = 'bool or "auto", default "auto"' if by_itself else "bool, default False"
     text = _filled(cls.__doc__, _PARTS).replace("{bool}", flag)
-    for name in ("bidirectional", "weight_decay"):
+    for name in ("bidirectional", "learning_rate_init", "weight_decay"):
         text = text.replace(f"{{{name}}}", str(getattr(cls, name, None)))
     for name, rule in _LEFT_OPEN.items():
         default = getattr(cls, name, None)

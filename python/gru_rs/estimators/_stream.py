@@ -62,7 +62,8 @@ class EstimatorStream:
     >>> from gru_rs import SequenceClassifier
     >>> texts = ["a fine day", "what a fine film", "a bad day", "what a bad film"] * 8
     >>> labels = ["good", "good", "bad", "bad"] * 8
-    >>> classifier = SequenceClassifier(hidden_size=8, max_iter=30, random_state=1).fit(texts, labels)
+    >>> options = {"hidden_size": 8, "max_iter": 30, "random_state": 1, "bidirectional": False}
+    >>> classifier = SequenceClassifier(**options).fit(texts, labels)
     >>> stream = classifier.stream()
     >>> stream("what a").shape      # a row for each word: the probabilities of classes_
     (2, 2)

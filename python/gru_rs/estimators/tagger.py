@@ -64,6 +64,8 @@ class SequenceTagger(StepFeatures, StreamedEstimator):
     [['B-PER', 'O']]
     """
 
+    output_dropout: float = 0.3
+    learning_rate_init: float = 5e-3
     crf: bool = True
     class_weight: str | Mapping[Any, float] | None = None
     lowercase: bool = False
