@@ -4,8 +4,8 @@
     python examples/watch.py --quick    # what CI runs
 
 140 recordings of seven exercises by ten people at 50 Hz (Burns et al., 2018), in windows of four seconds;
-people 8, 9 and 10 are the test. The windows were chosen on people 5, 6 and 7, and 2, 3 and 4; all parameters of
-the model are the defaults.
+people 8, 9 and 10 are the test. The windows were chosen on people 5, 6 and 7, and 2, 3 and 4; all parameters
+of the model are the defaults.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ anew, also on a run that goes on; files keep them open.
 
 import itertools
 from dataclasses import fields
+from pathlib import Path
 
 import gru_rs
 import numpy as np
@@ -205,3 +206,24 @@ def test_each_step_by_default():
     assert [found.shape for found in regressor.predict(NUMBERS)] == [one.shape for one in y]
     assert regressor.n_iter_ == 150
     assert regressor.score(NUMBERS, y) > 0.9
+
+
+def test_files_of_before_keep_what_they_were_saved_with():
+    path = Path(__file__).parents[1] / "files" / "turns.safetensors"
+    loaded = gru_rs.load(path)
+    before = {"bidirectional": False, "pooling": "last", "learning_rate": "constant", "warmup_fraction": 0.0}
+    before |= {
+        "weight_decay": 0.0,
+        "input_dropout": 0.0,
+        "output_dropout": 0.0,
+        "batch_size": 32,
+        "max_iter": 20,
+    }
+    assert {name: loaded.get_params()[name] for name in before} == before
+    X = [np.linspace([0, 1], [end, 1], 4) for end in [-1, 1] * 20]
+    found, rates = batches_of(loaded, X, ["left", "right"] * 20)
+    assert found == [2] * 20
+    assert set(rates) == {0.05}
+    epochs = loaded.n_iter_
+    assert loaded.set_params(warm_start=True).fit(X, ["left", "right"] * 20).n_iter_ > epochs
+    loaded.stream()

@@ -183,10 +183,11 @@ _PARTS = {
     """,
 }
 
+_IN_PARTS = ' in `fit`, "constant" in `partial_fit`'
 _LEFT_OPEN = {
     "input_dropout": "None: 0.3 of tokens, 0 of numbers.",
     "output_dropout": "None: 0.5 of tokens, 0.3 of numbers.",
-    "learning_rate": 'None: "cosine" in `fit`, "constant" in `partial_fit`.',
+    "learning_rate": f'None: "cosine"{_IN_PARTS}.',
     "batch_size": """
         None: 32 of 3,000 sequences and more, 16 of 300 and more, else 8; in `partial_fit` 32.
     """,
@@ -234,7 +235,8 @@ def document(cls: C) -> C:
     for name, rule in _LEFT_OPEN.items():
         default = getattr(cls, name, None)
         shown = "optional" if default is None else f"default {default!r}".replace("'", '"')
-        said = "" if default is not None else "\n" + textwrap.indent(textwrap.dedent(rule).strip(), " " * 4)
+        told = rule if hasattr(cls, "partial_fit") else rule.replace(_IN_PARTS, "")
+        said = "" if default is not None else "\n" + textwrap.indent(textwrap.dedent(told).strip(), " " * 4)
         text = text.replace(f"{{{name}}}", shown).replace(f"{{open {name}}}", said)
     cls.__doc__ = text
     for method in vars(cls).values():
