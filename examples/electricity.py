@@ -37,6 +37,8 @@ def measure(name: str, given: argparse.Namespace, values: np.ndarray, horizon: i
             horizon=horizon,
             hidden_size=32,
             window=DAY,
+            warmup_fraction=0.0,
+            weight_decay=0.0,
             learning_rate_init=5e-3,
             max_iter=2 if given.quick else 20,
             random_state=seed,

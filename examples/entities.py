@@ -4,8 +4,8 @@ tweets.
     python examples/entities.py            # GRU and LSTM, three seeds
     python examples/entities.py --quick    # what CI runs
 
-2,295 tweets (Ritter et al., 2011), 2,000 to train with; F1 counts whole entities. The parameters were chosen
-on the last 15 % of the training rows.
+2,295 tweets (Ritter et al., 2011), 2,000 to train with; F1 counts whole entities. All parameters are the
+defaults.
 """
 
 from __future__ import annotations
@@ -13,16 +13,6 @@ from __future__ import annotations
 import gru_rs
 from _data import tweets
 from _report import arguments, compare, pick, split
-
-OPTIONS = {
-    "bidirectional": True,
-    "input_dropout": 0.3,
-    "output_dropout": 0.3,
-    "learning_rate": "cosine",
-    "warmup_fraction": 0.1,
-    "learning_rate_init": 5e-3,
-    "weight_decay": 0.01,
-}
 
 
 def main() -> None:
@@ -32,10 +22,8 @@ def main() -> None:
     train, test = pick(rows[:300] if given.quick else rows, tokens, labels), pick(held, tokens, labels)
 
     def fit(cell: str, seed: int) -> gru_rs.SequenceTagger:
-        tagger = gru_rs.SequenceTagger(
-            cell=cell, random_state=seed, max_iter=3 if given.quick else 25, **OPTIONS
-        )
-        return tagger.fit(*train)
+        epochs = 3 if given.quick else None  # None: what suits so many rows
+        return gru_rs.SequenceTagger(cell=cell, random_state=seed, max_iter=epochs).fit(*train)
 
     def score(tagger: gru_rs.SequenceTagger) -> dict[str, float]:
         return {"F1": tagger.score(*test)}
