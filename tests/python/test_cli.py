@@ -90,6 +90,18 @@ def test_train_says_what_it_did(folder):
     assert (folder / "again").read_bytes() == (folder / "text").read_bytes()  # the same seed, the same bits
 
 
+def test_what_is_left_open_is_the_estimators_own(folder, tmp_path):
+    """Epochs follow from the rows; a second direction can be turned off, for streams."""
+    source = [folder / "reviews.csv", "--text", "review", "--label", "stars"]
+    options = ["--no-early-stopping", "--set", "hidden_size=2", "--set", "bidirectional=false", "--json"]
+    found = json.loads(gru_rs("train", *source, "-o", tmp_path / "open", *options))
+    assert found["epochs"] == 150
+    model = gru_rs_package.load(tmp_path / "open")
+    assert (model.max_iter, model.batch_size, model.learning_rate) == (None, None, None)
+    model.stream()
+    assert gru_rs_package.load(folder / "text").bidirectional
+
+
 def test_predict(folder):
     found = gru_rs("predict", folder / "text", folder / "reviews.csv", "--text", "review").split()
     assert found == ["5", "5", "1", "1"] * 6
