@@ -19,7 +19,7 @@ const SHARED: [&str; 10] = [
     "dtype",
 ];
 
-/// Of these, those that may be left open.
+/// Those of `SHARED` that may be left open.
 const LEFT_OPEN: [&str; 2] = ["input_dropout", "output_dropout"];
 
 /// The same of a convolution, of which files of before know nothing.

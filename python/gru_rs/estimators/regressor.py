@@ -41,7 +41,7 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
     ----------
     {network}
     {convolution}
-    pooling : {"last", "mean", "max", "concat", "attention", "each"}, default "last"
+    pooling : {"last", "mean", "max", "concat", "attention", "each"}, default "max"
         What of a sequence is judged: its final state, the mean or maximum of the outputs, or each step by
         itself. With "each" targets are those of steps: for each sequence ``(T_i,)`` or ``(T_i, n_outputs)``,
         or padded as the sequences are; predictions are a list of such arrays.
