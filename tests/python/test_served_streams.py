@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 RNG = np.random.default_rng(0)
-OPTIONS = {"hidden_size": 6, "max_iter": 2, "random_state": 1}
+OPTIONS = {"hidden_size": 6, "max_iter": 2, "random_state": 1, "bidirectional": False}
 ROWS = [RNG.normal(size=(length, 3)) * 5 + 2 for length in (4, 7, 3, 9)] * 4
 TEXTS = ["a fine day", "What a FINE film!", "a bad day", "what a bad film"] * 4
 STEPS = [[label % 3 for label in range(len(row))] for row in ROWS]
@@ -33,8 +33,8 @@ def of_numbers(dtype, scale):
         "regressor": SequenceRegressor(**options, pooling="max").fit(ROWS, numbers),
         "pairs": SequenceRegressor(**options, scale_target=False).fit(ROWS, pairs),
         "steps": SequenceRegressor(**options, pooling="each").fit(ROWS, [row[:, 0] for row in ROWS]),
-        "tagger": SequenceTagger(**options, crf=False, bidirectional=False).fit(ROWS, STEPS),
-        "transcriber": Transcriber(**options, bidirectional=False).fit(ROWS, [["a"], ["b", "a"]] * 8),
+        "tagger": SequenceTagger(**options, crf=False).fit(ROWS, STEPS),
+        "transcriber": Transcriber(**options).fit(ROWS, [["a"], ["b", "a"]] * 8),
     }
 
 
@@ -45,7 +45,7 @@ WORDS = {
     "words": SequenceClassifier(**OPTIONS).fit(TEXTS, LABELS),
     "letters": SequenceClassifier(**OPTIONS, analyzer="char", lowercase=False).fit(TEXTS, LABELS),
     "numbers of texts": SequenceRegressor(**OPTIONS, dtype="float64").fit(TEXTS, np.arange(16.0)),
-    "tags": SequenceTagger(**OPTIONS, crf=False, bidirectional=False, token_features=None).fit(
+    "tags": SequenceTagger(**OPTIONS, crf=False, token_features=None).fit(
         [text.split() for text in TEXTS], [[0] * len(text.split()) for text in TEXTS]
     ),
 }
