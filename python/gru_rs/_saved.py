@@ -157,6 +157,12 @@ the default.
 """
 
 
+def meant(kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A network's options with what files of earlier versions meant without a word."""
+    known = inspect.signature(kind).parameters
+    return {name: known[name].default for name in ADDED_LATER & set(known)} | dict(options)
+
+
 def expect_names(what: str, found: Any, wanted: Iterable[str], allowed: Iterable[str] = ()) -> None:
     """An object with these names, perhaps some that are allowed, and no others."""
     if not isinstance(found, dict):
@@ -176,6 +182,7 @@ def network_of(
     options = header["model"]
     arguments = set(inspect.signature(kind).parameters)
     expect_names("model", options, arguments - ADDED_LATER, ADDED_LATER & arguments)
+    options = meant(kind, options)
     # Before anything is allocated: the sizes are those of the weights that the file really has.
     if options.get("num_layers", 1) > len(tensors):
         most, layers = len(tensors), options["num_layers"]

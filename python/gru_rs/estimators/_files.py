@@ -140,6 +140,7 @@ def _expect_together(estimator: Any, learnt: dict[str, Any], options: dict[str, 
     expect_progress(asked)
     asked.expect_all_asked()
     wanted |= {"dtype": np.dtype(estimator.dtype).name}
+    options = _saved.meant(estimator._network, options)
     for name, value in estimator._network._as_options(wanted).items():
         if type(options[name]) is not type(value) or options[name] != value:
             expected = f"a network with {value!r}, as the parameters and what was learnt say"
