@@ -173,7 +173,9 @@ def test_features_of_texts(cell):
 
 
 def test_one_network_gives_states_until_weights_change():
-    model = SequenceClassifier(hidden_size=4, max_iter=1, random_state=0).fit(TEXTS, [0, 1] * 8)
+    model = SequenceClassifier(hidden_size=4, bidirectional=False, max_iter=1, random_state=0).fit(
+        TEXTS, [0, 1] * 8
+    )
     before, names = model.transform(TEXTS), set(vars(model))
     made = _states.headless(model.model_)
     model.transform(TEXTS)
