@@ -1286,7 +1286,7 @@ def test_numbers_whose_squares_are_lost(level, dtype):
     y = (X[:, -1, 0] > 0).astype(int)
     tiny = X.copy()
     tiny[:, :, 0] *= level
-    options = OPTIONS | {"dtype": dtype, "max_iter": 5}
+    options = STREAMED | {"dtype": dtype, "max_iter": 5}
     plain, found = SequenceClassifier(**options).fit(X, y), SequenceClassifier(**options).fit(tiny, y)
     np.testing.assert_allclose(found.predict_proba(tiny), plain.predict_proba(X), rtol=1e-3)
     np.testing.assert_allclose(found.scale_[1] / [level, 1], plain.scale_[1], rtol=1e-3)
