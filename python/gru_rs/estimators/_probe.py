@@ -99,7 +99,7 @@ def memory_probe(
     ------
     ValueError, TypeError
         A task that is not known, data that the estimators do not take, fewer than 20 sequences, an option
-        that the probe sets itself (cell, bidirectional, pooling, max_length).
+        that the probe sets itself (cell, bidirectional, pooling, max_length, conv_channels).
 
     Notes
     -----
@@ -120,7 +120,7 @@ def memory_probe(
     each = task == "tag" or (task == "regress" and given.get("pooling") == "each")
     if each and task == "regress":
         del given["pooling"]
-    for name in ("cell", "bidirectional", "pooling", "max_length"):
+    for name in ("cell", "bidirectional", "pooling", "max_length", "conv_channels"):
         if name in given:
             msg = f"options: expected no {name}, which the probe sets itself, got {given[name]!r}"
             raise ValueError(msg)
