@@ -132,8 +132,8 @@ def lines_of(rows):
         ([[1, 2], [3]], [[2], [1, 3]], ["a", "b"], "expected a list of integers, which is what the model reads, in"),
         ([[0.5, 2], [3]], [[2], [1, 3]], [["a"], ["b"]], "a list of integers or a list of steps, which is what"),
         ([[[0, 2], [1, 1]], [[3, 0.5]]], [[[1, 2]], [[3, 4]]], ["a", "b"], "a list of steps, which is what the model"),
-        (["a b", "c"], ["c", "b"], [[1], [2]], "expected text or a list of strings, which is what the model reads, in"),
-        (["a b", "c"], [["c"], ["b"]], [[0.5], [1]], "expected text or a list of strings, which is what the model"),
+        (["a b", "c"], ["c", "b"], [[1], [2]], "expected text, which is what the model reads, in"),
+        ([["a", "b"], ["c"]], [["c"], ["b"]], ["c", "b"], "expected a list of strings, which is what the model reads, in"),
     ],
 )  # fmt: skip
 def test_predict_takes_what_was_trained_on(tmp_path, trained, same, other, told):

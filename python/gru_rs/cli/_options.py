@@ -137,7 +137,12 @@ def model_reads(model: Any) -> Reads:
         return "numbers"
     # Strings would all be unknown to a vocabulary of integers, and the other way round.
     integers = {isinstance(token, int) for token in model.vocabulary_}
-    return "tokens" if len(integers) != 1 else "integers" if True in integers else "strings"
+    if len(integers) != 1:
+        return "tokens"
+    if True in integers:
+        return "integers"
+    of_text = model._reader.of_text
+    return "strings" if of_text is None else "text" if of_text else "lists of strings"
 
 
 def parameters_of(given: list[str]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ._source import Row, Source, UsageError, shown
 
-Reads: TypeAlias = Literal["tokens", "strings", "integers", "numbers"] | None
+Reads: TypeAlias = Literal["tokens", "text", "lists of strings", "strings", "integers", "numbers"] | None
 """What sequences are to be: tokens, of one kind or of either, or numbers; None: what they look like."""
 
 _INT64 = 2**63
@@ -152,6 +152,8 @@ _KINDS = {
 }
 _FAMILIES: dict[str, tuple[str, ...]] = {
     "tokens": (_TEXT, _STRINGS, _INTEGERS),
+    "text": (_TEXT,),
+    "lists of strings": (_STRINGS,),
     "strings": (_TEXT, _STRINGS),
     "integers": (_INTEGERS,),
     "numbers": (_FLOATS, _INTEGERS, _STEPS),

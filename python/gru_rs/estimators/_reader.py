@@ -211,6 +211,11 @@ class TokenReader:
         read = replace(tokenizer, token_features=features, per_step=per_step, own=own, of_text=of_text)
         return cls(read, vocabulary, embedding_size)
 
+    @property
+    def of_text(self) -> bool | None:
+        """Whether what was learnt from were texts, and no lists; None if nobody knows."""
+        return self.tokenizer.of_text
+
     def read(self, estimator: Any, given: Any, lengths: Any, most: int | None) -> Sequences:  # noqa: ARG002
         """Sequences, of at most `most` steps."""
         sequences = self._features("X", self.tokenizer.tokens("X", given, lengths))
