@@ -44,6 +44,7 @@ NUMBERS = {
 WORDS = {
     "words": SequenceClassifier(**OPTIONS).fit(TEXTS, LABELS),
     "letters": SequenceClassifier(**OPTIONS, analyzer="char", lowercase=False).fit(TEXTS, LABELS),
+    "lists": SequenceClassifier(**OPTIONS).fit([text.split() for text in TEXTS], LABELS),
     "numbers of texts": SequenceRegressor(**OPTIONS, dtype="float64").fit(TEXTS, np.arange(16.0)),
     "tags": SequenceTagger(**OPTIONS, crf=False, token_features=None).fit(
         [text.split() for text in TEXTS], [[0] * len(text.split()) for text in TEXTS]
@@ -127,14 +128,15 @@ TOKENS = st.one_of(
 @given(
     st.sampled_from(sorted(WORDS)),
     st.sampled_from([None, 1, 3]),
-    st.booleans(),
     st.lists(TOKENS, min_size=1, max_size=6),
 )
-def test_words(name, batch, as_text, tokens):
+def test_words(name, batch, tokens):
     stream = WORDS[name].stream(batch)
     twin = stream.clone()
-    one = " ".join(tokens) if as_text else tokens
-    given_x = one if batch is None else [one] * batch
+    own, other = (tokens, " ".join(tokens)) if name in ("lists", "tags") else (" ".join(tokens), tokens)
+    given_x, refused = (own, other) if batch is None else ([own] * batch, [other] * batch)
+    with pytest.raises(TypeError, match=r"x_t: expected .* as in training, got"):
+        stream(refused)
     expected = twin._read(given_x, None)
     if all(token.isascii() for token in tokens):
         assert is_plain(stream, given_x)
@@ -145,8 +147,8 @@ def test_words(name, batch, as_text, tokens):
 
 
 def test_halves_of_surrogates_and_texts_of_nothing():
-    stream = WORDS["words"].stream()
-    for x in ("bad \ud83d", ["bad", "\ud83d"], "", "  "):
+    for name, x in [("words", "bad \ud83d"), ("lists", ["bad", "\ud83d"]), ("words", ""), ("words", "  ")]:
+        stream = WORDS[name].stream()
         assert same(stream.clone()(x), stream.clone()._read(x, None))
 
 
@@ -234,7 +236,7 @@ OUTS = [
 @pytest.mark.parametrize("of", ["model", "classifier", "words"])
 def test_an_out_that_cannot_be_written(of, kind, message, out):
     estimator, x = (
-        (WORDS["words"], ["a"]) if of == "words" else (NUMBERS["float32", True]["classifier"], np.ones(3))
+        (WORDS["words"], "a") if of == "words" else (NUMBERS["float32", True]["classifier"], np.ones(3))
     )
     stream = estimator.model_.stream() if of == "model" else estimator.stream()
     x = x.astype(np.float32) if of == "model" else x
