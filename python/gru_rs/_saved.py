@@ -160,7 +160,10 @@ the default.
 def meant(kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """A network's options with what files of earlier versions meant without a word."""
     known = inspect.signature(kind).parameters
-    return {name: known[name].default for name in ADDED_LATER & set(known)} | dict(options)
+    later = ADDED_LATER & set(known)
+    if "conv_channels" in options:  # and then all that belongs to it
+        later -= {name for name in later if name.startswith("conv_")}
+    return {name: known[name].default for name in later} | dict(options)
 
 
 def expect_names(what: str, found: Any, wanted: Iterable[str], allowed: Iterable[str] = ()) -> None:

@@ -66,19 +66,20 @@ impl<F: Dispatch> Frames<F> {
         steps.div_ceil(self.of.stride as u64)
     }
 
-    /// The frames that some steps complete, `(batch, frames, channels)`, and how many they are of a row: of steps that
-    /// any row completes one at, if rows do at different ones.
+    /// The frames that some steps complete, `(batch, frames, channels)`, and how many they are of a row. Where rows complete
+    /// theirs at different steps there is one step, and a frame for each row if any completes its own.
     pub fn take(&mut self, x: &[F], counts: &[u64], steps: usize) -> Result<(&[F], usize)> {
-        let (window, inputs) = (self.of.window(), self.of.inputs);
-        let completed = |step: &u64| counts.iter().any(|count| self.completes(count + step));
-        let frames = (0..steps as u64).filter(completed).count();
+        let (window, inputs, stride) = (self.of.window(), self.of.inputs, self.of.stride as u64);
+        let (apart, any) = (self.apart(counts), counts.iter().any(|&count| self.completes(count)));
+        let completed = |step: usize| if apart { any } else { (counts[0] + step as u64).is_multiple_of(stride) };
+        let frames = (0..steps).filter(|&step| completed(step)).count();
         let rows = self.last.chunks_exact_mut(window).zip(x.chunks_exact(steps * inputs));
         for (row, (last, x)) in rows.enumerate() {
             let mut to = self.windows[row * frames * window..][..frames * window].chunks_exact_mut(window);
             for (step, x) in x.chunks_exact(inputs).enumerate() {
                 last.copy_within(inputs.., 0);
                 last[window - inputs..].copy_from_slice(x);
-                if counts.iter().any(|count| (count + step as u64).is_multiple_of(self.of.stride as u64))
+                if completed(step)
                     && let Some(to) = to.next()
                 {
                     to.copy_from_slice(last);

@@ -70,7 +70,9 @@ impl<F: Dispatch> Room<F> {
 pub struct StreamState<F> {
     /// The stack's, as a [`Batch`](crate::Batch)'s.
     pub states: Vec<Vec<F>>,
-    /// What pooling keeps of the outputs so far, `(batch, kept)`: their sum, their maximum, the last.
+    /// What pooling keeps of the outputs so far, `(batch, kept)`: their sum, their maximum, the last; of
+    /// [`Pooling::Concat`](crate::Pooling) last, sum and maximum, of attention the weighted sum, the largest score and the
+    /// sum of the weights.
     pub pooled: Vec<F>,
     /// Steps so far.
     pub counts: Vec<u64>,
@@ -116,7 +118,8 @@ impl<F: Dispatch> ModelStream<F> {
     }
 
     /// Some steps, `(batch, seq, …)` as a model takes them, to scores `(batch, seq, outputs)`. Takes the newest weights;
-    /// the first chunk allocates room for some steps, no other call any.
+    /// the first chunk allocates room for some steps, no other call any, unless rows complete frames of a convolution at
+    /// different steps.
     pub fn steps(&mut self, numbers: Numbers<'_, F>, seq: usize, scores: &mut [F]) -> Result<()> {
         let (batch, config) = (self.batch(), self.model.config());
         shape::expect_len("out", scores.len(), &[batch, seq, config.outputs])?;

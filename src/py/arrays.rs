@@ -53,6 +53,14 @@ pub(crate) fn borrow_plain<'py, T: Element>(array: &Bound<'py, PyAny>) -> Option
     array.try_readonly().ok().filter(|array| array.as_slice().is_ok())
 }
 
+/// Whether an array to be written lies where some numbers do, through whatever view: rust-numpy's book of borrows does
+/// not see memory that came by DLPack or a buffer twice.
+pub(crate) fn meets<F: Number>(x: &[F], out: &Bound<'_, PyAny>) -> bool {
+    let Some(out) = plain(out).and_then(|out| out.cast::<PyArrayDyn<F>>().ok()) else { return false };
+    let (begin, x) = (out.data().addr(), x.as_ptr_range());
+    begin < x.end.addr() && x.start.addr() < begin + out.len() * size_of::<F>()
+}
+
 /// Borrows an array to be written in place, which `gru_rs._arrays` has seen to.
 pub(crate) fn borrow_mut<'py, F: Number>(array: &Bound<'py, PyAny>) -> PyResult<PyReadwriteArrayDyn<'py, F>> {
     let wrong = || PyTypeError::new_err(format!("expected a writeable {} array", F::NAME));

@@ -1,13 +1,13 @@
 //! A model's stream; its manners are in `gru_rs._model_stream`.
 
-use super::arrays::{Number, borrow_all, borrow_mut, borrow_plain, give_all, plain, slices};
+use super::arrays::{Number, borrow_all, borrow_mut, borrow_plain, give_all, meets, plain, slices};
 use super::either::{Either, both, each};
 use super::model::{Given, Model, Steps};
 use super::served::{Answer, Says, Units, Words};
 use super::stream::DETACH;
 use crate::buffer::{copied, zeros};
 use crate::nn::units;
-use crate::{ModelConfig, Numbers, StreamState};
+use crate::{Numbers, StreamState};
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -25,6 +25,8 @@ pub(crate) struct ModelStream {
     /// Whether there is an axis of rows, and how many there are, also while another thread steps.
     batched: bool,
     batch: AtomicUsize,
+    /// Parameters that a step is multiplied by.
+    work: usize,
 }
 
 /// The stack's states, what is pooled, and the last steps for a convolution, 1-D each, and the steps of each row.
@@ -74,6 +76,8 @@ struct Step<'a, 'py, F: Number> {
     stream: &'a mut crate::ModelStream<F>,
     numbers: Numbers<'a, F>,
     seq: usize,
+    /// Multiply-adds of a step of a row.
+    work: usize,
 }
 
 impl<'py, F: Number> Step<'_, 'py, F> {
@@ -119,10 +123,8 @@ impl<'py, F: Number> Step<'_, 'py, F> {
     fn go(
         self, run: impl FnOnce(&mut crate::ModelStream<F>, Numbers<'_, F>, usize) -> crate::Result<()> + Send,
     ) -> PyResult<()> {
-        let Self { py, stream, numbers, seq } = self;
-        let ModelConfig { rnn, outputs, .. } = stream.model().config();
-        let step = rnn.parameters().saturating_add(outputs.saturating_mul(rnn.hidden));
-        let work = step.saturating_mul(stream.batch()).saturating_mul(seq);
+        let Self { py, stream, numbers, seq, work } = self;
+        let work = work.saturating_mul(stream.batch()).saturating_mul(seq);
         let go = || run(stream, numbers, seq);
         Ok(if work > DETACH { py.detach(go) } else { go() }?)
     }
@@ -210,8 +212,12 @@ impl ModelStream {
     #[new]
     fn new(model: &Model, batch_size: Option<usize>) -> PyResult<Self> {
         let (batched, batch) = (batch_size.is_some(), batch_size.unwrap_or(1));
+        let work = each!(&model.0, model => {
+            let config = model.config();
+            config.parameters() - config.vocabulary.unwrap_or(0) * config.inputs()
+        });
         let stream = both!(&model.0, model => Mutex::new(crate::ModelStream::new(model, batch)?));
-        Ok(Self { stream, batched, batch: AtomicUsize::new(batch) })
+        Ok(Self { stream, batched, batch: AtomicUsize::new(batch), work })
     }
 
     /// Sequences side by side, also while another thread steps.
@@ -230,8 +236,13 @@ impl ModelStream {
         each!(&self.stream, stream => {
             let stream = &mut *lock(stream)?;
             let Some((numbers, mut shape)) = self.read(stream, x_t, reading)? else { return Ok(None) };
+            if let (Taken::Array(x), Some(out)) = (&numbers, out)
+                && meets(x.as_slice()?, out)
+            {
+                return Ok(None); // to be refused
+            }
             let seq = shape.get(usize::from(self.batched)).copied();
-            let step = Step { py, stream, numbers: numbers.numbers()?, seq: seq.unwrap_or(1) };
+            let step = Step { py, stream, numbers: numbers.numbers()?, seq: seq.unwrap_or(1), work: self.work };
             match answer.map(|answer| &answer.get().0) {
                 None => step.scores(out, &mut shape, None),
                 Some(Says::Probabilities { each }) => step.scores(out, &mut shape, Some(*each)),
@@ -261,7 +272,7 @@ impl ModelStream {
     /// One that goes on from here on its own.
     fn duplicate(&self) -> PyResult<Self> {
         let stream = both!(&self.stream, stream => Mutex::new(lock(stream)?.duplicate()?));
-        Ok(Self { stream, batched: self.batched, batch: AtomicUsize::new(self.batch()) })
+        Ok(Self { stream, batched: self.batched, batch: AtomicUsize::new(self.batch()), work: self.work })
     }
 
     /// Takes another sequence in; gives back its row.

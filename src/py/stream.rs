@@ -1,7 +1,7 @@
 //! Streams: the one place where the border itself is the cost, so the usual call, an array of the right
 //! type and shape, goes straight through, and all others are sorted out by `gru_rs._arrays`.
 
-use super::arrays::{Number, borrow, borrow_all, in_use, plain, slices};
+use super::arrays::{Number, borrow, borrow_all, in_use, meets, plain, slices};
 use super::either::{Either, both, each};
 use crate::buffer::zeros;
 use crate::{Config, rnn};
@@ -143,6 +143,9 @@ impl Stream {
             Ok(out) => return Err(refused(out.as_any())),
             Err(error) => return Err(refused(&error.into_inner())),
         };
+        if meets(x, out.as_any()) {
+            return Err(refused(out.as_any()));
+        }
         let mut y = out.try_readwrite().map_err(|_| refused(out.as_any()))?;
         self.run(py, stream, (seq, x), y.as_slice_mut().map_err(|_| refused(out.as_any()))?)?;
         Ok(out.into_any())

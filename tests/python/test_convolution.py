@@ -2,6 +2,8 @@
 estimators that have them, their streams and files.
 """
 
+import time
+
 import gru_rs
 import numpy as np
 import pytest
@@ -282,3 +284,19 @@ def test_transform_is_as_wide_as_what_the_head_sees():
             classifier.model_.scores(classifier._read_fitted(X, None).batch(np.arange(12))[0]),
             atol=1e-5,
         )
+
+
+def test_many_rows_of_long_strides_cost_as_many_steps():
+    """Each row is looked at once: the work is of rows times steps, not of their square."""
+    rows = 3000
+    model = Model(1, 2, 2, conv_channels=2, conv_kernel_size=2, conv_stride=10, seed=1)
+    x = RNG.normal(size=(rows, 10, 1)).astype(np.float32)
+
+    def seconds(stream):
+        begin = time.process_time()
+        stream(x)
+        return time.process_time() - begin
+
+    few = Model(1, 2, 2, conv_channels=2, conv_kernel_size=2, conv_stride=1, seed=1)
+    best = [min(seconds(one.stream(rows)) for _ in range(5)) for one in (model, few)]
+    assert best[0] < 10 * best[1]

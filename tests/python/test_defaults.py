@@ -227,3 +227,16 @@ def test_files_of_before_keep_what_they_were_saved_with():
     epochs = loaded.n_iter_
     assert loaded.set_params(warm_start=True).fit(X, ["left", "right"] * 20).n_iter_ > epochs
     loaded.stream()
+
+
+@pytest.mark.parametrize("name", ["input_dropout", "output_dropout"])
+@pytest.mark.parametrize(
+    ("make", "data"),
+    [
+        (LanguageModel, (["a text", "another"] * 4,)),
+        (Forecaster, (np.arange(60.0),)),
+    ],
+)
+def test_what_is_not_left_open_is_a_number(make, data, name):
+    with pytest.raises(TypeError, match=f"{name}: expected a"):
+        make(**{name: None}, max_iter=1).fit(*data)

@@ -367,3 +367,19 @@ def test_one_thread_at_a_time():
     [thread.join() for thread in threads]
     assert met
     assert all("in use by another thread" in message for message in met)
+
+
+@pytest.mark.parametrize("make", [lambda: gru_rs.Model(2, 4, 2, seed=1), lambda: gru_rs.GRU(2, 2, seed=1)])
+def test_an_out_that_lies_in_the_step_by_another_way(make):
+    network = make()
+    big = RNG.normal(size=(41, 2)).astype(np.float32)
+    before = big.copy()
+    for other in (np.from_dlpack(big), np.asarray(memoryview(big))):
+        for steps, out in ((big[:-1], other[1:]), (big[1:], other[:-1]), (big, other)):
+            stream = network.stream()
+            with pytest.raises(ValueError, match="out: expected"):
+                stream(steps, out=out)
+            assert same_states(stream, network.stream()) if isinstance(network, gru_rs.Model) else True
+            np.testing.assert_array_equal(big, before)
+    beside = np.from_dlpack(big)[20:]
+    np.testing.assert_array_equal(network.stream()(big[:20], out=beside[:20]), network.stream()(before[:20]))

@@ -47,10 +47,14 @@ def max_iter_for(rows: int) -> int:
 
 
 def dropouts_of(estimator: Any, *, tokens: bool) -> dict[str, float]:
-    """Shares that are dropped: more of words, which are soon learnt by heart."""
-    given = {name: getattr(estimator, name) for name in _SHARES}
+    """Shares that are dropped: more of words, which are soon learnt by heart. Of a class whose own default is
+    a number None stays, to be refused.
+    """
     kind = "tokens" if tokens else "numbers"
-    return {name: _SHARES[name][kind] if value is None else value for name, value in given.items()}
+    is_open = {
+        name: getattr(estimator, name) is None and getattr(type(estimator), name) is None for name in _SHARES
+    }
+    return {name: _SHARES[name][kind] if is_open[name] else getattr(estimator, name) for name in _SHARES}
 
 
 def told(estimator: Any, rows: int, run: Run, network: dict[str, Any]) -> str | None:

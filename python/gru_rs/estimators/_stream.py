@@ -109,6 +109,8 @@ class EstimatorStream:
             A step that `predict` would not take, an `out` of another shape or kind; nothing has changed then.
         RuntimeError
             Another thread is using this stream.
+        KeyboardInterrupt
+            In a long chunk: the stream stands at some step of it, and `out` is of no meaning. `reset` it.
         """
         found = None
         if self._reading is not None:
