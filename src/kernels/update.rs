@@ -47,6 +47,11 @@ impl<F: Float> Kernel<F> for Sgd<'_, F> {
     }
 }
 
+/// Numbers that are gone over three times while they are near. In one go the stores of one buffer would look to the
+/// processor, which compares twelve bits of addresses, like the loads of the next, as large buffers all begin at the same
+/// place of a page: half the speed, or not, as luck will have it.
+const BLOCK: usize = 512;
+
 /// One step of Adam (Kingma and Ba, 2015), with the weight decay inside the gradient as PyTorch's
 /// `Adam` or apart from it as `AdamW` (Loshchilov and Hutter, 2019):
 /// m = β₁ m + (1 − β₁) g;  v = β₂ v + (1 − β₂) g²;  w −= η / (1 − β₁ᵗ) · m / (√(v / (1 − β₂ᵗ)) + ε).
@@ -83,12 +88,19 @@ impl<F: Float> Kernel<F> for Adam<'_, F> {
     fn run<S: Simd<F>>(self, _: S) {
         let (b1, b2) = self.betas;
         let (c1, c2) = self.complements;
-        let moments = self.mean.iter_mut().zip(self.square);
-        for ((w, &g), (m, v)) in self.weights.iter_mut().zip(self.gradients).zip(moments) {
-            let g = g + self.weight_decay * *w;
-            *m = (b1 * *m + c1 * g).flush(F::MIN_NORMAL);
-            *v = (b2 * *v + c2 * g * g).flush(F::MIN_NORMAL);
-            *w = *w * self.shrink - self.rate * (*m / (v.sqrt() * self.scale + self.epsilon));
+        let (weights, gradients) = (self.weights.chunks_mut(BLOCK), self.gradients.chunks(BLOCK));
+        let moments = self.mean.chunks_mut(BLOCK).zip(self.square.chunks_mut(BLOCK));
+        for ((w, g), (m, v)) in weights.zip(gradients).zip(moments) {
+            let decayed = |&g: &F, &w: &F| g + self.weight_decay * w;
+            for (m, g) in m.iter_mut().zip(g.iter().zip(&*w).map(|(g, w)| decayed(g, w))) {
+                *m = (b1 * *m + c1 * g).flush(F::MIN_NORMAL);
+            }
+            for (v, g) in v.iter_mut().zip(g.iter().zip(&*w).map(|(g, w)| decayed(g, w))) {
+                *v = (b2 * *v + c2 * g * g).flush(F::MIN_NORMAL);
+            }
+            for (w, (&m, &v)) in w.iter_mut().zip(m.iter().zip(&*v)) {
+                *w = *w * self.shrink - self.rate * (m / (v.sqrt() * self.scale + self.epsilon));
+            }
         }
     }
 }
