@@ -399,6 +399,36 @@ def test_days_of_zones_whose_clocks_change_at_midnight(zone, changes, before, li
     assert last == (dates[27] if library == "pandas" else column[27])
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    ("zone", "twice"),
+    [
+        ("America/Havana", "2018-11-04 00:00"),
+        ("Asia/Beirut", "2023-10-28 23:30"),
+        ("Europe/Berlin", "2023-10-29 02:00"),
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("before", [3, 21, 22, 24])
+def test_days_at_a_time_that_the_clock_shows_twice(zone, twice, first, before, library, tmp_path):
+    """Either is taken in a series; those that come are the first of the two."""
+    bare = pd.date_range(pd.Timestamp(twice) - pd.Timedelta(before, "D"), periods=28, freq="D")
+    given, expected = (bare.tz_localize(zone, ambiguous=np.full(28, one)) for one in (first, True))
+    assert (given != expected).sum() == (not first)
+    assert (expected[before] - expected[before - 1]) == pd.Timedelta(1, "D")
+    y = np.sin(np.arange(22) / 2)
+    column = pl.from_pandas(pd.DataFrame({"t": given[:22]}))["t"]
+    series = pd.Series(y, given[:22]) if library == "pandas" else pl.DataFrame({"t": column, "y": y})
+    model = Forecaster(horizon=6, window=4, season=None, max_iter=1, hidden_size=2).fit(series)
+    model.save(tmp_path / "model")
+    holed = series.drop(given[9]) if library == "pandas" else pl.concat([series[:9], series[10:]])
+    filled = Forecaster(horizon=6, window=4, season=None, max_iter=1, hidden_size=2, gaps="fill").fit(holed)
+    for one in (model, gru_rs.load(tmp_path / "model"), filled):
+        found = one.predict()
+        times = found.index if library == "pandas" else pd.DatetimeIndex(found["t"].to_pandas())
+        assert times.tolist() == expected[22:].tolist()
+
+
 def test_hours_of_a_day_without_midnight_are_hours():
     """Steps of a fixed time go on through a change of clocks, whatever the clock shows."""
     dates = pd.date_range("2024-03-29", periods=60, freq="h", tz="Asia/Beirut")

@@ -85,7 +85,7 @@ class _Pandas:
         meant = bare[at].normalize() + _time_of_day(bare.asi8, _DAY) * np.timedelta64(1, "ns")
         if meant == bare[at]:
             return own
-        moved = meant.tz_localize(own.tz, ambiguous=False, nonexistent="shift_forward") == own
+        moved = meant.tz_localize(own.tz, ambiguous=True, nonexistent="shift_forward") == own
         return meant if moved else own
 
     def _offset(self, step: str) -> Any:
@@ -140,7 +140,14 @@ class _Pandas:
 
     def grid(self, times: Any, step: str) -> Any:
         first = self._meant(times, 0, step)
-        return self._range(first, times[-1], None, self._offset(step), times.tz).as_unit(times.unit)
+        offset = self._offset(step)
+        found = self._range(first, times[-1], None, offset, times.tz).as_unit(times.unit)
+        if times.tz is None or not _by_the_clock(offset):
+            return found
+        # A time that the clock shows twice may be the second one in the data.
+        second = found.tz_localize(None).tz_localize(times.tz, ambiguous=np.zeros(len(found), bool))
+        chosen = second.isin(times) & ~found.isin(times)
+        return found.where(~chosen, second) if chosen.any() else found
 
     def _range(self, first: Any, last: Any, count: int | None, offset: Any, zone: Any) -> Any:
         """Dates by an offset; one that a change of clocks leaves out is an hour later."""
@@ -154,7 +161,7 @@ class _Pandas:
                 raise
         bare = None if last is None else last.tz_localize(None)
         found = pd.date_range(first.tz_localize(None), bare, periods=count, freq=offset)
-        first_of_two = np.zeros(len(found), bool)
+        first_of_two = np.ones(len(found), bool)  # which pandas takes for the one of summer
         return found.tz_localize(zone, ambiguous=first_of_two, nonexistent="shift_forward")
 
     def ahead(self, calendar: Calendar, count: int) -> Any:
@@ -299,8 +306,20 @@ class _Polars:
             found = self._moved(first, step, guess - 1, zone)
             whole = self.numbers(found)
             if whole[-1] >= numbers[-1] or guess > _MOST * len(times):
-                return found.filter(found <= times[-1])
+                return self._as_given(found.filter(found <= times[-1]), times, step)
             guess *= 2
+
+    def _as_given(self, found: Any, times: Any, step: str) -> Any:
+        """Of days at a time that the clock shows twice the second, where that is what the data have."""
+        import polars as pl
+
+        zone = self.kind(times)[0]
+        if zone is None or step.endswith(("us", "ns")):
+            return found
+        second = found.dt.replace_time_zone(None).dt.replace_time_zone(zone, ambiguous="latest")
+        own, other = self.numbers(found), self.numbers(second)
+        chosen = ~np.isin(own, self.numbers(times)) & np.isin(other, self.numbers(times))
+        return second.zip_with(pl.Series(chosen), found)
 
     def _moved(self, first: Any, step: str, most: int, zone: str | None) -> Any:
         """The first date, and those after it by 1 to `most` steps, in a zone."""
