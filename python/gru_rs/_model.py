@@ -85,7 +85,7 @@ class Model(SequenceNetwork):
         Steps from frame to frame: of T steps there are ``ceil(T / conv_stride)`` frames, of which the first
         stands at the first step. With pooling "each" they are what is scored, and targets are of them.
     conv_activation : {"relu", "tanh", "linear"}, default "relu"
-        What becomes of the convolution's sums.
+        What becomes of the convolution's sums. These three are for `conv_channels` alone.
     dtype : {float32, float64}, default float32
         Of inputs, parameters and scores.
     seed : int, optional
@@ -148,6 +148,17 @@ class Model(SequenceNetwork):
         seed: int | None = None,
     ) -> None:
         self._make(locals())
+        if "_given" not in vars(self):  # of a file or a pickle
+            self._expect_convolution()
+
+    def _expect_convolution(self) -> None:
+        """No part of a convolution is asked for where there is none."""
+        plain = {"conv_kernel_size": 5, "conv_stride": 1, "conv_activation": "relu"}
+        for name, default in plain.items():
+            value = self._options[name]
+            if self.conv_channels is None and value != default:
+                msg = f"{name}: expected {default!r}, or another with conv_channels, got {value!r}"
+                raise ValueError(msg)
 
     def state(self, batch_size: int) -> _State:
         """The stack's state before a sequence, all zeros, to be carried from chunk to chunk.

@@ -2,6 +2,8 @@
 estimators that have them, their streams and files.
 """
 
+import inspect
+import pickle
 import time
 
 import gru_rs
@@ -11,6 +13,7 @@ from gru_rs import CTC, GRU, LSTM, Model, SequenceClassifier, SequenceRegressor,
 from gru_rs._words import POOLINGS, WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 RNG = np.random.default_rng(5)
 ACTIVATIONS = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh, "linear": lambda x: x}
@@ -160,6 +163,43 @@ def test_what_is_no_convolution_says_so(options, message):
         Model(3, 4, 2, **options)
     with pytest.raises((ValueError, TypeError), match=message):
         SequenceClassifier(**options).fit(RNG.normal(size=(8, 5, 3)), [0, 1] * 4)
+
+
+PARTS = [("conv_kernel_size", 3, 5), ("conv_stride", 2, 1), ("conv_activation", "tanh", "relu")]
+
+
+@pytest.mark.parametrize(("name", "value", "default"), PARTS)
+def test_no_part_of_a_convolution_that_is_not_there(name, value, default):
+    message = f"{name}: expected {default!r}, or another with conv_channels, got {value!r}"
+    X, y = RNG.normal(size=(8, 5, 3)), [0, 1] * 4
+    with pytest.raises(ValueError, match=message):
+        Model(3, 4, 2, **{name: value})
+    for kind in (SequenceClassifier, SequenceRegressor, Transcriber):
+        estimator = clone(kind(max_iter=1).set_params(**{name: value}))
+        assert estimator.get_params()[name] == value
+        with pytest.raises(ValueError, match=message):
+            estimator.fit(X, ["a"] * 8 if kind is Transcriber else y)
+        assert not hasattr(estimator, "model_")
+    assert getattr(Model(3, 4, 2, **{name: default}), name) == default
+    assert inspect.signature(Model).parameters[name].default == default
+
+
+@pytest.mark.parametrize(("name", "value", "default"), PARTS)
+def test_files_with_such_a_part_are_read(name, value, default, tmp_path):
+    """They were written before it was refused, and say the same as without."""
+    X, y = RNG.normal(size=(8, 5, 3)), [0, 1] * 4
+    estimator = SequenceClassifier(max_iter=1, hidden_size=3).fit(X, y)
+    expected = estimator.predict_proba(X)
+    estimator.set_params(**{name: value})
+    estimator.model_._options[name] = value
+    estimator.save(tmp_path / "estimator")
+    estimator.model_.save(tmp_path / "model")
+    again = gru_rs.load(tmp_path / "estimator")
+    for one in (again, pickle.loads(pickle.dumps(estimator)), again.quantize("f16")):
+        assert getattr(one.model_, name) == value != default
+        np.testing.assert_allclose(one.predict_proba(X), expected, atol=1e-2)
+    assert getattr(gru_rs.load(tmp_path / "model"), name) == value
+    again.partial_fit(X, y)
 
 
 def test_a_state_cannot_be_carried_over_a_convolution():

@@ -41,7 +41,8 @@ _PARTS = {
             numbers: of long raw signals one for each stride, which is as many times faster. None: none.
         conv_kernel_size, conv_stride : int, default 5 and 1
             Steps that a frame is made of, and from frame to frame. What follows the last frame, fewer steps
-            than a stride, is not seen. With a kernel of 1 and a stride of 1 it is a layer for each step.
+            than a stride, is not seen, and nor are the steps between frames where the stride is longer than
+            the kernel. With a kernel of 1 and a stride of 1 it is a layer for each step.
         conv_activation : {"relu", "tanh", "linear"}, default "relu"
             What becomes of the convolution's sums.
     """,
