@@ -192,7 +192,7 @@ def test_one_network_gives_states_until_weights_change():
     model.partial_fit(TEXTS, [1, 0] * 8)
     after = model.transform(TEXTS)
     assert not np.array_equal(after, before)
-    fresh = _states._made_of(model.model_, None)
+    fresh = _states._made_of(model.model_, "max")
     np.testing.assert_array_equal(_states.headless(model.model_).flat, fresh.flat)
     # The head is not what states are made by.
     flat = model.model_.flat.copy()
@@ -206,6 +206,39 @@ def test_one_network_gives_states_until_weights_change():
     del model, made
     gc.collect()
     assert held() is None, "it goes with the network"
+
+
+@pytest.mark.parametrize("pooling", ["last", "max", "concat", "each"])
+def test_what_was_fitted_decides_whatever_is_set_since(pooling):
+    y = [np.arange(len(row)) for row in ROWS] if pooling == "each" else np.arange(len(ROWS))
+    model = SequenceRegressor(pooling=pooling, hidden_size=3, max_iter=1, max_length=2, bidirectional=False)
+    model.fit(ROWS, y)
+
+    def said():
+        steps = model.stream()(ROWS[0])
+        return [*model.transform(ROWS[:3]), *model.predict(ROWS[:3]), model.score(ROWS, y), steps]
+
+    before = said()
+    for other in ("last", "each", "attention"):
+        model.set_params(pooling=other)
+        for one, own in zip(said(), before, strict=True):
+            np.testing.assert_array_equal(one, own)
+        if other != pooling:
+            with pytest.raises(ValueError, match=f"pooling: expected '{pooling}' as in the fit before"):
+                model.partial_fit(ROWS, y)
+    model.set_params(pooling="each").fit(ROWS, [np.arange(len(row)) for row in ROWS])
+    assert [len(row) for row in model.predict(ROWS)] == [len(row) for row in ROWS]
+
+
+def test_one_network_gives_states_of_sequences_and_of_steps_in_turn():
+    y = [np.arange(len(row)) for row in ROWS]
+    model = SequenceRegressor(pooling="each", hidden_size=3, max_iter=1, bidirectional=False).fit(ROWS, y)
+    sequences = model._read_fitted(ROWS, None)
+    for _ in range(2):
+        last = _states.final_states(model.model_, sequences)
+        steps = model.transform(ROWS)
+        assert [len(row) for row in steps] == [len(row) for row in ROWS]
+        np.testing.assert_array_equal(last, [row[-1] for row in steps])
 
 
 def test_what_has_no_features():

@@ -154,6 +154,8 @@ def test_unknown_words_are_copied_from_where_attention_looks(attention, of_text,
         assert model.score(new, wanted) > 0.9
     model.save(tmp_path / "model")
     assert gru_rs.load(tmp_path / "model", **functions).predict(new) == found
+    model.set_params(attention="dot" if attention is None else None)
+    assert model.predict(new) == found, "what was fitted decides"
 
 
 def test_what_is_copied_keeps_its_case():

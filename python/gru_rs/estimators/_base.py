@@ -120,6 +120,13 @@ class NetworkEstimator(ABC, Fitted):
         """What of a sequence the head sees."""
         return "last"
 
+    def _fitted_pooling(self) -> str:
+        """The same of the network that there is: the parameter may have been set since."""
+        if "model_" not in vars(self):
+            check_is_fitted(self, "model_")
+        found: str = getattr(self.model_, "pooling", "last")
+        return found
+
     # Training
 
     def _check(self) -> None:

@@ -32,7 +32,7 @@ _MOST = 127
 class StateFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type: ignore[misc]
     """A state of each sequence, as features."""
 
-    _pooled: Callable[[], str]
+    _fitted_pooling: Callable[[], str]
     _read_fitted: Callable[[Any, Any], Sequences]
 
     @property
@@ -61,8 +61,7 @@ class StateFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin):  # type:
             Sequences that `fit` would not take, or of another kind; with pooling "each" an output of
             `set_output` that is no list.
         """
-        check_is_fitted(self, "model_")
-        if self._pooled() == "each":
+        if self._fitted_pooling() == "each":
             config = getattr(self, "_sklearn_output_config", {}).get("transform", "default")
             if config != "default":
                 msg = f"set_output: expected 'default', as steps have lists of arrays, got {config!r}"
@@ -142,8 +141,9 @@ def headless(network: SequenceNetwork, pooling: str | None = None) -> Model:
     It gives them exactly, as 1 times a number and 0 times others add up to it; with weights of int8 rounded
     as a head of int8 rounds what it sees.
     """
+    pooling = str(pooling or getattr(network, "pooling", "last"))
     made = _MADE.get(network)
-    if made is None or pooling not in (None, made.pooling) or not _is_of(made, network):
+    if made is None or made.pooling != pooling or not _is_of(made, network):
         made = _made_of(network, pooling)
         _MADE[network] = made
     return made
@@ -171,14 +171,12 @@ def _shared(name: str) -> str:
     return name
 
 
-def _made_of(network: SequenceNetwork, pooling: str | None) -> Model:
+def _made_of(network: SequenceNetwork, pooling: str) -> Model:
     width, dtype = _width(network), network.dtype
     pairs = zip(network._names, network._tensors(), strict=True)
     kept = {_shared(name): tensor for (name, *_), tensor in pairs}
     options = {name: network._options.get(name, default) for name, default in _DEFAULTS.items()}
-    options |= {"output_size": width, "dtype": dtype, "seed": 0}
-    if isinstance(network, Model):
-        options |= {"crf": False} | ({} if pooling is None else {"pooling": pooling})
+    options |= {"output_size": width, "dtype": dtype, "seed": 0, "crf": False, "pooling": pooling}
     kept["head.weight"] = _identity(kept["head.weight"][0], width, dtype)
     kept["head.bias"] = (dtype.name, [np.zeros(width, dtype)])
     return Model._from_tensors(options, [kept[name] for name, *_ in Model._names_of(options)])

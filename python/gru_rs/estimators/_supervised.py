@@ -127,7 +127,7 @@ class SupervisedEstimator(NetworkEstimator):
         self, sequences: Sequences, rows: Array, of: Callable[[Array, Array], Array]
     ) -> list[Array]:
         def split(x: Array, lengths: Array) -> list[Array]:
-            each = self._pooled() == "each"
+            each = self._fitted_pooling() == "each"
             ends = np.cumsum(self.model_._frames(lengths))[:-1] if each else np.arange(1, len(lengths))
             return np.split(of(x, lengths), ends)
 

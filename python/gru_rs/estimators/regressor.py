@@ -104,7 +104,11 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
 
     def _read_fitted(self, X: Any, lengths: Any) -> Sequences:
         # Training may be cut, but each step gets its number.
-        return self._read_whole(X, lengths, None if self.pooling == "each" else self.max_length)
+        return self._read_whole(X, lengths, None if self._of_each() else self.max_length)
+
+    def _of_each(self) -> bool:
+        """Whether the network that there is has numbers for steps."""
+        return self._fitted_pooling() == "each"
 
     def _read_targets(
         self, y: Any, sequences: Sequences, known: Mapping[str, Any] | None
@@ -158,7 +162,7 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
         return "steps" if self.pooling == "each" else "one"
 
     def _truth(self, targets: Any, rows: Array) -> Any:
-        if self.pooling != "each":
+        if not self._of_each():
             return self._of_scores(targets[rows])
         return [self._of_scores(targets.of(rows[i : i + 1])) for i in range(len(rows))]
 
@@ -184,15 +188,15 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
         return loss_of_numbers(self.loss, self.quantile, self.huber_delta)
 
     def _batch_targets(self, targets: Any, rows: Array) -> Array:
-        return targets.of(rows) if self.pooling == "each" else super()._batch_targets(targets, rows)
+        return targets.of(rows) if self._of_each() else super()._batch_targets(targets, rows)
 
     def _units(self, sequences: Any, targets: Any) -> Array | None:  # noqa: ARG002
         lengths: Array = sequences.lengths
-        return lengths if self.pooling == "each" else None
+        return lengths if self._of_each() else None
 
     def _found(self, sequences: Any, rows: Array) -> Array:
         """The scores of sequences, or of all their steps, a row each."""
-        if self.pooling != "each":
+        if not self._of_each():
             return self._scores(sequences, rows)
         return np.concatenate(
             [*self._of_steps(sequences, rows), np.empty((0, self.model_.output_size), self.model_.dtype)]
@@ -206,7 +210,7 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
         if callable(self.loss):
             return -called(self.loss, found, wanted)[0]
         weight = None if weights is None else weights[rows]
-        if weight is not None and self.pooling == "each":
+        if weight is not None and self._of_each():
             weight = np.repeat(weight, sequences.lengths[rows])
         off = found.astype(np.float64) - wanted
         lost = loss_of_numbers(self.loss, self.quantile, self.huber_delta).of_differences(off)
@@ -225,7 +229,7 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
 
         {refused}
         """
-        if self.pooling != "each":
+        if not self._of_each():
             return self._of_scores(self._scores_of(X, lengths))
         sequences = self._read_fitted(X, lengths)
         return [self._of_scores(scores) for scores in self._of_steps(sequences, sequences.rows)]
@@ -248,7 +252,7 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
         {scored}
         """
         weights = opened_weights(sample_weight)
-        if self.pooling != "each":
+        if not self._of_each():
             return float(r2_score(opened_targets(y), self.predict(X, lengths), sample_weight=weights))
         sequences = self._read_fitted(X, lengths)
         truth, _ = _numbers_of_steps(y, sequences, None)

@@ -246,7 +246,8 @@ class Seq2Seq(StateFeatures, SequenceEstimator):
         else:
             given, reader = opened_sequences("X", X), self._reader
             sequences = reader.read(self, given, lengths, self.max_length)
-            if self.attention is not None:
+            network: EncoderDecoder = self.model_  # type: ignore[assignment]
+            if network.attention is not None:
                 source = source_of(reader, writer, given, lengths)
         answers = Answers(writer, source)
         return widened(
