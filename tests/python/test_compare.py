@@ -542,6 +542,18 @@ def test_mistakes_are_named():
         gru_rs.compare("classify", ["a", "b"], np.eye(2, dtype=int), folds=2)
     with pytest.raises(TypeError, match="colour"):
         gru_rs.compare("classify", ["a", "b"], [0, 1], options={"colour": 1})
+    with pytest.raises(TypeError, match=r"options: expected names of .*crf.*, got 'loss'$"):
+        gru_rs.compare("tag", ["a", "b"], [["x"], ["y"]], options={"loss": "squared"})
+    for task, y in (("classify", np.array([0, np.nan, 1])), ("regress", [1.0, np.inf, 2.0])):
+        with pytest.raises(ValueError, match=r"y: expected finite numbers, got NaN or infinity in row 1$"):
+            gru_rs.compare(task, ["a", "b", "c"], y, folds=2)
+    each = {"folds": 2, "options": {"pooling": "each"}}
+    with pytest.raises(ValueError, match=r"y: expected finite numbers, .* in row 1, step 0$"):
+        gru_rs.compare("regress", [[1], [2]], [[1.0], [np.inf]], **each)
+    with pytest.raises(
+        ValueError, match=r"y: expected a number for each step, .* got shape \(1, 2\) in row 1$"
+    ):
+        gru_rs.compare("regress", [[1], [2]], [[1.0], [[1.0, 2.0]]], **each)
     with pytest.raises(ValueError, match="options: expected no cell, as both are compared, got 'lstm'"):
         gru_rs.compare("classify", ["a", "b"], [0, 1], options={"cell": "lstm"})
     with pytest.raises(TypeError, match="callback: expected a function or None, got 3"):

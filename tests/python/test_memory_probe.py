@@ -260,6 +260,9 @@ def test_steps_in_numbers_and_in_a_picture(tmp_path, capsys):
     assert probe.plot(ax=axes) is axes
 
 
+STEPS = {"task": "regress", "options": {"pooling": "each"}}
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -271,9 +274,21 @@ def test_steps_in_numbers_and_in_a_picture(tmp_path, capsys):
         ({"y": [["a", "a"]] * 30}, r"y: expected at least 2 labels, got \['a'\]"),
         ({"y": [["a", 1]] * 30}, "y: expected labels"),
         ({"X": [[1, 2]] * 19, "y": [["a", "b"]] * 19}, "X: expected at least 20 sequences, got 19"),
-        ({"task": "regress", "options": {"pooling": "each"}}, "y: expected numbers, got dtype <U1"),
-        ({"task": "regress"}, "y: expected numbers, got dtype <U1"),
+        ({"task": "regress", "options": {"pooling": "each"}}, "y, row 0, step 0: expected"),
+        ({"task": "regress"}, "y, row 0, step 0: expected"),
         ({"options": {"pooling": "last"}}, "options: expected no pooling, which the probe sets itself"),
+        ({"options": {"crf": True}}, "options: expected names of analyzer, .*weight_decay, got 'crf'$"),
+        ({"options": {"loss": "x"}}, "options: expected names of analyzer, .*weight_decay, got 'loss'$"),
+        (
+            {"y": [["a", "b"]] * 29 + [[["a"], ["b"]]]},
+            r"y: expected a label .* in row 29, got shape \(2, 1\)",
+        ),
+        ({"y": [["a", "b"]] * 29 + [[1, 2]]}, "y: expected labels of one kind in all rows"),
+        ({"y": [[0.0, 1.0]] * 9 + [[1.0, np.nan]] * 21}, "y: expected finite numbers, .* in row 9, step 1$"),
+        (STEPS | {"y": [[1.0, 2.0]] * 29 + [[[1.0], [2.0]]]}, r"y: .* got shape \(2, 1\) in row 29"),
+        (STEPS | {"y": [[1.0, 2.0]] * 29 + [[[1.0], [2.0, 3.0]]]}, "y, row 29: expected as many numbers"),
+        (STEPS | {"y": [[1.0, 2.0]] * 9 + [[np.inf, 2.0]] * 21}, "y: expected finite .* in row 9, step 0$"),
+        (STEPS | {"y": [[1.0, 2.0]] * 9 + [[1.0]] * 21}, "y: expected 2 targets in row 9, .* got 1$"),
     ],
 )
 def test_mistakes_in_targets_of_steps_are_named(given, message):
@@ -396,7 +411,14 @@ def test_shown_in_numbers_and_in_a_picture(tmp_path):
         ({"X": [""] * 30}, "X: expected sequences of some steps, got none of any"),
         ({"options": {"cell": "gru"}}, "options: expected no cell, which the probe sets itself, got 'gru'"),
         ({"options": {"max_length": 3}}, "options: expected no max_length"),
-        ({"options": {"colour": 3}}, "colour"),
+        ({"options": {"colour": 3}}, "options: expected names of analyzer, .*weight_decay, got 'colour'$"),
+        ({"options": {"conv_stride": 3}}, "options: expected no conv_stride, which the probe sets itself"),
+        ({"options": {"crf": True}}, "options: expected names of .*, got 'crf'$"),
+        ({"task": "regress", "options": {"class_weight": "balanced"}}, "options: .*, got 'class_weight'$"),
+        ({"task": "regress", "y": np.array([0, 1, np.nan] * 10)}, "y: expected finite numbers, .* in row 2$"),
+        ({"task": "regress", "y": [[0, 1]] * 29 + [[np.inf, 1]]}, "y: expected finite numbers, .* row 29$"),
+        ({"task": "regress", "y": [[0, 1]] * 29 + [[1]]}, "y: expected as many numbers in each row"),
+        ({"y": np.array([0, 1, np.nan] * 10)}, "y: expected finite numbers, .* in row 2$"),
         ({"X": ["a b", "b a"] * 15, "options": {"analyzer": "words"}}, "analyzer: expected"),
         ({"rows": 0}, "rows: expected"),
         ({"longest": 0}, "longest: expected"),

@@ -216,7 +216,10 @@ def test_numbers_of_steps_in_any_form(loss, targets, tmp_path):
         ([*STEPS[:-1], STEPS[-1][:-1]], "y: expected 3 numbers in row 17, one for each step"),
         ([*STEPS[:-1], np.ones((3, 2))], "y: expected a number for each step"),
         ([*STEPS[:-1], [1.0, None, 2.0]], "y: expected a value in row 17, step 1"),
-        ([*STEPS[:-1], [1.0, np.nan, 2.0]], "y: expected finite numbers, got NaN or infinity in row 17"),
+        (
+            [*STEPS[:-1], [1.0, np.nan, 2.0]],
+            "y: expected finite numbers, got NaN or infinity in row 17, step 1",
+        ),
         ([*STEPS[:-1], ["a"] * 3], "y, row 17, step 0: expected numbers"),
         (np.ones(18), "y, row 0: expected a list"),
         (None, "requires y to be passed"),

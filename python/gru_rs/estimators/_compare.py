@@ -16,11 +16,12 @@ from ._baselines import baselines
 from ._callbacks import Told
 from ._comparison import Comparison, Entry
 from ._folds import folds_of, given_folds, opened_groups, share_of
-from ._numbers import numbers_of
+from ._labels import as_labels
+from ._numbers import numbers_of, row_array
 from ._panel import one_series
 from ._reader import holds_tokens, opened_sequences
 from ._series_baselines import Direct, expected_starts, forecasters, stretches
-from ._targets import expect_rows, opened_targets, rows_of
+from ._targets import expect_finite, expect_numbers_of_steps, expect_rows, opened_targets, rows_of
 from ._tokens import is_text, token_rows
 from .classifier import SequenceClassifier
 from .forecaster import Forecaster
@@ -134,7 +135,7 @@ def compare(
     Raises
     ------
     ValueError, TypeError
-        A task that is not known, or data that the estimators do not take.
+        A task that is not known, data that the estimators do not take, or an option that they do not have.
 
     Notes
     -----
@@ -171,8 +172,9 @@ def compare(
     if repeats is not None:
         as_size("repeats", repeats)
     told = Told(verbose, callback)
-    given = _expect_options(options)
     kind: Any = _NETWORKS[task]
+    given = _expect_options(options)
+    expect_known(given, ("cell",), kind)
     networks = {cell: kind(**{"random_state": random_state, "cell": cell} | given) for cell in CELLS}
     if task == "forecast":
         for name, value in (("groups", groups), ("lengths", lengths), ("repeats", repeats)):
@@ -181,7 +183,7 @@ def compare(
                 raise ValueError(msg)
         return _of_series(networks, *one_series(("X", "y"), X, y), folds, cv, told)
     each = task == "tag" or given.get("pooling") == "each"
-    data, targets = rows_to_learn(X, y, given.get("tokens"), lengths, each=each)
+    data, targets = rows_to_learn(task, X, y, given.get("tokens"), lengths, each=each)
     if task == "classify":
         expect_labels(targets)
     group = opened_groups(groups, len(data), 1 if cv is not None else folds, "as there are folds")
@@ -233,7 +235,20 @@ def _expect_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     return given
 
 
-def rows_to_learn(X: Any, y: Any, tokens: bool | None, lengths: Any, *, each: bool) -> tuple[list[Any], Any]:
+def expect_known(options: Iterable[str], own: Iterable[str], *kinds: Any) -> None:
+    """They are parameters of all of these estimators, whose names the caller has not written; but for those
+    that are set here.
+    """
+    known = set.intersection(*(set(kind._get_param_names()) for kind in kinds)) - set(own)
+    for name in options:
+        if name not in known:
+            msg = f"options: expected names of {', '.join(sorted(known))}, got {name!r}"
+            raise TypeError(msg)
+
+
+def rows_to_learn(
+    task: str, X: Any, y: Any, tokens: bool | None, lengths: Any, *, each: bool
+) -> tuple[list[Any], Any]:
     """The sequences as all models take them, texts, lists of tokens, or arrays ``(T, F)``, and the targets:
     an array, or of steps a list.
     """
@@ -246,9 +261,16 @@ def rows_to_learn(X: Any, y: Any, tokens: bool | None, lengths: Any, *, each: bo
     targets = opened_targets(y)
     expect_rows("y", targets, np.empty(len(data)))
     if not each:
-        return data, np.asarray(targets)
+        found = as_labels("y", targets) if task == "classify" else row_array("y", targets, "row")[0]
+        expect_finite(found)
+        return data, found
     rows = rows_of(targets)
-    return data, rows if lengths is None else [row[: len(one)] for row, one in zip(rows, data, strict=True)]
+    if lengths is not None:
+        rows = [row[: len(one)] for row, one in zip(rows, data, strict=True)]
+    if task != "tag":
+        rows = [row_array(f"y, row {row}", one)[0] for row, one in enumerate(rows)]
+        expect_numbers_of_steps(rows)
+    return data, rows
 
 
 def expect_labels(targets: Array) -> None:

@@ -9,12 +9,14 @@ import numpy as np
 from gru_rs._checks import as_choice, as_size
 
 from ._callbacks import Told
-from ._compare import expect_labels, rows_to_learn
+from ._compare import expect_known, expect_labels, rows_to_learn
 from ._folds import opened_groups
 from ._panel import one_series
 from ._probing import FEWEST, Probing, Rows, updates_of
 from ._step_probe import Steps, probed_steps
 from .classifier import SequenceClassifier
+from .regressor import SequenceRegressor
+from .tagger import SequenceTagger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,7 +101,8 @@ def memory_probe(
     ------
     ValueError, TypeError
         A task that is not known, data that the estimators do not take, fewer than 20 sequences, an option
-        that the probe sets itself (cell, bidirectional, pooling, max_length, conv_channels).
+        that the probe sets itself (cell, bidirectional, pooling, max_length, those of a convolution) or that
+        its networks do not have; numbers that are not finite.
 
     Notes
     -----
@@ -120,10 +123,7 @@ def memory_probe(
     each = task == "tag" or (task == "regress" and given.get("pooling") == "each")
     if each and task == "regress":
         del given["pooling"]
-    for name in ("cell", "bidirectional", "pooling", "max_length", "conv_channels"):
-        if name in given:
-            msg = f"options: expected no {name}, which the probe sets itself, got {given[name]!r}"
-            raise ValueError(msg)
+    _expect_options(task, given)
     most, rng = None if longest is None else as_size("longest", longest), np.random.default_rng(random_state)
     if task == "forecast":
         for name, value in (("y", y), ("groups", groups), ("lengths", lengths)):
@@ -142,6 +142,30 @@ def memory_probe(
     return Probing(task, drawn, given, updates_of(drawn.X, bound), random_state, told).run()
 
 
+def _expect_options(task: str, options: Mapping[str, Any]) -> None:
+    """Those that all networks of the probe have, and that it does not set itself."""
+    for name in _OWN:
+        if name in options:
+            msg = f"options: expected no {name}, which the probe sets itself, got {options[name]!r}"
+            raise ValueError(msg)
+    kinds = {"classify": (SequenceClassifier,), "tag": (SequenceClassifier, SequenceTagger)}
+    more = {"horizon"} if task == "forecast" else set()
+    expect_known(options.keys() - more, _OWN, *kinds.get(task, (SequenceRegressor,)))
+
+
+_OWN = (
+    "cell",
+    "bidirectional",
+    "pooling",
+    "max_length",
+    "conv_channels",
+    "conv_kernel_size",
+    "conv_stride",
+    "conv_activation",
+)
+"""Parameters that are not the user's to choose here."""
+
+
 def _sequences(
     task: str,
     X: Any,
@@ -154,7 +178,7 @@ def _sequences(
     each: bool,
 ) -> Rows | Steps:
     """Rows as tokens or numbers, which can be cut anywhere, from their ends on."""
-    data, targets = rows_to_learn(X, y, options.pop("tokens", None), lengths, each=each)
+    data, targets = rows_to_learn(task, X, y, options.pop("tokens", None), lengths, each=each)
     group = opened_groups(groups, len(data), 2, "of which some are held out")
     if task == "tag":  # as a tagger reads them
         options.setdefault("lowercase", False)
@@ -175,9 +199,6 @@ def _sequences(
         return Steps.of(task, data, targets, group)
     if task == "classify":
         expect_labels(targets)
-    elif targets.dtype.kind not in "fiub":
-        msg = f"y: expected numbers, got dtype {targets.dtype}"
-        raise ValueError(msg)
     if task == "classify" and len(np.unique(targets)) < 2:
         msg = f"y: expected at least 2 classes, got {np.unique(targets).tolist()}"
         raise ValueError(msg)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._labels import as_labels
+from ._containers import opened
+from ._labels import as_labels, expect_one_kind
 from ._probing import FEWEST, QUALITY, ProbeInfo, Probing, Rows, epochs_of, updates_of
 from ._step_memory import READERS, StepProbe
+from ._targets import expect_finite
 from .regressor import SequenceRegressor
 from .tagger import SequenceTagger
 
@@ -36,22 +38,23 @@ class Steps:
     @classmethod
     def of(cls, task: str, X: list[Any], targets: list[Any], groups: Array | None) -> Steps:
         """From rows that were opened; every sequence is a group unless there are others."""
-        rows = [np.asarray(row) for row in targets]
+        rows = [_labels(*one) for one in enumerate(targets)] if task == "tag" else targets
         for number, (row, one) in enumerate(zip(X, rows, strict=True)):
             if one.ndim == 0 or len(one) != len(row):
                 got = "one value" if one.ndim == 0 else f"{len(one)}"
                 msg = f"y: expected {len(row)} targets in row {number}, one for each step of X, got {got}"
                 raise ValueError(msg)
+            expect_finite(one, number)
+            if task == "tag" and one.ndim != 1:
+                msg = f"y: expected a label for each step in row {number}, got shape {one.shape}"
+                raise ValueError(msg)
         if task == "tag":
-            known = as_labels("y", [label for row in targets for label in row])
+            expect_one_kind("y", rows)
+            known = np.concatenate([row for row in rows if len(row)] or [np.empty(0, str)])
             if len(np.unique(known)) < 2:
                 msg = f"y: expected at least 2 labels, got {np.unique(known).tolist()}"
                 raise ValueError(msg)
             rows = np.split(known, np.cumsum([len(row) for row in rows])[:-1])
-        elif any(one.dtype.kind not in "fiub" for one in rows if len(one)):
-            odd = next(one for one in rows if len(one) and one.dtype.kind not in "fiub")
-            msg = f"y: expected numbers, got dtype {odd.dtype}"
-            raise ValueError(msg)
         at = [(row, step) for row, one in enumerate(X) for step in range(len(one))]
         own = np.arange(len(X)) if groups is None else groups
         return cls(X, rows, own, np.array(at, np.intp).reshape(-1, 2))
@@ -79,6 +82,11 @@ class Steps:
 
     def _rows(self, views: list[Any]) -> Rows:
         return Rows(views, np.array([self.y[row][step] for row, step in self.at]), self.groups[self.at[:, 0]])
+
+
+def _labels(row: int, given: Any) -> Array:
+    """Those of a row, or one that stands where a row should."""
+    return np.asarray(given) if np.isscalar(given) else as_labels("y", opened("y", given), f" in row {row}")
 
 
 def probed_steps(

@@ -56,6 +56,27 @@ def cut_as_steps(what: str, targets: Array, sequences: Sequences, row: int, most
     return targets[:length]
 
 
+def expect_finite(targets: Array, row: int | None = None) -> None:
+    """No NaN and no infinity among numbers: of a row its steps, else of rows."""
+    if targets.dtype.kind == "f" and not np.isfinite(targets).all():
+        at = int(np.argmin(np.isfinite(targets).reshape(len(targets), -1).all(axis=1)))
+        place = f"row {at}" if row is None else f"row {row}, step {at}"
+        msg = f"y: expected finite numbers, got NaN or infinity in {place}"
+        raise ValueError(msg)
+
+
+def expect_numbers_of_steps(rows: list[Array]) -> None:
+    """Finite ones, as many for each step."""
+    first: Array | None = None
+    for row, numbers in enumerate(rows):
+        if first is not None and len(numbers) and numbers.shape[1:] != first.shape[1:]:
+            expected = f"a number for each step, shape (T, *{first.shape[1:]})"
+            msg = f"y: expected {expected}, got shape {numbers.shape} in row {row}"
+            raise ValueError(msg)
+        expect_finite(numbers, row)
+        first = numbers if first is None and len(numbers) else first
+
+
 def class_weights(given: Any, classes: Array, places: Array) -> Array | None:
     """How much each class counts, if they do not count alike; `places`: of the targets among the classes."""
     if given is None:

@@ -24,7 +24,14 @@ from ._learnt import refuse
 from ._numbers import row_array
 from ._sequence_estimator import StreamedEstimator
 from ._states import StateFeatures
-from ._targets import cut_as_steps, expect_rows, opened_targets, opened_weights, rows_of
+from ._targets import (
+    cut_as_steps,
+    expect_numbers_of_steps,
+    expect_rows,
+    opened_targets,
+    opened_weights,
+    rows_of,
+)
 
 if TYPE_CHECKING:
     from ._batches import Array, Sequences
@@ -265,19 +272,12 @@ def _numbers_of_steps(y: Any, sequences: Sequences, most: int | None) -> tuple[A
     """Those of the steps of all rows, one behind the other, as they came and as rows."""
     given = opened_targets(y)
     expect_rows("y", given, sequences.lengths)
-    parts: list[Array] = []
-    for row, one in enumerate(rows_of(given)):
-        numbers, _ = row_array(f"y, row {row}", one)
-        cut = cut_as_steps("numbers", numbers, sequences, row, most)
-        if parts and len(cut) and cut.shape[1:] != parts[0].shape[1:]:
-            expected = f"a number for each step, shape (T, *{parts[0].shape[1:]})"
-            msg = f"y: expected {expected}, got shape {numbers.shape} in row {row}"
-            raise ValueError(msg)
-        if not np.isfinite(cut).all():
-            msg = f"y: expected finite numbers, got NaN or infinity in row {row}"
-            raise ValueError(msg)
-        if len(cut):
-            parts.append(cut.astype(np.float64))
+    rows = [
+        cut_as_steps("numbers", row_array(f"y, row {row}", one)[0], sequences, row, most)
+        for row, one in enumerate(rows_of(given))
+    ]
+    expect_numbers_of_steps(rows)
+    parts = [one.astype(np.float64) for one in rows if len(one)]
     if not parts:
         msg = "y: expected at least one number, got none"
         raise ValueError(msg)
