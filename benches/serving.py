@@ -24,7 +24,19 @@ import serving_peers
 from peers.where import about
 
 ROUNDS, SECONDS, TURN, HIDDEN = 5, 0.5, 0.001, 64
-NETWORK = {"hidden_size": HIDDEN, "bidirectional": False, "pooling": "last", "max_iter": 1, "random_state": 0}
+NETWORK = {
+    "hidden_size": HIDDEN,
+    "bidirectional": False,
+    "pooling": "last",
+    "input_dropout": 0.0,
+    "output_dropout": 0.0,
+    "learning_rate": "constant",
+    "weight_decay": 0.0,
+    "batch_size": 32,
+    "max_iter": 1,
+    "random_state": 0,
+}
+"""The same network in older builds, whatever their defaults are."""
 HERE = Path(__file__).parents[1]
 
 
