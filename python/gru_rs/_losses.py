@@ -251,6 +251,13 @@ def loss_of_numbers(word: str, level: float = 0.5, delta: float = 1.0) -> _OfNum
     return _OF_NUMBERS[word](level, delta)
 
 
+def expect_of_loss(name: str, value: float, default: float, loss: Any, word: str) -> None:
+    """What belongs to one loss is not set for another, which would not look at it."""
+    if value != default and loss != word:
+        msg = f"{name}: expected {default} without loss={word!r}, which it belongs to, got {value!r}"
+        raise ValueError(msg)
+
+
 LossFunction: TypeAlias = Callable[[Array, Any], tuple[float, Array]]
 """A loss of one's own: of scores, (rows, n), and targets the loss and its gradient at the scores."""
 

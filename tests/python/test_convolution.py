@@ -340,3 +340,11 @@ def test_many_rows_of_long_strides_cost_as_many_steps():
     few = Model(1, 2, 2, conv_channels=2, conv_kernel_size=2, conv_stride=1, seed=1)
     best = [min(seconds(one.stream(rows)) for _ in range(5)) for one in (model, few)]
     assert best[0] < 10 * best[1]
+
+
+def test_a_stride_that_leaves_a_step_alone_is_said():
+    X = [RNG.normal(size=(n, 1)) for n in (4, 9, 1, 30)] * 4
+    with pytest.warns(
+        UserWarning, match="conv_stride=10: of 8 of 16 sequences, which are no longer than that, the"
+    ):
+        SequenceClassifier(conv_channels=2, conv_stride=10, max_iter=1).fit(X, [0, 1] * 8)

@@ -728,3 +728,18 @@ def test_sharp_seasons_are_where_their_peak_is(season):
         assert (
             find_season([np.resize(pattern, season * times) + rng.normal(size=season * times) / 10]) == season
         )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "huber", "quantiles": [0.1, 0.5]}, "loss: expected the default with quantiles"),
+        (
+            {"huber_delta": 2.0},
+            "huber_delta: expected 1.0 without loss='huber', which it belongs to, got 2.0",
+        ),
+    ],
+)
+def test_no_part_of_another_loss_is_taken(options, message):
+    with pytest.raises(ValueError, match=message):
+        Forecaster(max_iter=1, **options).fit(np.arange(60.0))

@@ -227,11 +227,8 @@ def test_outliers_pull_less_by_huber():
     y[::10] += 100
     kept = np.arange(60) % 10 > 0
     errors = [
-        abs(
-            SequenceRegressor(loss=loss, huber_delta=0.1, **OPTIONS).fit(SEQUENCES, y).predict(SEQUENCES)
-            - SUMS
-        )
-        for loss in ("huber", "squared")
+        abs(SequenceRegressor(**loss, **OPTIONS).fit(SEQUENCES, y).predict(SEQUENCES) - SUMS)
+        for loss in ({"loss": "huber", "huber_delta": 0.1}, {"loss": "squared"})
     ]
     assert np.median(errors[0][kept]) < 0.5 * np.median(errors[1][kept])
 
@@ -249,3 +246,12 @@ def test_parameters_of_a_regressor_are_named(options, weights, message):
     with pytest.raises(ValueError, match=message):
         regressor.fit(SEQUENCES, SUMS, sample_weight=weights)
     assert not hasattr(regressor, "model_")
+
+
+@pytest.mark.parametrize(
+    "options", [{"huber_delta": 0.5}, {"quantile": 0.9}, {"quantile": 0.9, "loss": "huber"}]
+)
+def test_no_part_of_another_loss_is_taken(options):
+    name = next(iter(options))
+    with pytest.raises(ValueError, match=f"{name}: expected .* without loss="):
+        SequenceRegressor(**options).fit(SEQUENCES, SUMS)

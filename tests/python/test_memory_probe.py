@@ -433,3 +433,19 @@ def test_mistakes_are_named(given, message):
     plain = {"task": "classify", "X": [[1, 2], [2, 1]] * 15, "y": [0, 1] * 15}
     with pytest.raises((ValueError, TypeError), match=message):
         gru_rs.memory_probe(**plain | given)
+
+
+def test_rare_labels_are_too_few_to_tell():
+    rows = np.random.default_rng(0).permutation([0] * 54 + [1] * 6)
+    X, y = ([[words[row]] for row in rows] for words in ("ab", "PN"))
+    probes = [gru_rs.memory_probe("tag", X, y, random_state=seed) for seed in range(6)]
+    unsure = [one for one in probes if one.advised is None and max(one.scores.values()) > one.chance]
+    assert unsure  # with one or two rare labels held out
+    for probe in unsure:
+        assert probe.advice.startswith("There is too little data to tell what a step")
+        assert "more data may tell" in probe.advice
+
+
+def test_rows_that_cannot_be_parted_are_refused():
+    with pytest.raises(ValueError, match="rows: expected at least 20, of which some are held out, got 10"):
+        gru_rs.memory_probe("classify", [[1, 2]] * 40, [0, 1] * 20, rows=10)

@@ -330,7 +330,7 @@ def test_estimators_refuse_what_predict_refuses():
     stream = classifier.stream()
     before = stream.state
     for kind, message, x in [
-        (ValueError, r"x_t: expected shape \(3\) or \(T, 3\), got \(2,\)", [1.0, 2.0]),
+        (ValueError, r"x_t: expected shape \(3,\) or \(T, 3\), got \(2,\)", [1.0, 2.0]),
         (ValueError, "x_t: expected finite numbers", [1.0, np.nan, 2.0]),
         (TypeError, "x_t: expected a list, an array or a column, got 'abc'", "abc"),
     ]:

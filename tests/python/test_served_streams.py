@@ -183,9 +183,9 @@ def test_ways_of_copying():
 
 
 REFUSED = [
-    (ValueError, r"x_t: expected shape \(3\) or \(T, 3\), got \(4,\)", np.ones(4)),
+    (ValueError, r"x_t: expected shape \(3,\) or \(T, 3\), got \(4,\)", np.ones(4)),
     (ValueError, r"x_t: expected shape \(3,\) or \(T, 3\), got \(1, 1, 3\)", np.ones((1, 1, 3))),
-    (ValueError, r"x_t: expected shape \(3\) or \(T, 3\), got \(2,\)", [1.0, 2.0]),
+    (ValueError, r"x_t: expected shape \(3,\) or \(T, 3\), got \(2,\)", [1.0, 2.0]),
     (ValueError, "x_t: expected finite numbers, got NaN or infinity", np.array([1, np.nan, 2])),
     (
         ValueError,

@@ -14,7 +14,15 @@ from sklearn.base import clone
 
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_real, as_size
-from gru_rs._losses import PLAIN_LOSSES, Loss, LossFunction, QuantileError, called, loss_of_numbers
+from gru_rs._losses import (
+    PLAIN_LOSSES,
+    Loss,
+    LossFunction,
+    QuantileError,
+    called,
+    expect_of_loss,
+    loss_of_numbers,
+)
 
 from ._backtest import middle, root_mean_square, worse
 from ._batches import Numeric, Scale, by_length
@@ -99,9 +107,13 @@ class DirectForecaster(Fitted, SupervisedEstimator):
         elif self.quantiles is not None:
             msg = f"quantiles: expected None with a function as loss, got {self.quantiles!r}"
             raise ValueError(msg)
+        if self.quantiles is not None and self.loss != "squared":
+            msg = f"loss: expected the default with quantiles, which have their own, got {self.loss!r}"
+            raise ValueError(msg)
         if not 0 < as_real("huber_delta", self.huber_delta) < np.inf:
             msg = f"huber_delta: expected a positive finite number, got {self.huber_delta}"
             raise ValueError(msg)
+        expect_of_loss("huber_delta", self.huber_delta, 1.0, self.loss, "huber")
 
     def _check_levels(self, levels: Sequence[float]) -> None:
         if self.quantiles is not None:

@@ -40,9 +40,11 @@ _PARTS = {
             Put a causal convolution over time before the first layer, which then reads frames of so many
             numbers: of long raw signals one for each stride, which is as many times faster. None: none.
         conv_kernel_size, conv_stride : int, default 5 and 1
-            Steps that a frame is made of, and from frame to frame. What follows the last frame, fewer steps
-            than a stride, is not seen, and nor are the steps between frames where the stride is longer than
-            the kernel. With a kernel of 1 and a stride of 1 it is a layer for each step.
+            Steps that a frame is made of, the one that it stands at and those before, and steps from frame to
+            frame; the first stands at the first step, with zeros before it. What follows the last frame,
+            fewer steps than a stride, is not seen, and nor are the steps between frames where the stride is
+            longer than the kernel. Where each step has an answer the stride must be 1. With a kernel of 1 and
+            a stride of 1 it is a layer for each step.
         conv_activation : {"relu", "tanh", "linear"}, default "relu"
             What becomes of the convolution's sums.
     """,

@@ -136,6 +136,9 @@ def memory_probe(
     else:
         data = _sequences(task, X, y, lengths, given, groups, most, each=each)
     count, bound = as_size("rows", rows), as_size("max_steps", max_steps)
+    if count < FEWEST:
+        msg = f"rows: expected at least {FEWEST}, of which some are held out, got {rows}"
+        raise ValueError(msg)
     if isinstance(data, Steps):
         return probed_steps(task, data.drawn(count, most, rng), given, bound, random_state, told)
     drawn = data.drawn(count, rng)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from gru_rs._arrays import as_float_dtype
+from gru_rs._arrays import as_float_dtype, expect_shape
 from gru_rs._checks import as_flag, as_size
 
 from ._batches import EMBEDDING_SIZE, Array, Numeric, Scale, Sequences, Token, encode, spelling
@@ -367,10 +367,7 @@ class NumberReader:
             msg = f"x_t: expected numbers, got {type(x_t).__name__} of dtype {array.dtype}"
             raise TypeError(msg)
         if array.shape[-1:] != (self.features,) or array.shape[: len(rows)] != rows:
-            axes, features = [*map(str, rows)], str(self.features)
-            step, chunk = (f"({', '.join([*axes, *more])})" for more in ([features], ["T", features]))
-            msg = f"x_t: expected shape {step} or {chunk}, got {array.shape}"
-            raise ValueError(msg)
+            expect_shape("x_t", array, (*rows, self.features), (*rows, "T", self.features))
         with np.errstate(over="ignore"):
             scaled = array.astype(self.dtype) if self.scale is None else self.scale.apply(array, self.dtype)
         # What is not finite stays so in other units.

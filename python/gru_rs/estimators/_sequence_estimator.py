@@ -4,6 +4,7 @@ know what the targets are.
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -390,6 +391,16 @@ class StreamedEstimator(SequenceEstimator):
         if self._answers() == "steps" and self.conv_channels is not None and self.conv_stride != 1:
             msg = f"conv_stride: expected 1 where each step has an answer of its own, got {self.conv_stride}"
             raise ValueError(msg)
+
+    def _learn_to_read(self, X: Any, lengths: Any, choice: Choice) -> tuple[Reader, Sequences]:
+        reader, sequences = super()._learn_to_read(X, lengths, choice)
+        if self.conv_channels is not None:
+            short = int(((sequences.lengths > 1) & (sequences.lengths <= self.conv_stride)).sum())
+            if short:
+                of = f"{short} of {len(sequences.lengths)} sequences, which are no longer than that"
+                msg = f"conv_stride={self.conv_stride}: of {of}, the first step alone is seen"
+                warnings.warn(msg, stacklevel=6)
+        return reader, sequences
 
     def _own_options(self) -> dict[str, Any]:
         names = ("conv_channels", "conv_kernel_size", "conv_stride", "conv_activation")

@@ -26,6 +26,10 @@ READERS: dict[str, dict[str, Any]] = {
 """Those that know what was, and one that knows what comes, too."""
 
 
+_NOTICED = 0.05
+"""Of what a constant answer leaves to be found: less is nothing."""
+
+
 @dataclass(frozen=True)
 class StepProbe:
     """What the steps before and after a step tell of its target, and what networks make of them.
@@ -89,6 +93,10 @@ class StepProbe:
     def _differ(self, one: Array, other: Array) -> bool:
         return differ(one, other, self.back.blocks, max(self.scores.values()) - self.chance)
 
+    def _would_count(self, score: float) -> bool:
+        """Whether a score that is not known to be more than chance would be so of more data."""
+        return score - self.chance > _NOTICED * (1 - self.chance)
+
     # In words
 
     @property
@@ -101,10 +109,12 @@ class StepProbe:
         longest, best = int(side.views[-1]) - 1, side.scores[side.best]
         if side.reach is None:
             top = max(float(scores.max()) for scores in side.scores.values())
-            return (
-                f"A step and those {where} it tell nothing of its target: the best comes to {self.quality}"
-                f" {top:.3f}, the constant answer to {self.chance:.3f}."
-            )
+            told = f"the best comes to {self.quality} {top:.3f}, the constant answer to {self.chance:.3f}."
+            if self._would_count(top):
+                told = f"{told[:-1]}, on {side.held:,} steps that were held out."
+                what = f"what a step and those {where} it say of its target"
+                return f"There is too little data to tell {what}: {told}"
+            return f"A step and those {where} it tell nothing of its target: {told}"
         steps, at = side.reach - 1, int(np.searchsorted(side.views, side.reach))
         if steps == 0:
             return (
@@ -122,6 +132,11 @@ class StepProbe:
     def _what_helps(self) -> str:
         advised, full = self.advised, self.scores
         if advised is None:
+            top = max(full.values())
+            if top > self.chance:
+                return (
+                    f"Of whole sequences the best comes to {top:.3f}: more data may tell, or gru_rs.compare."
+                )
             return "No network learns it from whole sequences: train longer, or ask gru_rs.compare."
         alone = f"a GRU that reads forwards comes to {full['gru']:.3f}"
         if advised == "gru":

@@ -14,7 +14,7 @@ from sklearn.utils import check_array, column_or_1d
 from gru_rs import _core
 from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_real
-from gru_rs._losses import LOSSES_OF_NUMBERS, Loss, LossFunction, called, loss_of_numbers
+from gru_rs._losses import LOSSES_OF_NUMBERS, Loss, LossFunction, called, expect_of_loss, loss_of_numbers
 from gru_rs._words import WORDS
 
 from ._batches import end_to_end
@@ -103,6 +103,8 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
         if not 0 < as_real("huber_delta", self.huber_delta) < np.inf:
             msg = f"huber_delta: expected a positive finite number, got {self.huber_delta}"
             raise ValueError(msg)
+        expect_of_loss("quantile", self.quantile, 0.5, self.loss, "quantile")
+        expect_of_loss("huber_delta", self.huber_delta, 1.0, self.loss, "huber")
 
     def _pooled(self) -> str:
         return as_choice("pooling", self.pooling, WORDS["pooling"])
