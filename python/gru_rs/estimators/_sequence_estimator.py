@@ -320,6 +320,8 @@ class SequenceEstimator(SupervisedEstimator):
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, lengths: Any = None) -> Self:
         """One epoch over these sequences. The first call fixes vocabulary and scales, and what targets are.
+        As nobody knows which call is the last, `learning_rate` "cosine" is "constant" here, and
+        `early_stopping` and its kin are for `fit` alone.
 
         Parameters
         ----------

@@ -190,6 +190,8 @@ class SequenceClassifier(ClassifierMixin, StateFeatures, StreamedEstimator):  # 
         lengths: Any = None,
     ) -> Self:
         """One epoch over these sequences. The first call fixes classes, vocabulary and scale.
+        As nobody knows which call is the last, `learning_rate` "cosine" is "constant" here, and
+        `early_stopping` and its kin are for `fit` alone.
 
         Parameters
         ----------

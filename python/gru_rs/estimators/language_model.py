@@ -203,6 +203,8 @@ class LanguageModel(StateFeatures, NetworkEstimator):
     def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002
         """One epoch over these texts. The first call fixes the vocabulary, and whether texts are strings or
         lists.
+        As nobody knows which call is the last, `learning_rate` "cosine" is "constant" here, and
+        `early_stopping` and its kin are for `fit` alone.
 
         Parameters
         ----------
