@@ -54,7 +54,7 @@ $(VENV_READY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "gru-rs needs Python 3.10 or newer")'
 	@command -v cargo > /dev/null || { echo "gru-rs is built with cargo: see https://rustup.rs" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet 'maturin>=1.9.4,<2'
+	$(BIN)/python -m pip install --quiet 'maturin>=1.16,<2'
 	touch $@
 
 $(DEVELOPED): $(VENV_READY) $(SOURCES)
@@ -187,7 +187,7 @@ ANY_LINUX := $(if $(filter Linux,$(shell uname)),--zig --compatibility manylinux
 wheel: $(VENV_READY) ## a wheel and a source distribution in dist
 	rm -rf dist
 	$(if $(ANY_LINUX),$(BIN)/python -m pip install --quiet ziglang)
-	PATH="$(abspath $(BIN)):$$PATH" maturin build --release --locked $(ANY_LINUX) --out dist
+	PATH="$(abspath $(BIN)):$$PATH" maturin build --release --locked $(ANY_LINUX) --compression-level 9 --out dist
 	$(BIN)/maturin sdist --out dist
 audit: $(VENV_READY) ## what is in dist: its tags, its symbols, its files, its description
 	$(BIN)/python -m pip install --quiet abi3audit auditwheel twine
