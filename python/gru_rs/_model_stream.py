@@ -189,8 +189,8 @@ class ModelStream:
     def _shapes(self, rows: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
         hidden = self._model.hidden_size
         states = CELLS[self._model.cell].states
-        kept = {"concat": 3 * hidden, "attention": hidden + 2}.get(self._model.pooling, hidden)
-        shapes = dict.fromkeys(states, (self._model.num_layers, *rows, hidden)) | {"pooled": (*rows, kept)}
+        shapes = dict.fromkeys(states, (self._model.num_layers, *rows, hidden))
+        shapes["pooled"] = (*rows, self._core.kept)
         if self._model.conv_channels is not None:
             shapes["window"] = (*rows, self._model.conv_kernel_size, self._model.input_size)
         return shapes | {"steps": rows}

@@ -304,10 +304,9 @@ impl<F: Dispatch> Model<F> {
             pooled.rows = pooled.features.len() / steps.width;
             return Ok(pooled);
         }
-        let (len, seen) = (inputs.batch * steps.width, self.config.seen());
-        pooled.features = zeros(inputs.batch * seen, "features")?;
-        for (place, part) in parts.iter().enumerate() {
-            let mut found = zeros(len, "features")?;
+        let mut features = Vec::with_capacity(parts.len());
+        for part in parts {
+            let mut found = zeros(inputs.batch * steps.width, "features")?;
             match part {
                 Part::Last => {
                     let places = self.last(inputs.batch);
@@ -315,7 +314,7 @@ impl<F: Dispatch> Model<F> {
                 }
                 Part::Mean => pooling::mean(&y, steps, &mut found),
                 Part::Max => {
-                    pooled.at = zeros(len, "features")?;
+                    pooled.at = zeros(found.len(), "features")?;
                     pooling::max(&y, steps, &mut found, &mut pooled.at);
                 }
                 Part::Attention => {
@@ -324,9 +323,9 @@ impl<F: Dispatch> Model<F> {
                     pooled.attended.1 = shares;
                 }
             }
-            let to = pooled.features.chunks_exact_mut(seen).map(|row| &mut row[place * steps.width..][..steps.width]);
-            to.zip(found.chunks_exact(steps.width)).for_each(|(to, from)| to.copy_from_slice(from));
+            features.push(found);
         }
+        pooled.features = pooling::side_by_side(features, steps.width)?;
         if parts.contains(&Part::Attention) {
             pooled.attended.0 = y;
         }

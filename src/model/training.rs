@@ -181,12 +181,7 @@ impl<F: Dispatch> Model<F> {
         let weight = weights.store.numbers(&places.pool);
         let d_pool = &mut gradient[places.pool.clone()];
         let (d_y, d_states) = self.unpool(weight, d, &pooled, in_frames, d_pool)?;
-        let conv_w = match convolved {
-            Some(_) => copied(&weights.store.flat()?[places.conv_w.clone()], "weights")?,
-            None => vec![],
-        };
-        // What the record holds may be the last handle but the model's on the weights.
-        drop((weights, pooled));
+        drop(pooled);
         let d_states: Vec<&[F]> = d_states.iter().map(|d| &d[..]).collect();
         let gradients = tape.gradients(d_y.as_deref(), &d_states)?;
         gradient[places.rnn.clone()].copy_from_slice(&gradients.flat);
@@ -196,7 +191,7 @@ impl<F: Dispatch> Model<F> {
             self.drop_inputs(seed, in_frames.seq, &mut d_x)?;
         }
         if let Some((read, frames)) = convolved {
-            d_x = self.convolution_backward(&conv_w, inputs, (&read, &frames), d_x, gradient)?;
+            d_x = self.convolution_backward(&weights.store, inputs, (&read, &frames), d_x, gradient)?;
         }
         if let Numbers::Tokens(tokens) = inputs.numbers {
             let d_table = &mut gradient[places.embedding.clone()];
@@ -207,9 +202,11 @@ impl<F: Dispatch> Model<F> {
 
     /// The gradients of what the convolution has read, if that is learnt.
     fn convolution_backward(
-        &self, w: &[F], inputs: &Inputs<'_, F>, (read, frames): (&[F], &[F]), mut d_frames: Vec<F>, gradient: &mut [F],
+        &self, store: &Store<F>, inputs: &Inputs<'_, F>, (read, frames): (&[F], &[F]), mut d_frames: Vec<F>,
+        gradient: &mut [F],
     ) -> Result<Vec<F>> {
         let Some(convolution) = self.config.convolution else { return Ok(d_frames) };
+        let w = &store.flat()?[self.places.conv_w.clone()];
         let mut d_read = match inputs.numbers {
             Numbers::Tokens(_) => Some(zeros(read.len(), "gradients")?),
             Numbers::Floats(_) => None,
@@ -235,9 +232,7 @@ impl<F: Dispatch> Model<F> {
         }
         let of_steps = parts != [Part::Last];
         let (mut d_y, mut d_states) = (if of_steps { steps.zeros()? } else { vec![] }, vec![]);
-        for (place, part) in parts.iter().enumerate() {
-            let rows = d.chunks_exact(parts.len() * steps.width);
-            let d: Vec<F> = rows.flat_map(|row| &row[place * steps.width..][..steps.width]).copied().collect();
+        for (part, d) in parts.iter().zip(pooling::taken_apart(d, parts.len(), steps.width)) {
             match part {
                 Part::Last => {
                     let len = self.config.rnn.layers * inputs.batch * steps.width;

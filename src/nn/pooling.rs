@@ -78,6 +78,29 @@ impl Part {
     }
 }
 
+/// Rows of what the head sees, from those of its parts, each so wide.
+pub fn side_by_side<F: Float>(mut parts: Vec<Vec<F>>, width: usize) -> Result<Vec<F>> {
+    if parts.len() == 1 {
+        return Ok(parts.swap_remove(0));
+    }
+    let mut all = zeros(parts.iter().map(Vec::len).sum(), "features")?;
+    for (row, to) in all.chunks_exact_mut(parts.len() * width).enumerate() {
+        for (to, part) in to.chunks_exact_mut(width).zip(&parts) {
+            to.copy_from_slice(&part[row * width..][..width]);
+        }
+    }
+    Ok(all)
+}
+
+/// The other way round.
+pub fn taken_apart<F: Float>(all: Vec<F>, parts: usize, width: usize) -> Vec<Vec<F>> {
+    if parts == 1 {
+        return vec![all];
+    }
+    let rows = || all.chunks_exact(parts * width);
+    (0..parts).map(|part| rows().flat_map(|row| &row[part * width..][..width]).copied().collect()).collect()
+}
+
 /// Where a stream's sequence stands: its parameters, what is kept of it, and how many steps that was.
 #[derive(Debug)]
 pub struct Running<'a, F> {

@@ -27,6 +27,9 @@ pub(crate) struct ModelStream {
     batch: AtomicUsize,
     /// Parameters that a step is multiplied by.
     work: usize,
+    /// Numbers that pooling keeps of a sequence.
+    #[pyo3(get)]
+    kept: usize,
 }
 
 /// The stack's states, what is pooled, and the last steps for a convolution, 1-D each, and the steps of each row.
@@ -212,12 +215,13 @@ impl ModelStream {
     #[new]
     fn new(model: &Model, batch_size: Option<usize>) -> PyResult<Self> {
         let (batched, batch) = (batch_size.is_some(), batch_size.unwrap_or(1));
-        let work = each!(&model.0, model => {
+        let (work, kept) = each!(&model.0, model => {
             let config = model.config();
-            config.parameters() - config.vocabulary.unwrap_or(0) * config.inputs()
+            let work = config.parameters() - config.vocabulary.unwrap_or(0) * config.inputs();
+            (work, config.pooling.kept(config.rnn.hidden))
         });
         let stream = both!(&model.0, model => Mutex::new(crate::ModelStream::new(model, batch)?));
-        Ok(Self { stream, batched, batch: AtomicUsize::new(batch), work })
+        Ok(Self { stream, batched, batch: AtomicUsize::new(batch), work, kept })
     }
 
     /// Sequences side by side, also while another thread steps.
@@ -272,7 +276,13 @@ impl ModelStream {
     /// One that goes on from here on its own.
     fn duplicate(&self) -> PyResult<Self> {
         let stream = both!(&self.stream, stream => Mutex::new(lock(stream)?.duplicate()?));
-        Ok(Self { stream, batched: self.batched, batch: AtomicUsize::new(self.batch()), work: self.work })
+        Ok(Self {
+            stream,
+            batched: self.batched,
+            batch: AtomicUsize::new(self.batch()),
+            work: self.work,
+            kept: self.kept,
+        })
     }
 
     /// Takes another sequence in; gives back its row.
