@@ -158,8 +158,16 @@ def test_the_last_one_stays():
     assert stream.batch_size == 1
 
 
-def test_one_thread_at_a_time():
-    stream = gru_rs.Model(64, 256, 2).stream(8)
+def fitted(**options):
+    X = list(noise(8, 5, 64))
+    return gru_rs.SequenceClassifier(**options, max_iter=1, random_state=1, bidirectional=False).fit(
+        X, [0, 1] * 4
+    )
+
+
+@pytest.mark.parametrize("make", [lambda: gru_rs.Model(64, 256, 2), lambda: fitted(hidden_size=256)])
+def test_one_thread_at_a_time(make):
+    stream = make().stream(8)
     x, met = noise(8, 400, 64), []
 
     def run():
@@ -173,7 +181,7 @@ def test_one_thread_at_a_time():
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     assert met
-    assert all("another thread" in message for message in met)
+    assert all("in use by another thread" in message for message in met)
 
 
 def test_one_set_of_weights_a_call():

@@ -350,25 +350,6 @@ def test_two_threads():
     assert met == [True] * 400
 
 
-def test_one_thread_at_a_time():
-    options = OPTIONS | {"hidden_size": 256, "max_iter": 1}
-    stream = SequenceClassifier(**options).fit(ROWS, LABELS).stream(8)
-    x, met = RNG.normal(size=(8, 400, 3)), []
-
-    def run():
-        for _ in range(10):
-            try:
-                stream(x)
-            except RuntimeError as error:
-                met.append(str(error))
-
-    threads = [threading.Thread(target=run) for _ in range(4)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-    assert met
-    assert all("in use by another thread" in message for message in met)
-
-
 @pytest.mark.parametrize("make", [lambda: gru_rs.Model(2, 4, 2, seed=1), lambda: gru_rs.GRU(2, 2, seed=1)])
 def test_an_out_that_lies_in_the_step_by_another_way(make):
     network = make()
@@ -379,7 +360,7 @@ def test_an_out_that_lies_in_the_step_by_another_way(make):
             stream = network.stream()
             with pytest.raises(ValueError, match="out: expected"):
                 stream(steps, out=out)
-            assert same_states(stream, network.stream()) if isinstance(network, gru_rs.Model) else True
             np.testing.assert_array_equal(big, before)
+            np.testing.assert_array_equal(stream(before[:3]), network.stream()(before[:3]))
     beside = np.from_dlpack(big)[20:]
     np.testing.assert_array_equal(network.stream()(big[:20], out=beside[:20]), network.stream()(before[:20]))
