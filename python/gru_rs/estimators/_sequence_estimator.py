@@ -20,10 +20,10 @@ from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_size
 from gru_rs._words import WORDS
 
-from ._base import expect_share
 from ._batches import UNKNOWN, Sequences, Token, Unknowing
 from ._learnt import Sizes, expect_reader
 from ._reader import FITTED, SAVED, NumberReader, Reader, TokenReader, holds_tokens, opened_sequences
+from ._settings import expect_share
 from ._stream import EstimatorStream
 from ._targets import opened_weights
 from ._tokens import ANALYZERS, Analyzer, Tokenizer, expect_analyzer
