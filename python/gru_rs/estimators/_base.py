@@ -132,6 +132,10 @@ class NetworkEstimator(ABC, Fitted):
         """The parameters, as far as the model does not check them."""
         expect_settings(self)
 
+    def _fits_anew(self) -> bool:
+        """Whether `fit` begins with a fresh network, as there is none to go on with."""
+        return not (self.warm_start and hasattr(self, "model_"))
+
     def _stops_early(self) -> bool:
         """Whether rows are held out, by which training may end."""
         return self.early_stopping

@@ -313,7 +313,7 @@ class SequenceEstimator(SupervisedEstimator):
         A loss, a gradient, a weight or a score that is no longer finite is a FloatingPointError, with the
         weights as before the step; with `early_stopping` a warning, with the best weights so far.
         """
-        first = not (self.warm_start and hasattr(self, "model_"))
+        first = self._fits_anew()
         how: dict[str, Any] = {"first": first, "stop": True}
         how |= {"validation_data": validation_data, "groups": groups}
         return self._fit(X, y, sample_weight, lengths, **how)

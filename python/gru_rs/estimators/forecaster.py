@@ -233,7 +233,7 @@ class Forecaster(RollingForecaster):
             return self._fit_panel(panel, later)
 
     def _fit_panel(self, panel: Panel, later: Panel | None = None) -> Self:
-        first = not (self.warm_start and hasattr(self, "model_"))
+        first = self._fits_anew()
         if not first:
             self._expect_as_fitted()
             self._expect_columns(("y", "exog", "observed"), panel.each[0])

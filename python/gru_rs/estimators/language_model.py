@@ -197,7 +197,7 @@ class LanguageModel(TextGeneration, StateFeatures, NetworkEstimator):
         ValueError, TypeError
             A parameter or an argument that cannot be used.
         """
-        first = not (self.warm_start and hasattr(self, "model_"))
+        first = self._fits_anew()
         how: dict[str, Any] = {"validation_data": validation_data, "groups": groups}
         with all_or_nothing(self):
             return self._fit(X, first=first, stop=True, **how)
