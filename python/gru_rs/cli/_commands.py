@@ -1,5 +1,5 @@
-"""`gru-rs train | predict | evaluate | generate | compare | probe | info`; convert and inspect are in
-`_bridge`.
+"""`gru-rs train | predict | evaluate | generate | info`, and the program that all commands are of:
+compare and probe are written in `_studies`, convert and inspect in `_bridge`.
 
 Results go to the standard output, as text or with ``--json`` as one JSON value; all else goes to the standard
 error. Exit codes: 0 done, 1 the data or the model cannot be used, 2 the command itself is wrong, 130 Ctrl-C.
@@ -20,19 +20,13 @@ from rich.table import Table
 
 import gru_rs
 from gru_rs.estimators import (
-    ComparisonInfo,
     Forecaster,
     LanguageModel,
-    ProbeInfo,
     Seq2Seq,
     SequenceClassifier,
     SequenceRegressor,
     SequenceTagger,
     Transcriber,
-    memory_probe,
-)
-from gru_rs.estimators import (
-    compare as compare_models,
 )
 from gru_rs.estimators._columns import Frame
 
@@ -40,7 +34,6 @@ from ._options import (
     CELL,
     OWN,
     Cell,
-    Compared,
     File,
     Json,
     Model,
@@ -52,6 +45,7 @@ from ._options import (
     parameters_of,
     reads_of,
 )
+from ._studies import compare, probe
 from ._tables import Data, DataError, Layout, UsageError, expect_another, read, read_series
 
 app = typer.Typer(
@@ -145,7 +139,7 @@ def train(
     else:
         reads = "tokens" if task is Task.lm else reads_of(model.tokens)
         data = read(file, layout, task=task.value, labelled=task is not Task.lm, reads=reads)
-        model.fit(data.named, _targets(task.value, data))
+        model.fit(data.named, data.targets(task.value))
         count = len(data.sequences)
     seconds = time.perf_counter() - begin
     model.verbose = False
@@ -159,12 +153,6 @@ def train(
         "seconds": seconds,
     }
     _show(shown, as_json=as_json)
-
-
-def _targets(task: str, data: Data) -> Any:
-    return (
-        np.array(data.labels) if task in ("classify", "regress") else (data.labels if data.labelled else None)
-    )
 
 
 def _by_name(layout: Layout, columns: np.ndarray[Any, Any] | None) -> Frame | None:
@@ -258,7 +246,7 @@ def evaluate(
             shown["bits a character"] = loaded.bits_per_character(data.sequences)
         _show(shown | {"texts": len(data.sequences)}, as_json=as_json)
         return
-    targets = _targets(task, data)
+    targets = data.targets(task)
     if task == "classify":
         targets = _as_classes(loaded, data)
     score = loaded.score(data.named, targets)
@@ -320,103 +308,8 @@ def generate(
         print(json.dumps(texts, ensure_ascii=False))
 
 
-@app.command()
-@of_a_file()
-def compare(
-    *,
-    file: File,
-    task: Annotated[Compared, typer.Option(help="What is to be learnt.")] = Compared.classify,
-    layout: Layout,
-    folds: Annotated[int, typer.Option(help="Parts of the cross-validation.")] = 5,
-    repeats: Annotated[
-        int | None, typer.Option(help="How often they are drawn; else 3 times below 500 sequences, or once.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of folds and networks.")] = 0,
-    plot: Annotated[Path | None, typer.Option(help="Where a picture goes; needs matplotlib.")] = None,
-    option: Option = [],  # noqa: B006
-    as_json: Json = False,
-) -> None:
-    """Cross-validate simple baselines, a GRU and an LSTM, and say which is worth it."""
-    X: Any
-    options = parameters_of(option)
-    if task is Compared.forecast and repeats is not None:
-        msg = f"--repeats: expected none for the task forecast, got {repeats}"
-        raise UsageError(msg)
-    if task is Compared.forecast:
-        X, y = read_series(file, layout)
-    else:
-        data = read(file, layout, task=task.value, labelled=True, reads=reads_of(options.get("tokens")))
-        X, y = data.named, _targets(task.value, data)
-    result = compare_models(
-        task.value,
-        X,
-        y,
-        folds=folds,
-        repeats=repeats,
-        random_state=seed,
-        options=options,
-        callback=_progress if not as_json and sys.stderr.isatty() else None,
-    )
-    if plot is not None:
-        result.plot(plot)
-    if as_json:
-        print(json.dumps(result.to_dict()))
-        return
-    # Where the table would be broken up it is better as plain lines.
-    shown = str(result)
-    if max(map(len, shown.splitlines()[:-1])) + len(result.rows()[0]) < out.width:
-        out.print(result)
-    else:
-        print(shown)
-
-
-@app.command()
-@of_a_file()
-def probe(
-    *,
-    file: File,
-    task: Annotated[Compared, typer.Option(help="What is to be learnt.")] = Compared.classify,
-    layout: Layout,
-    rows: Annotated[int, typer.Option(help="Most sequences, or steps, that are used.")] = 1000,
-    longest: Annotated[int | None, typer.Option(help="Most steps that are looked at.")] = None,
-    seed: Annotated[int, typer.Option(help="Of rows and networks.")] = 0,
-    plot: Annotated[Path | None, typer.Option(help="Where a picture goes; needs matplotlib.")] = None,
-    option: Option = [],  # noqa: B006
-    as_json: Json = False,
-) -> None:
-    """Measure how far back the target depends on the sequence, of labels of steps also how far ahead."""
-    X: Any
-    y: Any = None
-    options = parameters_of(option)
-    if task is Compared.forecast:
-        X, known = read_series(file, layout)
-        if known is not None:
-            msg = "--exog: expected none, as the probe looks at the series alone"
-            raise UsageError(msg)
-    else:
-        data = read(file, layout, task=task.value, labelled=True, reads=reads_of(options.get("tokens")))
-        X, y = data.named, _targets(task.value, data)
-    found = memory_probe(
-        task.value,
-        X,
-        y,
-        rows=rows,
-        longest=longest,
-        random_state=seed,
-        options=options,
-        callback=_probing if not as_json and sys.stderr.isatty() else None,
-    )
-    if plot is not None:
-        found.plot(plot)
-    print(json.dumps(found.to_dict()) if as_json else found)
-
-
-def _probing(info: ProbeInfo) -> None:
-    err.print(str(info))
-
-
-def _progress(info: ComparisonInfo) -> None:
-    err.print(f"{info.model}, fold {info.fold} of {info.folds}: {info.score:.3f}, {info.seconds:.1f} s")
+app.command()(compare)
+app.command()(probe)
 
 
 @app.command()

@@ -61,6 +61,12 @@ class Data:
             return self.sequences
         return [Frame.of_matrix(self.features, steps) for steps in self.sequences]
 
+    def targets(self, task: str) -> Any:
+        """Labels as the estimators of a task take them; None where there are none."""
+        if task in ("classify", "regress"):
+            return np.array(self.labels)
+        return self.labels if self.labelled else None
+
 
 # Which options go with which files --------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy, deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -21,18 +21,17 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from gru_rs._checks import as_choice, as_flag, as_real, as_size
 from gru_rs._files import MAX_BYTES
 from gru_rs._model import Model
 from gru_rs._optim import AdamW
 from gru_rs._quantize import Quantization, as_width, compared, expect_validate
 from gru_rs._sequence_network import SequenceNetwork
-from gru_rs._words import WORDS
 
 from . import _files
 from ._defaults import dropouts_of, run_of, told
-from ._frozen import Frozen, expect_frozen
+from ._frozen import Frozen
 from ._progress import Progress
+from ._settings import callbacks_of, expect_settings
 from ._training import Examples, Plan, Rates, Trainer, identity
 
 if TYPE_CHECKING:
@@ -131,35 +130,11 @@ class NetworkEstimator(ABC, Fitted):
 
     def _check(self) -> None:
         """The parameters, as far as the model does not check them."""
-        as_choice("cell", self.cell, WORDS["cell"])
-        may_be_open = {field.name for field in fields(self) if field.default is None}
-        left_open = {name for name in may_be_open if getattr(self, name) is None}
-        if "learning_rate" not in left_open:
-            as_choice("learning_rate", self.learning_rate, ("constant", "cosine", "plateau"))
-        for name in ("batch_size", "max_iter", "n_iter_no_change"):
-            if name not in left_open:
-                as_size(name, getattr(self, name))
-        for field in fields(self):
-            if isinstance(field.default, bool):
-                as_flag(field.name, getattr(self, field.name))
-        as_real("tol", self.tol)
-        expect_frozen(self.frozen)
-        expect_share("warmup_fraction", self.warmup_fraction)
-        expect_share("validation_fraction", self.validation_fraction, least=np.nextafter(0, 1))
-        if self.clip_norm is not None and not as_real("clip_norm", self.clip_norm) > 0:
-            msg = f"clip_norm: expected a positive number or None, got {self.clip_norm}"
-            raise ValueError(msg)
-        for callback in self._callbacks():
-            if not callable(callback):
-                msg = f"callbacks: expected functions, got {callback!r}"
-                raise TypeError(msg)
+        expect_settings(self)
 
-    def _callbacks(self) -> list[Any]:
-        """A function by itself is as good as a list of it."""
-        if not callable(self.callbacks) and not isinstance(self.callbacks, (list, tuple)):
-            msg = f"callbacks: expected a function or a list of functions, got {self.callbacks!r}"
-            raise TypeError(msg)
-        return [self.callbacks] if callable(self.callbacks) else list(self.callbacks)
+    def _fits_anew(self) -> bool:
+        """Whether `fit` begins with a fresh network, as there is none to go on with."""
+        return not (self.warm_start and hasattr(self, "model_"))
 
     def _stops_early(self) -> bool:
         """Whether rows are held out, by which training may end."""
@@ -299,7 +274,7 @@ class NetworkEstimator(ABC, Fitted):
             tolerance=self.tol,
             patience=self._patience(stop=stop),
             verbose=self.verbose,
-            callbacks=self._callbacks(),
+            callbacks=callbacks_of(self.callbacks),
             validate=validate,
             keep_best=stop and self._stops_early(),
         )
@@ -465,10 +440,3 @@ class NetworkEstimator(ABC, Fitted):
             self.__dict__.setdefault("_optimizer", self._fresh_optimizer())
             if "_reader" not in state:
                 self._recall()
-
-
-def expect_share(name: str, value: Any, *, least: float = 0.0) -> None:
-    """A share that is not all."""
-    if not least <= as_real(name, value) < 1:
-        msg = f"{name}: expected a number from 0 to below 1, got {value}"
-        raise ValueError(msg)

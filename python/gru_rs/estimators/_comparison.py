@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._advice import advise
-from ._plots import axes_of
+from ._plots import axes_of, finished
 
 if TYPE_CHECKING:
     import os
@@ -180,7 +180,4 @@ class Comparison:
                 label=entry.name,
             )
         axes.set(xscale="log", xlabel="seconds of training", ylabel=self.quality)
-        axes.legend()
-        if path is not None:
-            axes.figure.savefig(path, dpi=120)
-        return axes
+        return finished(axes, path)

@@ -1,21 +1,28 @@
-"""Text while it is drawn: pieces of it, and where it ends. It must not know texts of training."""
+"""Text while it is drawn: how tokens follow a prompt, what pieces of text they make, and where it ends. It
+must not know texts of training.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._checks import as_count, as_real, as_seed, as_size
 from gru_rs._parameters import fresh_seed
 
 from ._batches import UNKNOWN
 from ._corpus import END
+from ._tokens import expect_kinds
 
 if TYPE_CHECKING:
     from gru_rs._core import Generator
     from gru_rs._model import Model
+
+    from ._writing import Writer
 
 
 @dataclass(frozen=True)
@@ -92,3 +99,122 @@ def until(pieces: Iterator[str], endings: tuple[str, ...]) -> Iterator[str]:
             held = held[len(held) - keep :]
     if held:
         yield held
+
+
+class TextGeneration:
+    """What a fitted model of texts can write. No dataclass, as what it reads is the estimator's."""
+
+    joiner: str | None
+    model_: Model
+    of_text_: bool
+    _reader: Writer
+
+    def stream(
+        self,
+        prompt: Any = "",
+        *,
+        max_length: int | None = 200,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        stop: str | Sequence[str] = (),
+        seed: int | None = None,
+    ) -> Iterator[str]:
+        """What may follow a prompt, piece by piece as it is drawn.
+
+        Parameters
+        ----------
+        prompt : str or list of tokens
+            How the text begins; empty for a text from its beginning. A list of tokens if, and only if, the
+            texts of training were lists. With "word" a text may end in the middle: with a space, or with a
+            word that is not known but that words begin with, it goes on with one of these words.
+        max_length : int or None, default 200
+            Most tokens that are drawn; None draws until the text ends.
+        temperature : float, default 1.0
+            Below 1 the probable becomes more so, above 1 less; 0 always takes the most probable.
+        top_k : int, optional
+            Draw among so many of the most probable alone.
+        top_p : float, default 1.0
+            Draw among the fewest most probable whose probabilities sum to this (Holtzman et al., 2020).
+        repetition_penalty : float, default 1.0
+            Divides the positive scores of tokens that were there, and multiplies the negative ones (Keskar et
+            al., 2019).
+        stop : str or sequence of str, default ()
+            The text ends before the first of these that comes.
+        seed : int, optional
+            The same gives the same text on every machine; from the system when missing.
+
+        Yields
+        ------
+        str
+            A token, with what stands before it; the prompt is not repeated, nor what of it a token is the
+            rest of.
+
+        Raises
+        ------
+        ValueError, TypeError
+            An argument outside its range or of another kind.
+
+        Examples
+        --------
+        >>> from gru_rs import LanguageModel
+        >>> model = LanguageModel(hidden_size=8, max_iter=1, random_state=1).fit(["abab", "abba"])
+        >>> text = "".join(model.stream("ab", max_length=5, seed=1))
+        >>> len(text) <= 5 and set(text) <= {"a", "b"}
+        True
+        """
+        sampling = Sampling(max_length, temperature, top_k, top_p, repetition_penalty, seed)
+        return self._begun(prompt, sampling, stop)[1]
+
+    def _begun(self, prompt: Any, sampling: Sampling, stop: str | Sequence[str]) -> tuple[str, Iterator[str]]:
+        """A prompt as a text, and what follows it piece by piece."""
+        check_is_fitted(self, "model_")
+        writer = replace(self._reader, joiner=self.joiner)
+        begins = isinstance(prompt, str) and not prompt and not self.of_text_
+        (given,) = writer.tokens("prompt", [[] if begins else prompt])
+        expect_kinds("prompt", [given], writer.kinds)
+        endings = (stop,) if isinstance(stop, str) else stop
+        if not isinstance(endings, (list, tuple)) or not all(isinstance(one, str) and one for one in endings):
+            msg = f"stop: expected a string or strings, none of them empty, got {stop!r}"
+            raise TypeError(msg)
+        begun, following = writer.unfinished(given)
+        read = writer.numbers(given[:-1] if begun else given, UNKNOWN)
+        tokens = {number: token for token, number in writer.vocabulary.items()}
+        drawn = (tokens[number] for number in sampling.numbers(self.model_, read, following))
+        written = prompt if isinstance(prompt, str) else writer.text(prompt)
+        pieces = behind(begun, writer.as_drawn(drawn, given, written))
+        return written, until(pieces, tuple(endings)) if endings else pieces
+
+    def generate(
+        self,
+        prompt: Any = "",
+        *,
+        max_length: int | None = 200,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        stop: str | Sequence[str] = (),
+        seed: int | None = None,
+    ) -> str:
+        """A text that begins with a prompt.
+
+        Parameters
+        ----------
+        prompt, max_length, temperature, top_k, top_p, repetition_penalty, stop, seed
+            As for `stream`.
+
+        Returns
+        -------
+        str
+            The prompt and what follows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `stream`.
+        """
+        sampling = Sampling(max_length, temperature, top_k, top_p, repetition_penalty, seed)
+        written, pieces = self._begun(prompt, sampling, stop)
+        return written + "".join(pieces)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._plots import axes_of
+from ._plots import axes_of, finished_by_steps
 
 if TYPE_CHECKING:
     import os
@@ -312,10 +312,4 @@ class MemoryProbe:
             other.plot(np.arange(1, len(gradient) + 1), gradient / largest, ":", color=colour, alpha=0.6)
         if self.reach is not None:
             axes.axvline(self.reach, color="grey", linewidth=1, label=f"reach: {self.reach:,}")
-        axes.set_xscale("symlog", base=2, linthresh=1)
-        axes.set(xlabel="steps back from the end", ylabel=self.quality)
-        other.set(yscale="log", ylabel="norm of gradients (dotted), of its largest")
-        axes.legend(fontsize="small")
-        if path is not None:
-            axes.figure.savefig(path, dpi=120)
-        return axes
+        return finished_by_steps(axes, other, ("steps back from the end", self.quality), path)

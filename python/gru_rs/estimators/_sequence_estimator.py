@@ -20,10 +20,10 @@ from gru_rs._arrays import as_float_dtype
 from gru_rs._checks import as_choice, as_flag, as_size
 from gru_rs._words import WORDS
 
-from ._base import expect_share
 from ._batches import UNKNOWN, Sequences, Token, Unknowing
 from ._learnt import Sizes, expect_reader
 from ._reader import FITTED, SAVED, NumberReader, Reader, TokenReader, holds_tokens, opened_sequences
+from ._settings import expect_share
 from ._stream import EstimatorStream
 from ._targets import opened_weights
 from ._tokens import ANALYZERS, Analyzer, Tokenizer, expect_analyzer
@@ -313,7 +313,7 @@ class SequenceEstimator(SupervisedEstimator):
         A loss, a gradient, a weight or a score that is no longer finite is a FloatingPointError, with the
         weights as before the step; with `early_stopping` a warning, with the best weights so far.
         """
-        first = not (self.warm_start and hasattr(self, "model_"))
+        first = self._fits_anew()
         how: dict[str, Any] = {"first": first, "stop": True}
         how |= {"validation_data": validation_data, "groups": groups}
         return self._fit(X, y, sample_weight, lengths, **how)

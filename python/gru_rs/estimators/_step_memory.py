@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ._memory import differ
-from ._plots import axes_of
+from ._plots import axes_of, finished_by_steps
 
 if TYPE_CHECKING:
     import os
@@ -212,10 +212,4 @@ class StepProbe:
         for steps, sign in zip(self.reach, (-1, 1), strict=True):
             if steps is not None:
                 axes.axvline(sign * steps, color="grey", linewidth=1, label=f"reach: {sign * steps:+,}")
-        axes.set_xscale("symlog", base=2, linthresh=1)
-        axes.set(xlabel="steps before (-) and after", ylabel=self.quality)
-        other.set(yscale="log", ylabel="norm of gradients (dotted), of its largest")
-        axes.legend(fontsize="small")
-        if path is not None:
-            axes.figure.savefig(path, dpi=120)
-        return axes
+        return finished_by_steps(axes, other, ("steps before (-) and after", self.quality), path)
