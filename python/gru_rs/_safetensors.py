@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -79,29 +79,38 @@ class Contents(NamedTuple):
         return {name: self.tensors[name].array(name, data) for name, data in self.data.items()}
 
 
+Wanted: TypeAlias = "Callable[[str, dict[str, str]], bool]"
+"""Whether a tensor is read, by its name and the file's metadata."""
+
+
 def read(
     path: str | os.PathLike[str],
     max_bytes: int = MAX_BYTES,
-    wanted: Callable[[str, dict[str, str]], bool] = lambda name, metadata: True,  # noqa: ARG005
+    wanted: Wanted = lambda name, metadata: True,  # noqa: ARG005
 ) -> Contents:
-    """A file, or of its tensors those that are wanted by name and metadata.
+    """A file, or of its tensors those that are wanted.
 
     A ValueError says what is wrong with it, without the path.
     """
     with opened(path) as (file, size):
-        metadata, tensors = _header(file, size, max_bytes)
-        kept = {name: tensor for name, tensor in tensors.items() if wanted(name, metadata)}
-        data, begin = {}, file.tell()
-        needed = begin + sum(tensor.end - tensor.begin for tensor in kept.values())
-        if needed > max_bytes:
-            msg = f"at most {max_bytes} bytes to read (max_bytes), got {needed}"
+        return read_from(file, size, max_bytes, wanted)
+
+
+def read_from(file: BinaryIO, size: int, max_bytes: int, wanted: Wanted) -> Contents:
+    """The same of a file that is open, at its beginning."""
+    metadata, tensors = _header(file, size, max_bytes)
+    kept = {name: tensor for name, tensor in tensors.items() if wanted(name, metadata)}
+    data, begin = {}, file.tell()
+    needed = begin + sum(tensor.end - tensor.begin for tensor in kept.values())
+    if needed > max_bytes:
+        msg = f"at most {max_bytes} bytes to read (max_bytes), got {needed}"
+        raise ValueError(msg)
+    for name, tensor in sorted(kept.items(), key=lambda item: item[1].begin):
+        file.seek(begin + tensor.begin)
+        data[name] = read_exactly(file, tensor.end - tensor.begin)
+        if len(data[name]) != tensor.end - tensor.begin:
+            msg = f"{size} bytes as there were, got a file that became shorter as it was read"
             raise ValueError(msg)
-        for name, tensor in sorted(kept.items(), key=lambda item: item[1].begin):
-            file.seek(begin + tensor.begin)
-            data[name] = read_exactly(file, tensor.end - tensor.begin)
-            if len(data[name]) != tensor.end - tensor.begin:
-                msg = f"{size} bytes as there were, got a file that became shorter as it was read"
-                raise ValueError(msg)
     return Contents(metadata, tensors, data)
 
 
