@@ -32,9 +32,11 @@ def _kind(path: Path) -> str:
 
 def _read(path: Path) -> dict[str, Found]:
     if _kind(path) == "torch":
-        from gru_rs.io._torch import all_from_torch
+        from gru_rs.io._found import everything
+        from gru_rs.io._torch import NOTHING, found_in
 
-        return {name: Found(layer, layer) for name, layer in all_from_torch(path).items()}
+        layers = everything(found_in(path), None, NOTHING)
+        return {name: Found(layer, layer) for name, layer in layers.items()}
     found: dict[str, Any] = gru_rs.from_onnx(path) if _kind(path) == "onnx" else gru_rs.from_keras(path)
     if not found:
         msg = f"{path.name}: expected a model with a GRU or an LSTM, got one without"

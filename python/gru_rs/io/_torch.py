@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,6 +19,7 @@ from .._files import opened, write_whole
 from .._layers import GRU, LSTM
 from .._quantize import SCALE, from_tensors, to_tensors
 from .._words import CELLS, cell_of_rows
+from ._found import Found, chosen
 from ._layouts import PYTORCH
 
 if TYPE_CHECKING:
@@ -74,33 +76,21 @@ def from_torch(
     >>> bool((again.flat == gru.flat).all())
     True
     """
-    found = _found(source)
-    names = ", ".join(repr(found_name) for found_name in sorted(found))
-    if name is None:
-        if len(found) > 1:
-            msg = f"name: expected one of {names}, got None, with {len(found)} to choose from"
-            raise ValueError(msg)
-        (name,) = found
-    if name not in found:
-        msg = f"name: expected one of {names}, got {name!r}"
-        raise ValueError(msg)
-    parameters, options = found[name]
-    options |= {} if batch_first is None else {"batch_first": batch_first}
-    options |= {} if dropout is None else {"dropout": dropout}
-    return _layer(name, parameters, options)
+    options = {"batch_first": batch_first, "dropout": dropout}
+    given = {option: value for option, value in options.items() if value is not None}
+    return chosen(found_in(source, given), name, NOTHING)
 
 
-def all_from_torch(source: Any) -> dict[str, Layer]:
-    """Every one of them by its name."""
-    return {name: _layer(name, *found) for name, found in _found(source).items()}
-
-
-def _found(source: Any) -> _Found:
+def found_in(source: Any, given: dict[str, Any] | None = None) -> Found[Layer]:
+    """Every one of them by its name, with the options that are given for those that do not know them."""
     found = _modules(source) if hasattr(source, "named_modules") else _groups(_flat(_read(source)))
-    if not found:
-        msg = "source: expected a GRU, LSTM, GRUCell or LSTMCell of PyTorch within, got none"
-        raise ValueError(msg)
-    return found
+    return {
+        name: partial(_layer, name, parameters, options | (given or {}))
+        for name, (parameters, options) in found.items()
+    }
+
+
+NOTHING = "source: expected a GRU, LSTM, GRUCell or LSTMCell of PyTorch within, got none"
 
 
 def to_torch_state_dict(layer: Layer, *, prefix: str = "") -> dict[str, Any]:
@@ -199,13 +189,13 @@ def _expect_known(layer: Layer) -> None:
             raise ValueError(msg)
 
 
-_Found: TypeAlias = dict[str, tuple[dict[str, Any], dict[str, Any]]]
+_Parameters: TypeAlias = dict[str, tuple[dict[str, Any], dict[str, Any]]]
 """Parameters and options of each, by its name."""
 
 
-def _modules(source: Any) -> _Found:
+def _modules(source: Any) -> _Parameters:
     """The recurrent modules in a module."""
-    found: _Found = {}
+    found: _Parameters = {}
     for name, module in source.named_modules():
         kinds = {base.__name__ for base in type(module).__mro__ if base.__module__ == "torch.nn.modules.rnn"}
         if kinds & {*_MODULES, "RNNBase", "RNNCellBase"}:
@@ -291,9 +281,9 @@ def _tail(name: str) -> str | None:
     return own + name[len(whole) :] if own.startswith(_PARAMETERS) else None
 
 
-def _groups(arrays: Iterator[tuple[str, Any]]) -> _Found:
+def _groups(arrays: Iterator[tuple[str, Any]]) -> _Parameters:
     """The parameters of each module in a state dict."""
-    found: _Found = {}
+    found: _Parameters = {}
     for name, value in arrays:
         own = _tail(name)
         if own is not None:
@@ -321,8 +311,9 @@ def _array(name: str, value: Any) -> Array:
 def _layer(name: str, parameters: dict[str, Any], options: dict[str, Any]) -> Layer:
     """The layer whose parameters these are."""
     where = f"{name}: " if name else ""
-    bytes_ = {own: np.asarray(parameters.pop(own)) for own in list(parameters) if own + SCALE in parameters}
-    arrays = {own: _array(f"{name}.{own}".lstrip("."), value) for own, value in parameters.items()}
+    bytes_ = {own: np.asarray(value) for own, value in parameters.items() if own + SCALE in parameters}
+    floats = {own: value for own, value in parameters.items() if own not in bytes_}
+    arrays = {own: _array(f"{name}.{own}".lstrip("."), value) for own, value in floats.items()}
     dtype = np.result_type(*arrays.values())
     arrays |= bytes_
     if any(own.startswith("weight_hr") for own in arrays):

@@ -1,0 +1,78 @@
+"""What a source holds: a conversion for each name, of which some may refuse.
+
+Each converter finds all names first and converts each by itself, so that one bad layer does not hide good ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NoReturn, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+Found: TypeAlias = Mapping[str, Callable[[], T]]
+"""Of each name how to convert what it names; a ValueError out of it says why it is refused."""
+
+_SHOWN = 20
+"""Names that a message tells before it counts the others: a file may hold any number."""
+
+
+def refusal(message: str) -> Callable[[], NoReturn]:
+    """The conversion of what is refused already where it is found."""
+
+    def refuse() -> NoReturn:
+        raise ValueError(message)
+
+    return refuse
+
+
+def sorted_out(found: Found[T]) -> tuple[dict[str, T], dict[str, str]]:
+    """Everything that can be converted, and of everything else why not, by name."""
+    taken, refused = {}, {}
+    for name, convert in found.items():
+        try:
+            taken[name] = convert()
+        except ValueError as error:
+            refused[name] = str(error)
+    return taken, refused
+
+
+def chosen(found: Found[T], name: str | None, nothing: str) -> T:
+    """What is called `name`, or all there is; `nothing` is the message where there is nothing at all."""
+    if not found:
+        raise ValueError(nothing)
+    if name is None and len(found) == 1:
+        (name,) = found
+    if name in found:
+        return found[name]()
+    taken, refused = sorted_out(found) if name is None else (dict.fromkeys(found), {})
+    got = f"None, with {len(found)} to choose from" if name is None else repr(name)
+    msg = f"name: expected one of {_listed(taken)}, got {got}{_reasons(refused)}"
+    raise ValueError(msg)
+
+
+def everything(found: Found[T], name: str | None, nothing: str) -> dict[str, T]:
+    """All by name, or what is called `name` alone; an error if one of them is refused."""
+    if name is not None or not found:
+        value = chosen(found, name, nothing)
+        return {str(name): value}
+    taken, refused = sorted_out(found)
+    if refused:
+        words = f"expected one of {_listed(taken)}" if taken else "expected layers that can be converted"
+        msg = f"name: {words}, got None{_reasons(refused)}"
+        raise ValueError(msg)
+    return taken
+
+
+def _listed(names: Mapping[str, object]) -> str:
+    shown = ", ".join(map(repr, sorted(names)[:_SHOWN]))
+    more = len(names) - _SHOWN
+    return (shown or "none") + (f" and {more} more" if more > 0 else "")
+
+
+def _reasons(refused: Mapping[str, str]) -> str:
+    if not refused:
+        return ""
+    reasons = [f"{name!r} ({reason})" for name, reason in sorted(refused.items())[:_SHOWN]]
+    more = len(refused) - _SHOWN
+    return f"; refused: {', '.join(reasons)}" + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,43 @@
+"""Layers by name, good ones beside bad ones: what every converter does with them."""
+
+import pytest
+from gru_rs.io._found import chosen, everything, refusal, sorted_out
+
+FOUND = {"good": lambda: 1, "bad": refusal("bad: expected a GRU, got a plain RNN"), "fine": lambda: 2}
+
+
+def test_one_by_its_name():
+    assert chosen(FOUND, "good", "") == 1
+    assert chosen({"only": lambda: 3}, None, "") == 3
+    assert everything(FOUND, "fine", "") == {"fine": 2}
+    assert everything({"only": lambda: 3}, None, "") == {"only": 3}
+
+
+def test_what_is_good_and_what_is_bad():
+    assert sorted_out(FOUND) == ({"good": 1, "fine": 2}, {"bad": "bad: expected a GRU, got a plain RNN"})
+
+
+@pytest.mark.parametrize("take", [chosen, everything])
+def test_all_is_told_where_no_name_is_given(take):
+    with pytest.raises(ValueError, match=r"one of 'fine', 'good', got None.*'bad' \(bad: .*a plain RNN\)"):
+        take(FOUND, None, "")
+    with pytest.raises(ValueError, match=r"^bad: expected a GRU, got a plain RNN$"):
+        take(FOUND, "bad", "")
+    with pytest.raises(ValueError, match=r"expected one of 'bad', 'fine', 'good', got 'other'$"):
+        take(FOUND, "other", "")
+    with pytest.raises(ValueError, match=r"^source: nothing$"):
+        take({}, None, "source: nothing")
+
+
+def test_the_only_one_says_why_by_itself():
+    with pytest.raises(ValueError, match=r"^bad: expected"):
+        chosen({"bad": FOUND["bad"]}, None, "")
+    with pytest.raises(ValueError, match=r"layers that can be converted, got None; refused: 'bad'"):
+        everything({"bad": FOUND["bad"]}, None, "")
+
+
+def test_a_message_is_short_however_many_there_are():
+    many = {f"layer{k}": refusal("no") if k % 2 else int for k in range(100_000)}
+    with pytest.raises(ValueError, match=r"and 49980 more, got None.* and 49980 more$") as caught:
+        chosen(many, None, "")
+    assert len(str(caught.value)) < 2_000
