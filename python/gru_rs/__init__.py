@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     from .io._keras import KerasLayer as KerasLayer
     from .io._keras import from_keras as from_keras
     from .io._keras import to_keras_weights as to_keras_weights
-    from .io._onnx import OnnxLayer as OnnxLayer
     from .io._onnx import from_onnx as from_onnx
+    from .io._onnx_layer import OnnxLayer as OnnxLayer
     from .io._onnx_write import to_onnx as to_onnx
     from .io._torch import from_torch as from_torch
     from .io._torch import to_safetensors as to_safetensors
@@ -86,7 +86,7 @@ _LAZY = {
     "KerasLayer": ("io._keras", "keras"),
     "from_keras": ("io._keras", "keras"),
     "to_keras_weights": ("io._keras", "keras"),
-    "OnnxLayer": ("io._onnx", "onnx"),
+    "OnnxLayer": ("io._onnx_layer", "onnx"),
     "from_onnx": ("io._onnx", "onnx"),
     "to_onnx": ("io._onnx_write", "onnx"),
     "from_torch": ("io._torch", "torch"),
