@@ -43,7 +43,7 @@ def test_convert(folder, tmp_path):
     flat = np.concatenate([node.layer.flat for node in nodes.values()])
     assert np.array_equal(flat, gru_rs.from_torch(folder / "two.safetensors", "encoder").flat)
     call("convert", tmp_path / "gru.onnx", tmp_path / "back.safetensors")
-    assert len(json.loads(call("inspect", tmp_path / "back.safetensors", "--json"))) == 2
+    assert len(json.loads(call("inspect", tmp_path / "back.safetensors", "--json"))) == 4  # a direction each
 
 
 def test_mistakes(folder, tmp_path):

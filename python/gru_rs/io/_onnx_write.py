@@ -1,190 +1,284 @@
-"""Layers as ONNX models (extra ``onnx``): a graph of one recurrent node for each of a layer's layers.
-
-It must not know models that others made: those are `_onnx`'s.
+"""Layers, models and estimators as ONNX models (extra ``onnx``): which graph is written for what. It must not
+know models that others made, which are `_onnx`'s, nor how graphs compute.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
 
+from .._checks import as_choice, as_flag, as_size, shown
+from .._encoder_decoder import EncoderDecoder
+from .._exported import Exported
 from .._files import write_whole
 from .._layers import GRU, LSTM
-from .._words import CELLS
-from ._layouts import ONNX, Weights, cell_of, parts_of
-from ._onnx_functions import FUNCTIONS, SLOPES
+from .._model import Model
+from ._onnx_estimators import about, write_estimator, write_source
+from ._onnx_graph import Axis, Graph
+from ._onnx_models import (
+    read,
+    read_lengths,
+    read_states,
+    write_decoder,
+    write_encoder,
+    write_model,
+    write_states,
+)
+from ._onnx_stack import Lengths, Stack, run
+from ._onnx_targets import expect_target
 
 if TYPE_CHECKING:
-    import os
-
-    from .._arrays import Array
+    from collections.abc import Callable
 
 
 def to_onnx(
-    layer: GRU | LSTM,
+    layer: Any,
     path: str | os.PathLike[str] | None = None,
     *,
     opset: int | None = None,
     lengths: bool = False,
     states: bool = False,
-) -> onnx.ModelProto:
-    """Give a layer as an ONNX model of one recurrent node for each of its layers.
+    batch: int | None = None,
+    steps: int | None = None,
+    io_dtype: Literal["float64", "float32"] | None = None,
+    target: str | None = None,
+) -> Any:
+    """Give a layer, a model or a fitted estimator as an ONNX model.
+
+    Each direction of a layer is a forward GRU or LSTM node with its first states written out. Lengths are
+    plain operators around it, as most engines drop `sequence_lens` without a word: outputs behind a row's end
+    are zeros, states are those of its own end, and a row of length 0 keeps its own. What lies behind the end
+    is not read, NaN included.
 
     Parameters
     ----------
-    layer : GRU or LSTM
-        Any, with any options; dropout between layers is for training, and so not part of the model.
+    layer : GRU, LSTM, Model, EncoderDecoder or a fitted estimator
+        With any options; what is for training alone, such as dropout, is not part of the model. Quantized
+        weights stay as small in the file: bytes with the scales of their rows (DequantizeLinear), halves.
     path : path-like, optional
-        Also write it there; the file is complete or not there.
+        Also write it there; the file is complete or not there. Of a pair there are two:
+        ``name.encoder.onnx`` and ``name.decoder.onnx``.
     opset : int, optional
-        ONNX's version of operators, at least 14; that of the installed package when missing.
+        ONNX's version of operators, at least 14; 17 when missing, as of newer ones not all engines have all.
     lengths : bool, default False
-        Whether the model takes ``lengths`` (B,), int32.
+        Whether the model takes ``lengths`` (B,), int32. Without them all steps of all rows are read.
     states : bool, default False
-        Whether it takes the initial states ``h0`` (and ``c0``), as the layer does.
+        Whether a layer or a `Model` takes the first states ``h0`` (and ``c0``), as the layer does; a `Model`
+        then gives the last, ``h_n`` (and ``c_n``), which a layer always gives.
+    batch, steps : int, optional
+        Fix how many rows or steps there are, which some engines need; free when missing.
+    io_dtype : {"float64", "float32"}, optional
+        Of an estimator's numbers, ``x`` or ``y`` and ``prediction``. float64 when missing, as the estimator
+        computes them: centred and scaled before they are rounded. For engines without it float32, where
+        what rounding numbers of a high level costs is lost before they come in.
+    target : str, optional
+        The engine that shall run it: warns of what that is known to compute wrong of this very model.
+        "onnxruntime", "openvino", "reference", "rten", "mnn", "iree", "onnx2tf", "tract", "opencv", "candle",
+        "tvm", "onnx2torch", "jaxonnxruntime", "tinygrad".
 
     Returns
     -------
-    onnx.ModelProto
-        From ``x`` to ``y`` and ``h_n`` (and ``c_n``), shaped as the layer's. Nodes have ``layout=0``, the
-        only one that ONNX Runtime has, between transpositions if the layer is batch_first.
+    onnx.ModelProto, or of a pair a dict of two
+        Of a layer from ``x`` to ``y`` and ``h_n`` (and ``c_n``), shaped as the layer's. Of a `Model` from
+        ``x`` (B, T, F), or ``tokens`` (B, T), int64, to ``scores``: with pooling "each" ``(B, T, n)``, of
+        steps, or of frames of a convolution. Of estimators:
+
+        ================== ==========================================================================
+        SequenceClassifier ``probabilities`` (B, classes), of several labels each by itself
+        SequenceRegressor  ``prediction`` (B,) or (B, n); with pooling "each" (B, T) or (B, T, n)
+        SequenceTagger     ``probabilities`` (B, T, labels); with a chain ``scores``, and the chain in the
+                           metadata
+        Transcriber        ``log_probabilities`` (B, T, 1 + labels), the blank first
+        LanguageModel      from ``tokens`` and ``h0`` (``c0``) to ``log_probabilities`` (B, T, tokens) of
+                           the next and ``h_n`` (``c_n``); a text begins with the token 1 and zeros
+        Forecaster         from ``y`` (B, n) or (B, n, K), exactly the last n values that it needs, to
+                           ``prediction``, shaped as `predict` gives it behind an axis of rows; as it was
+                           fitted also ``past_exog`` (B, n, k), ``exog`` (B, horizon, k), ``observed`` (B, n,
+                           p), ``missing`` (B, n, K + p), and of several series ``mean``, ``deviation``
+                           (B, K), the units of each
+        ================== ==========================================================================
+
+        What is given for steps behind a row's end is zeros. Of an `EncoderDecoder` or a `Seq2Seq`
+        ``{"encoder": …, "decoder": …}``: the first gives the decoder's states ``h0`` (``c0``) and, with
+        attention, ``keys`` and ``values``; the second is a step, from ``token`` (B,) and all of these (and
+        ``lengths``, with attention) to ``log_probabilities`` (B, n), ``h_n`` (``c_n``) and ``attention``
+        (B, T).
+
+        Texts are made tokens, and tokens numbers, outside. The metadata of an estimator's model has, each
+        as JSON under ``gru_rs.`` and its name: ``kind``, ``classes``, ``feature_names``, ``vocabulary`` (a
+        list, of which the place of a token is its number; 0 is the unknown one), ``analyzer``, ``lowercase``,
+        ``token_features``, ``max_length``, ``chain``, ``begin``, ``end`` and so on, where it has such.
 
     Raises
     ------
     TypeError
-        Not a layer.
+        None of these; an estimator that was not fitted is scikit-learn's NotFittedError.
     ValueError
-        An opset that has no such operators.
+        An opset that has no such operators; an option that this layer or estimator does not have; an LSTM
+        with lengths and functions that do not saturate; a target that has no recurrent operators.
     OSError
         The file cannot be written.
+
+    Warns
+    -----
+    UserWarning
+        The `target` is known to compute something of it wrong; or an analyzer or features of tokens that
+        are functions of your own stay outside, and are not named in the metadata.
+
+    Notes
+    -----
+    Of weights of 8 bits ONNX's nodes multiply floats, where gru_rs rounds inputs and states to 8 bits as
+    well: the answers differ by that rounding, as `Quantization` measures it. ONNX Runtime rounds what a plain
+    matrix of bytes multiplies, too, unless ``session.qdq_matmulnbits_accuracy_level`` is "1". float64 stays
+    float64, of which ONNX Runtime has no recurrent nodes.
 
     Examples
     --------
     >>> import gru_rs
     >>> model = gru_rs.to_onnx(gru_rs.GRU(3, 8, 2, bidirectional=True))
-    >>> [node.op_type for node in model.graph.node if node.op_type == "GRU"]
-    ['GRU', 'GRU']
+    >>> [node.name for node in model.graph.node if node.op_type == "GRU"]
+    ['gru_0', 'gru_0_reverse', 'gru_1', 'gru_1_reverse']
+    >>> model = gru_rs.to_onnx(gru_rs.Model(3, 8, 2, pooling="mean"), lengths=True, batch=1)
+    >>> [value.name for value in model.graph.input]
+    ['x', 'lengths']
     """
-    cell = cell_of(layer)
-    if not isinstance(layer, (GRU, LSTM)):
-        msg = f"layer: expected a GRU or LSTM, got {type(layer).__name__}: a cell is a layer of one step"
-        raise TypeError(msg)
+    export = _Export(_opset(opset), as_flag("lengths", lengths), as_flag("states", states), batch, steps)
+    written = export.of(layer, io_dtype)
+    for model in written.values():
+        expect_target(target, model)
+    if path is not None:
+        for name, model in written.items():
+            write_whole(_path_of(path, name), model.SerializeToString())
+    return written.get("", written)
+
+
+_OPSET = 17
+
+
+def _opset(opset: int | None) -> int:
     newest = onnx.defs.onnx_opset_version()
-    version = newest if opset is None else opset
+    version = _OPSET if opset is None else opset
     if not (isinstance(version, int) and 14 <= version <= newest):
         msg = f"opset: expected an int from 14 to {newest}, that of onnx {onnx.__version__}, got {opset!r}"
         raise ValueError(msg)
-    graph = _Graph(layer, cell, lengths, states).build()
-    imports = [helper.make_opsetid("", version)]
-    model = helper.make_model(graph, opset_imports=imports, producer_name="gru-rs")
-    model.ir_version = helper.find_min_ir_version_for(imports)
-    onnx.checker.check_model(model, full_check=True)
-    if path is not None:
-        write_whole(path, model.SerializeToString())
-    return model
+    return version
 
 
-class _Graph:
-    """A layer's graph as it is put together."""
+def _path_of(path: str | os.PathLike[str], name: str) -> str:
+    if not name:
+        return os.fspath(path)
+    whole = Path(path)
+    return str(whole.with_name(f"{whole.stem}.{name}{whole.suffix}"))
 
-    def __init__(self, layer: GRU | LSTM, cell: str, lengths: bool, states: bool) -> None:
-        self._layer, self._cell, self._lengths, self._states = layer, cell, lengths, states
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
-        self._letters = "".join(CELLS[cell].states)
-        self._directions = 2 if layer.bidirectional else 1
 
-    def build(self) -> onnx.GraphProto:
-        """All of it."""
-        layer, directions = self._layer, self._directions
-        kind = TensorProto.DOUBLE if layer.dtype == np.float64 else TensorProto.FLOAT
-        axes: list[str | int | None] = ["batch", "seq"] if layer.batch_first else ["seq", "batch"]
-        state: list[str | int | None] = [layer.num_layers * directions, "batch", layer.hidden_size]
-        inputs = [helper.make_tensor_value_info("x", kind, [*axes, layer.input_size])]
-        if self._lengths:
-            inputs.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, ["batch"]))
-        if self._states:
-            inputs += [helper.make_tensor_value_info(f"{letter}0", kind, state) for letter in self._letters]
-        outputs = [helper.make_tensor_value_info("y", kind, [*axes, directions * layer.hidden_size])]
-        outputs += [helper.make_tensor_value_info(f"{letter}_n", kind, state) for letter in self._letters]
-        self._layers()
-        return helper.make_graph(self._nodes, self._cell, inputs, outputs, self._constants)
+@dataclass
+class _Export:
+    """What was asked for."""
 
-    def _layers(self) -> None:
-        layer, directions = self._layer, self._directions
-        current = "x"
-        if layer.batch_first:
-            current = self._node("Transpose", [current], "x_steps", perm=[1, 0, 2])
-        first = {letter: self._split(f"{letter}0") for letter in self._letters} if self._states else {}
-        last: dict[str, list[str]] = {letter: [] for letter in self._letters}
-        parts = parts_of(layer)
-        for index in range(layer.num_layers):
-            name = self._cell if layer.num_layers == 1 else f"{self._cell}_{index}"
-            given = [current, *self._weights(name, parts[index * directions : (index + 1) * directions])]
-            given += ["lengths" if self._lengths else ""] if self._lengths or first else []
-            given += [first[letter][index] for letter in self._letters] if first else []
-            finals = [
-                f"{letter}_n" if layer.num_layers == 1 else f"{name}_{letter}_n" for letter in self._letters
-            ]
-            outputs = [f"{name}_y", *finals]
-            self._nodes.append(
-                helper.make_node(self._cell.upper(), given, outputs, name, **self._attributes())
+    opset: int
+    lengths: bool
+    states: bool
+    batch: int | None
+    steps: int | None
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "steps"):
+            if getattr(self, name) is not None:
+                setattr(self, name, as_size(name, getattr(self, name)))
+
+    def of(self, source: Any, io_dtype: str | None) -> dict[str, onnx.ModelProto]:
+        """The models, by their names."""
+        if hasattr(type(source), "_exported"):
+            exported: Exported = source._exported()
+            return self._estimator(
+                exported, as_choice("io_dtype", io_dtype or "float64", ("float64", "float32"))
             )
-            for letter, final in zip(self._letters, finals, strict=True):
-                last[letter].append(final)
-            steps = self._node("Transpose", [f"{name}_y"], f"{name}_steps", perm=[0, 2, 1, 3])
-            end = index == layer.num_layers - 1 and not layer.batch_first
-            shape = self._constant(f"{name}_shape", np.array([0, 0, directions * layer.hidden_size]))
-            current = self._node("Reshape", [steps, shape], "y" if end else f"{name}_out")
+        if io_dtype is not None:
+            msg = (
+                f"io_dtype: expected None but for an estimator, as others have their dtype, got {io_dtype!r}"
+            )
+            raise ValueError(msg)
+        if isinstance(source, (GRU, LSTM)):
+            return {"": self._written(source._cell, {}, source, lambda graph: self._layer(graph, source))}
+        if isinstance(source, Model):
+            plain = Exported("Model", source, "scores")
+            return {
+                "": self._written("Model", about(plain), source, lambda graph: self._model(graph, source))
+            }
+        if isinstance(source, EncoderDecoder):
+            return self._pair(Exported("EncoderDecoder", source, "log_softmax"), None)
+        msg = "layer: expected a GRU, LSTM, Model, EncoderDecoder or a fitted estimator of gru_rs, got "
+        msg += type(source).__name__
+        if type(source).__name__ in ("GRUCell", "LSTMCell"):
+            msg += ": a cell is a layer of one step"
+        raise TypeError(msg)
+
+    def _written(
+        self, name: str, props: dict[str, str], network: Any, write: Callable[[Graph], None]
+    ) -> onnx.ModelProto:
+        graph = Graph(np.dtype(network.dtype), self.opset, self.batch, self.steps)
+        write(graph)
+        return graph.model(name, props)
+
+    def _layer(self, graph: Graph, layer: GRU | LSTM) -> None:
+        axes: list[Axis] = [graph.batch, graph.steps] if layer.batch_first else [graph.steps, graph.batch]
+        x = graph.input("x", layer.dtype, [*axes, layer.input_size])
+        rows = read_lengths(graph) if self.lengths else None
+        first = read_states(graph, layer) if self.states else None
         if layer.batch_first:
-            self._node("Transpose", [current], "y", perm=[1, 0, 2])
-        if layer.num_layers > 1:
-            for letter, finals in last.items():
-                self._node("Concat", finals, f"{letter}_n", axis=0)
+            x = graph.transpose(x, 1, 0, 2)
+        steps = graph.size(x, 0, graph.steps)
+        own = None if rows is None else Lengths(graph, rows, steps, graph.steps)
+        y, ends = run(graph, Stack.of(layer), x, own, first)
+        if own is not None:
+            y = own.only(y)
+        if layer.batch_first:
+            y = graph.transpose(y, 1, 0, 2)
+        graph.output("y", y, [*axes, layer.hidden_size * (2 if layer.bidirectional else 1)])
+        write_states(graph, layer, ends)
 
-    def _weights(self, name: str, parts: list[Weights]) -> list[str]:
-        arrays = [ONNX[self._cell].give(part) for part in parts]
-        names = [
-            self._constant(f"{name}_{role}", np.stack([given[k] for given in arrays]))
-            for k, role in enumerate("WR")
-        ]
-        biases = [np.concatenate(given[2:]) for given in arrays if given[2:]]
-        return [*names, self._constant(f"{name}_B", np.stack(biases)) if biases else ""]
+    def _model(self, graph: Graph, model: Model) -> None:
+        write_model(graph, model, lengths=self.lengths, states=self.states)
 
-    def _attributes(self) -> dict[str, Any]:
-        layer = self._layer
-        attributes: dict[str, Any] = {"hidden_size": layer.hidden_size}
-        if self._directions == 2:
-            attributes["direction"] = "bidirectional"
-        if isinstance(layer, GRU):
-            attributes["linear_before_reset"] = int(layer.reset_after)
-        if layer.clip is not None:
-            attributes["clip"] = layer.clip
-        functions = [layer.recurrent_activation, *[layer.activation] * len(self._letters)]
-        if functions[:2] != ["sigmoid", "tanh"]:
-            functions *= self._directions
-            slopes = [SLOPES[function] for function in functions if function in SLOPES]
-            attributes["activations"] = [FUNCTIONS.get(function, "HardSigmoid") for function in functions]
-            if slopes:
-                attributes |= {"activation_alpha": slopes, "activation_beta": [0.5] * len(slopes)}
-        return attributes
+    def _pair(self, exported: Exported, io_dtype: str | None) -> dict[str, onnx.ModelProto]:
+        pair: Any = exported.model
+        self._refuse("states", exported.kind)
+        props = about(exported)
 
-    def _split(self, name: str) -> list[str]:
-        """The initial states of each layer."""
-        if self._layer.num_layers == 1:
-            return [name]
-        sizes = self._constant(f"{name}_sizes", np.full(self._layer.num_layers, self._directions))
-        names = [f"{name}_{index}" for index in range(self._layer.num_layers)]
-        self._nodes.append(helper.make_node("Split", [name, sizes], names, f"{name}_split", axis=0))
-        return names
+        def encoder(graph: Graph) -> None:
+            if io_dtype is not None:
+                return write_source(graph, exported, lengths=self.lengths, io_dtype=io_dtype)
+            given = read(graph, pair, 1)
+            return write_encoder(graph, pair, given, read_lengths(graph) if self.lengths else None)
 
-    def _node(self, op: str, inputs: list[str], output: str, **attributes: Any) -> str:
-        self._nodes.append(helper.make_node(op, inputs, [output], f"{output}_{op.lower()}", **attributes))
-        return output
+        def decoder(graph: Graph) -> None:
+            write_decoder(graph, pair, lengths=self.lengths)
 
-    def _constant(self, name: str, value: Array) -> str:
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
+        ways = {"encoder": encoder, "decoder": decoder}
+        return {name: self._written(name, props, pair, write) for name, write in ways.items()}
+
+    def _estimator(self, exported: Exported, io_dtype: str) -> dict[str, onnx.ModelProto]:
+        if isinstance(exported.model, EncoderDecoder):
+            return self._pair(exported, io_dtype)
+        self._refuse("states", exported.kind)
+        if exported.forecast is not None:
+            self._refuse("lengths", exported.kind)
+            self._refuse("steps", exported.kind)
+
+        def write(graph: Graph) -> None:
+            write_estimator(graph, exported, lengths=self.lengths, io_dtype=io_dtype)
+
+        return {"": self._written(exported.kind, about(exported), exported.model, write)}
+
+    def _refuse(self, name: str, kind: str) -> None:
+        """An option that there is none of."""
+        value = getattr(self, name)
+        if value:
+            msg = f"{name}: expected the default for {kind}, which itself says what it takes, got "
+            msg += shown(value)
+            raise ValueError(msg)
