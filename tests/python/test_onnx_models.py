@@ -361,3 +361,354 @@ def test_mistakes(layer, options, error, words, tmp_path):
     with pytest.raises(error, match=words):
         gru_rs.to_onnx(layer, tmp_path / "model.onnx", **options)
     assert not list(tmp_path.iterdir())
+
+
+# Estimators -------------------------------------------------------------------------------------------------
+
+SETTINGS = {"hidden_size": 7, "max_iter": 2, "random_state": 1}
+RNG = np.random.default_rng(5)
+LENGTHS = RNG.integers(1, 12, 40)
+NUMBERS = [RNG.normal(50, 7, (length, 3)) * [1, 1e3, 1e-3] for length in LENGTHS]
+WORDS = ["ab", "cd", "ef", "Gh", "ij", "kl"]
+TEXTS = [" ".join(RNG.choice(WORDS, length)) for length in LENGTHS]
+CLASSES = RNG.choice(["no", "so", "yes"], 40)
+BOTH = pytest.mark.parametrize("tokens", [False, True], ids=["numbers", "tokens"])
+
+
+def data(tokens):
+    """What to fit on, and to predict for: rows of no steps, of unknown words, longer ones."""
+    if tokens:
+        return TEXTS, [*TEXTS[:8], "", "what ab", " ".join(WORDS * 4)]
+    return NUMBERS, [*NUMBERS[:8], np.empty((0, 3)), NUMBERS[8][:1], np.tile(NUMBERS[9], (9, 1))]
+
+
+def feeds_of(estimator, X):
+    """Rows as the model takes them, padded, and their lengths."""
+    sequences = estimator._reader.read(estimator, X, None, None)
+    lengths = sequences.lengths
+    if "vocabulary_" in vars(estimator):
+        x = np.zeros((len(X), lengths.max(), sequences.flat.shape[1]), np.int64)
+        for row, tokens in enumerate(sequences.each()):
+            x[row, : len(tokens)] = tokens
+        x = x[..., 0] if x.shape[2] == 1 else x
+        name = "tokens"
+    else:
+        x = np.full((len(X), lengths.max(), X[0].shape[1]), np.nan)
+        for row, numbers in enumerate(X):
+            x[row, : len(numbers)] = numbers
+        name = "x"
+    return {name: x, "lengths": lengths.astype(np.int32)}
+
+
+def check(estimator, expected, X, name, **options):
+    """All at once, and a row alone without lengths, with what it is in the sizes."""
+    feeds = feeds_of(estimator, X)
+    close(expected, run(gru_rs.to_onnx(estimator, lengths=True, **options), feeds)[name])
+    (given, x), (_, lengths) = feeds.items()
+    alone = {given: x[:1, : lengths[0]]}
+    model = gru_rs.to_onnx(estimator, batch=1, steps=int(lengths[0]), **options)
+    close(expected[:1, : lengths[0]] if expected.ndim == 3 else expected[:1], run(model, alone)[name])
+    return metadata(model)
+
+
+@BOTH
+@pytest.mark.parametrize("pooling", POOLINGS[:-1])
+def test_classifiers(tokens, pooling):
+    X, asked = data(tokens)
+    conv = {} if pooling == "last" else {"conv_channels": 4, "conv_kernel_size": 3}
+    estimator = gru_rs.SequenceClassifier(pooling=pooling, **conv, **SETTINGS).fit(X, CLASSES)
+    about = check(estimator, estimator.predict_proba(asked), asked, "probabilities")
+    assert about["kind"] == "SequenceClassifier"
+    assert about["classes"] == ["no", "so", "yes"]
+    if tokens:
+        assert about["vocabulary"][0] is None
+        assert {
+            token: number for number, token in enumerate(about["vocabulary"]) if number
+        } == estimator.vocabulary_
+        assert (about["analyzer"], about["lowercase"], about["per_step"]) == ("word", True, 1)
+
+
+@BOTH
+def test_several_labels(tokens):
+    X, asked = data(tokens)
+    y = RNG.integers(0, 2, (40, 4))
+    estimator = gru_rs.SequenceClassifier(**SETTINGS, cell="lstm", num_layers=2).fit(X, y)
+    assert check(estimator, estimator.predict_proba(asked), asked, "probabilities")["multilabel"] is True
+
+
+@BOTH
+def test_rows_are_cut_as_predict_does(tokens):
+    X, asked = data(tokens)
+    estimator = gru_rs.SequenceClassifier(max_length=4, pooling="concat", **SETTINGS).fit(X, CLASSES)
+    check(estimator, estimator.predict_proba(asked), asked, "probabilities")
+    feeds = feeds_of(estimator, asked)
+    model = gru_rs.to_onnx(estimator, lengths=True, steps=feeds["lengths"].max())
+    close(estimator.predict_proba(asked), run(model, feeds)["probabilities"])
+
+
+@BOTH
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("scaled", [True, False])
+def test_regressors(tokens, outputs, scaled):
+    X, asked = data(tokens)
+    y = RNG.normal(1000, 3, (40, outputs))
+    estimator = gru_rs.SequenceRegressor(scale_target=scaled, scale=scaled, **SETTINGS)
+    estimator.fit(X, y[:, 0] if outputs == 1 else y)
+    check(estimator, estimator.predict(asked), asked, "prediction")
+
+
+@BOTH
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_regressors_of_steps(tokens, outputs):
+    X, asked = data(tokens)
+    y = [RNG.normal(5, 3, (length, outputs) if outputs > 1 else length) for length in LENGTHS]
+    estimator = gru_rs.SequenceRegressor(pooling="each", max_length=5, **SETTINGS).fit(X, y)
+    feeds = feeds_of(estimator, asked)
+    found = run(gru_rs.to_onnx(estimator, lengths=True), feeds)["prediction"]
+    for ours, theirs, length in zip(estimator.predict(asked), found, feeds["lengths"], strict=True):
+        close(ours, theirs[:length])
+        assert not theirs[length:].any()
+
+
+@BOTH
+@pytest.mark.parametrize("crf", [False, True])
+def test_taggers(tokens, crf):
+    X, asked = data(tokens)
+    X, asked = ([row.split() for row in rows] if tokens else rows for rows in (X, asked))
+    y = [RNG.choice(["A", "B", "C"], length) for length in LENGTHS]
+    estimator = gru_rs.SequenceTagger(crf=crf, **SETTINGS).fit(X, y)
+    feeds = feeds_of(estimator, asked)
+    model = gru_rs.to_onnx(estimator, lengths=True)
+    found, about = run(model, feeds), metadata(model)
+    assert about["classes"] == ["A", "B", "C"]
+    if tokens:
+        assert about["token_features"] == "spelling"
+        assert feeds["tokens"].shape[2] == about["per_step"] == 5
+        assert ["small", "gh"] in about["vocabulary"]
+    if not crf:
+        for ours, theirs, length in zip(
+            estimator.predict_proba(asked), found["probabilities"], feeds["lengths"], strict=True
+        ):
+            close(ours, theirs[:length])
+            assert not theirs[length:].any()
+        return
+    chain = {name: np.array(value) for name, value in about["chain"].items()}
+    for ours, theirs, length in zip(estimator.predict(asked), found["scores"], feeds["lengths"], strict=True):
+        best = viterbi(theirs[:length], **chain)
+        assert [about["classes"][label] for label in best] == ours.tolist()
+
+
+def viterbi(scores, start, end, transitions):
+    """The best path, as whoever takes the scores and the chain would find it."""
+    if not len(scores):
+        return []
+    total, back = start + scores[0], []
+    for step in scores[1:]:
+        ways = total[:, np.newaxis] + transitions
+        back.append(ways.argmax(axis=0))
+        total = ways.max(axis=0) + step
+    path = [int((total + end).argmax())]
+    for places in back[::-1]:
+        path.append(int(places[path[-1]]))
+    return path[::-1]
+
+
+def test_transcribers():
+    X = [RNG.normal(size=(length, 2)) for length in RNG.integers(12, 30, 20)]
+    y = ["".join(RNG.choice(list("abc"), RNG.integers(0, 3))) for _ in X]
+    estimator = gru_rs.Transcriber(conv_channels=6, conv_stride=2, **SETTINGS).fit(X, y)
+    feeds = feeds_of(estimator, X)
+    model = gru_rs.to_onnx(estimator, lengths=True)
+    found = run(model, feeds)["log_probabilities"]
+    assert metadata(model)["classes"] == ["a", "b", "c"]
+    frames = -(-feeds["lengths"] // 2)
+    for row, theirs, count in zip(estimator.predict(X), found, frames, strict=True):
+        assert np.abs(np.exp(theirs[:count]).sum(axis=1) - 1).max() <= 1e-5
+        best = theirs[:count].argmax(axis=1)
+        kept = best[np.r_[True, best[1:] != best[:-1]] & (best > 0)]
+        assert "".join("abc"[label - 1] for label in kept) == row
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_language_models_in_parts(cell):
+    estimator = gru_rs.LanguageModel(**SETTINGS, cell=cell, num_layers=2).fit(TEXTS)
+    model = gru_rs.to_onnx(estimator)
+    vocabulary = metadata(model)["vocabulary"]
+    assert vocabulary[:2] == [None, None]
+    tokens = np.array([[vocabulary.index(letter) for letter in TEXTS[0][:9]]])
+    read = np.concatenate([[[1]], tokens], axis=1)
+    states = {f"{letter}0": np.zeros((2, 1, 7), np.float32) for letter in ("h" if cell == "gru" else "hc")}
+    total = 0.0
+    for part in (slice(0, 4), slice(4, 5), slice(5, 10)):
+        found = run(model, {"tokens": read[:, part], **states})
+        states = {name: found[f"{name[0]}_n"] for name in states}
+        wanted = np.concatenate([tokens, [[1]]], axis=1)[0, part]
+        total += found["log_probabilities"][0, np.arange(len(wanted)), wanted].sum()
+    assert abs(total - estimator.log_likelihood([TEXTS[0][:9]])[0]) <= 1e-5
+
+
+@BOTH
+def test_seq2seq(tokens):
+    X, asked = data(tokens)
+    X, asked = ([row.split() for row in rows] if tokens else rows for rows in (X, asked))
+    y = [" ".join(RNG.choice(WORDS, 3)) for _ in X]
+    estimator = gru_rs.Seq2Seq(attention="additive", **SETTINGS).fit(X, y)
+    models = gru_rs.to_onnx(estimator, lengths=True)
+    about = metadata(models["decoder"])
+    assert (about["begin"], about["end"], about["kind"]) == (0, 1, "Seq2Seq")
+    feeds = feeds_of(estimator, asked)
+    text = y[0]
+    numbers = estimator._writer().numbers(estimator._writer().tokens("y", [text])[0], 2)
+    assert [about["target_vocabulary"][number] for number in numbers] == estimator._writer().tokens(
+        "y", [text]
+    )[0]
+    labels = np.tile([*numbers, 1], (len(asked), 1))
+    total, _ = step_by_step(models, feeds, feeds["lengths"], labels, 0)
+    expected = estimator.log_likelihood(asked, [text] * len(asked))
+    assert np.abs(total - expected).max() <= 2e-5
+
+
+SERIES = (
+    np.cumsum(RNG.normal(size=(150, 2)), axis=0)
+    + 5000
+    + 10 * np.sin(np.arange(150) / 12 * 2 * np.pi)[:, None]
+)
+EXOG, SEEN = RNG.normal(size=(200, 2)), RNG.normal(100, 5, (150, 3))
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("season", [None, 12])
+@pytest.mark.parametrize(
+    "said",
+    [{}, {"quantiles": [0.1, 0.5, 0.9]}, {"levels": [0.5, 0.8]}, {"scale": False}, {"cell": "lstm"}],
+    ids=str,
+)
+@pytest.mark.parametrize("columns", [False, True])
+def test_forecasters(targets, season, said, columns):
+    y = SERIES[:, 0] if targets == 1 else SERIES
+    given = {"exog": EXOG[:150], "observed": SEEN} if columns else {}
+    estimator = gru_rs.Forecaster(horizon=4, window=10, season=season, **said, **SETTINGS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # worse than naive ones
+        estimator.fit(y, **given)
+    model = gru_rs.to_onnx(estimator)
+    length = metadata(model)["length"]
+    rows = [(60, 60 + length), (100, 100 + length)]
+    feeds = {"y": np.stack([y[a:b] for a, b in rows])}
+    if columns:
+        feeds |= {"past_exog": np.stack([EXOG[a:b] for a, b in rows])}
+        feeds |= {"exog": np.stack([EXOG[b : b + 4] for _, b in rows])}
+        feeds |= {"observed": np.stack([SEEN[a:b] for a, b in rows])}
+    found = run(model, feeds)["prediction"]
+    for row, (a, b) in enumerate(rows):
+        known = {"past_exog": EXOG[a:b], "observed": SEEN[a:b]} if columns else {}
+        ours = estimator.predict(EXOG[b : b + 4] if columns else None, y=y[a:b], **known)
+        assert ours.shape == found[row].shape
+        assert np.abs(ours - found[row]).max() <= TOLERANCE * np.abs(SERIES).std()
+
+
+def test_forecasts_of_several_series_in_units_of_their_own():
+    pair = {"a": SERIES[:, 0], "b": SERIES[:140, 1] * 1e-3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator = gru_rs.Forecaster(horizon=3, window=10, **SETTINGS).fit(pair)
+    model = gru_rs.to_onnx(estimator, batch=2)
+    about = metadata(model)
+    assert about["series"] == ["a", "b"]
+    length = about["length"]
+    feeds = {"y": np.stack([one[-length:] for one in pair.values()])}
+    feeds |= {name: np.array(about[name]) for name in ("mean", "deviation")}
+    found = run(model, feeds)["prediction"]
+    for ours, theirs in zip(estimator.predict().values(), found, strict=True):
+        assert np.abs(ours - theirs).max() <= TOLERANCE * np.abs(ours).max()
+
+
+def test_forecasts_know_what_was_missing():
+    y = SERIES[:, 0].copy()
+    y[[20, 70, 145]] = np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator = gru_rs.Forecaster(horizon=2, window=10, gaps="mask", season=None, **SETTINGS).fit(y)
+    model = gru_rs.to_onnx(estimator)
+    last = y[-metadata(model)["length"] :]
+    gaps = np.isnan(last)
+    known = last.copy()
+    known[gaps] = known[np.flatnonzero(gaps) - 1]
+    found = run(model, {"y": known[np.newaxis], "missing": gaps[np.newaxis, :, np.newaxis]})["prediction"]
+    assert np.abs(estimator.predict() - found[0]).max() <= TOLERANCE * y[:20].std()
+
+
+@pytest.mark.parametrize("level", [50, 1e6])
+def test_numbers_in_float32_where_an_engine_has_no_float64(level):
+    """What float32 keeps of a high level is scaled as well as float64 would."""
+    X = [(level + RNG.normal(0, 7, (length, 3))).astype(np.float32) for length in LENGTHS]
+    y = RNG.normal(1000, 3, 40)
+    estimator = gru_rs.SequenceRegressor(**SETTINGS).fit(X, y)
+    feeds = feeds_of(estimator, X)
+    model = gru_rs.to_onnx(estimator, lengths=True, io_dtype="float32")
+    assert not any(node.op_type == "Cast" and node.attribute[0].i == 11 for node in model.graph.node)
+    found = run(model, feeds | {"x": feeds["x"].astype(np.float32)})["prediction"]
+    assert found.dtype == np.float32
+    assert np.abs(estimator.predict(X) - found).max() <= 1e-4  # an ulp of 1000
+
+
+def test_quantized_estimators(tmp_path):
+    estimator = gru_rs.SequenceClassifier(embedding_size=16, **SETTINGS | {"hidden_size": 32}).fit(
+        TEXTS, CLASSES
+    )
+    small = estimator.quantize("int8")
+    feeds = feeds_of(small, TEXTS)
+    path = tmp_path / "small.onnx"
+    gru_rs.to_onnx(small, path, lengths=True)
+    found = run(onnx.load(path), feeds)["probabilities"]
+    assert np.abs(small.predict_proba(TEXTS) - found).max() <= 0.01
+    assert path.stat().st_size < 0.6 * gru_rs.to_onnx(estimator, lengths=True).ByteSize()
+
+
+def test_a_file_of_an_estimator_becomes_a_model(tmp_path):
+    estimator = gru_rs.SequenceClassifier(**SETTINGS).fit(NUMBERS, CLASSES)
+    estimator.save(tmp_path / "it.safetensors")
+    gru_rs.to_onnx(gru_rs.load(tmp_path / "it.safetensors"), tmp_path / "it.onnx")
+    model = onnx.load(tmp_path / "it.onnx")
+    close(estimator.predict_proba(NUMBERS[:1]), run(model, {"x": NUMBERS[0][np.newaxis]})["probabilities"])
+
+
+def test_names_of_columns_are_kept():
+    pandas = pytest.importorskip("pandas")
+    frames = [pandas.DataFrame(row, columns=["a", "b", "c"]) for row in NUMBERS]
+    estimator = gru_rs.SequenceClassifier(**SETTINGS).fit(frames, CLASSES)
+    assert metadata(gru_rs.to_onnx(estimator))["feature_names"] == ["a", "b", "c"]
+
+
+def test_functions_of_ones_own_stay_outside_and_are_named():
+    estimator = gru_rs.SequenceClassifier(analyzer=str.split, token_features=lambda w: (w[:1],), **SETTINGS)
+    estimator.fit(TEXTS, CLASSES)
+    with pytest.warns(UserWarning, match="a function of your own") as caught:
+        model = gru_rs.to_onnx(estimator, lengths=True)
+    assert sorted(str(one.message).split(":")[0] for one in caught) == ["analyzer", "token_features"]
+    assert all(one.filename == __file__ for one in caught)
+    assert not {"analyzer", "token_features"} & set(metadata(model))
+    feeds = feeds_of(estimator, TEXTS)
+    close(estimator.predict_proba(TEXTS), run(model, feeds)["probabilities"])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "options"),
+    [
+        (gru_rs.SequenceClassifier, {"states": True}),
+        (gru_rs.Forecaster, {"lengths": True}),
+        (gru_rs.Forecaster, {"steps": 5}),
+    ],
+)
+def test_options_that_an_estimator_does_not_have(estimator, options):
+    if estimator is gru_rs.Forecaster:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fitted = estimator(window=5, **SETTINGS).fit(SERIES[:, 0])
+    else:
+        fitted = estimator(**SETTINGS).fit(NUMBERS, CLASSES)
+    (name,) = options
+    with pytest.raises(ValueError, match=f"{name}: expected the default for {estimator.__name__}"):
+        gru_rs.to_onnx(fitted, **options)
+    with pytest.raises(ValueError, match="is not fitted"):
+        gru_rs.to_onnx(estimator())

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from gru_rs._exported import Exported
     from gru_rs._losses import Loss, LossFunction
 
     from ._batches import Array
@@ -342,6 +343,15 @@ class NetworkEstimator(ABC, Fitted):
         """What the network says of data as they are predicted for, to be compared."""
 
     # Files
+
+    def _exported(self) -> Exported:
+        """What this is without its manners, once it is fitted."""
+        check_is_fitted(self, "model_")
+        return self._described()
+
+    @abstractmethod
+    def _described(self) -> Exported:
+        """The same, of one that is fitted."""
 
     def save(self, path: str | os.PathLike[str], *, training: bool = True) -> None:
         """Write the fitted estimator to one safetensors file: complete, or not at all.

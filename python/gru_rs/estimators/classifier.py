@@ -21,6 +21,7 @@ from gru_rs._words import POOLINGS
 
 from ._containers import opened
 from ._doc import document
+from ._exported import of_sequences
 from ._files import readable
 from ._labels import as_labels, places_of
 from ._learnt import refuse
@@ -31,6 +32,8 @@ from ._targets import class_weights, expect_rows, opened_targets, opened_weights
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from gru_rs._exported import Exported
 
     from ._batches import Array, Sequences
     from ._learnt import Learnt
@@ -274,6 +277,10 @@ class SequenceClassifier(ClassifierMixin, StateFeatures, StreamedEstimator):  # 
 
     def _of_scores(self, scores: Array) -> Array:
         return sigmoid(scores) if self.multilabel_ else softmax(scores)
+
+    def _described(self) -> Exported:
+        learnt = {"classes": self.classes_.tolist(), "multilabel": self.multilabel_}
+        return of_sequences(self, "sigmoid" if self.multilabel_ else "softmax", learnt, most=self.max_length)
 
     def _answer(self) -> _core.Answer:
         return _core.Answer.probabilities(self.multilabel_)

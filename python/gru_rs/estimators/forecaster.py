@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._backtest import Backtest as Backtest
 from ._doc import document
+from ._exported import of_forecaster
 from ._files import readable
 from ._history import (
     calendars_of,
@@ -44,6 +45,8 @@ from ._windows import in_units
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from gru_rs._exported import Exported
 
     from ._batches import Array
     from ._calendars import Calendar
@@ -369,6 +372,9 @@ class Forecaster(RollingForecaster):
         expect_long(panel.labels("validate"), series, reach.first + reach.horizon)
         parts = self._in_values(series, [reach.origins(len(one)) for one in series], scales)
         return [self._squeezed(part) for part in parts]
+
+    def _described(self) -> Exported:
+        return of_forecaster(self)
 
     def __str__(self) -> str:
         return told(self) if hasattr(self, "model_") and "base_" in vars(self) else repr(self)

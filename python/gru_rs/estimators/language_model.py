@@ -12,12 +12,14 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from gru_rs._checks import as_size
+from gru_rs._exported import Exported
 from gru_rs._losses import CrossEntropy
 
 from ._base import NetworkEstimator
 from ._batches import UNKNOWN, Token, checksum, end_to_end
 from ._corpus import END, Corpus, hold_out
 from ._doc import document
+from ._exported import listed, said
 from ._files import readable
 from ._generation import TextGeneration
 from ._learnt import Sizes
@@ -276,6 +278,17 @@ class LanguageModel(TextGeneration, StateFeatures, NetworkEstimator):
         corpus = Corpus(numbers, self.chunk_length)
         self._learn(corpus, CrossEntropy(), validate, rows=len(texts), stop=stop, data=data, held=seed)
         return self
+
+    def _described(self) -> Exported:
+        reader = self._reader
+        learnt = {
+            "vocabulary": listed(reader.vocabulary),
+            "lowercase": reader.lowercase,
+            "joiner": reader.joiner,
+        }
+        learnt |= {"of_text": reader.of_text, "keeps_spaces": reader.keeps_spaces}
+        learnt |= said(self, {"analyzer": reader.analyzer})
+        return Exported("LanguageModel", self.model_, "log_softmax", learnt, carries=True)
 
     # How probable texts are
 

@@ -19,6 +19,7 @@ from gru_rs._words import WORDS
 
 from ._batches import end_to_end
 from ._doc import document
+from ._exported import of_sequences
 from ._files import readable
 from ._learnt import refuse
 from ._numbers import row_array
@@ -34,6 +35,8 @@ from ._targets import (
 )
 
 if TYPE_CHECKING:
+    from gru_rs._exported import Exported
+
     from ._batches import Array, Sequences
     from ._learnt import Learnt
 
@@ -249,6 +252,11 @@ class SequenceRegressor(RegressorMixin, StateFeatures, StreamedEstimator):  # ty
             mean, deviation = self.target_scale_
             found = found * deviation + mean
         return found[..., 0] if self._flat else found
+
+    def _described(self) -> Exported:
+        most = None if self._of_each() else self.max_length
+        more = {"moments": self.target_scale_, "flat": self._flat}
+        return of_sequences(self, "numbers", {}, most=most, **more)
 
     def _answer(self) -> _core.Answer:
         units = self.target_scale_

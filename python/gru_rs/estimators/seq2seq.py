@@ -17,6 +17,7 @@ from gru_rs._words import WORDS
 from ._answers import Answers, Guess, source_of, widened
 from ._batches import EMBEDDING_SIZE, Sequences
 from ._doc import document
+from ._exported import listed, of_sequences, said
 from ._files import readable
 from ._learnt import LONGEST_TARGET
 from ._reader import opened_sequences
@@ -29,6 +30,7 @@ from .transcriber import error_rate
 
 if TYPE_CHECKING:
     from gru_rs._encoder_decoder import Hypothesis
+    from gru_rs._exported import Exported
     from gru_rs._sequence_network import SequenceNetwork
 
     from ._batches import Array
@@ -236,6 +238,13 @@ class Seq2Seq(StateFeatures, SequenceEstimator):
             )
 
         return self._by_rows(sequences, rows, decode)
+
+    def _described(self) -> Exported:
+        writer = self._writer()
+        learnt = {"target_vocabulary": listed(writer.vocabulary), "target_lowercase": writer.lowercase}
+        learnt |= {"of_text": writer.of_text, "keeps_spaces": writer.keeps_spaces}
+        learnt |= said(self, {"target_analyzer": writer.analyzer}) | {"joiner": writer.joiner}
+        return of_sequences(self, "log_softmax", learnt, most=self.max_length)
 
     def _guesses(self, X: Any, lengths: Any, width: int, writer: Writer | None = None) -> list[list[Guess]]:
         """The best answers to each sequence, which differ as they are written."""

@@ -15,6 +15,7 @@ from gru_rs._losses import CrossEntropy
 from ._batches import end_to_end
 from ._containers import opened
 from ._doc import document
+from ._exported import of_sequences
 from ._files import readable
 from ._labels import as_labels, expect_kind_of, expect_one_kind, places_of
 from ._probabilities import log_softmax, softmax, top
@@ -23,6 +24,8 @@ from ._states import StepFeatures
 from ._targets import class_weights, cut_as_steps, expect_rows, opened_targets, rows_of
 
 if TYPE_CHECKING:
+    from gru_rs._exported import Answer, Exported
+
     from ._batches import Array, Sequences, Token
     from ._learnt import Learnt
 
@@ -153,6 +156,10 @@ class SequenceTagger(StepFeatures, StreamedEstimator):
 
     def _of_scores(self, scores: Array) -> Array:
         return softmax(scores)
+
+    def _described(self) -> Exported:
+        answer: Answer = "scores" if self.model_.crf else "softmax"
+        return of_sequences(self, answer, {"classes": self.classes_.tolist()}, most=None)
 
     def _answer(self) -> _core.Answer:
         return _core.Answer.probabilities(False)

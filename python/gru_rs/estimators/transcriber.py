@@ -13,6 +13,7 @@ from gru_rs._checks import as_size
 from gru_rs._losses import CTC, ctc_loss
 
 from ._doc import document
+from ._exported import of_sequences
 from ._files import readable
 from ._labels import as_labels, expect_kind_of
 from ._learnt import refuse
@@ -23,6 +24,8 @@ from ._targets import expect_rows, opened_targets, rows_of
 from ._tokens import as_tokens
 
 if TYPE_CHECKING:
+    from gru_rs._exported import Exported
+
     from ._batches import Array, Sequences
     from ._learnt import Learnt
 
@@ -128,6 +131,10 @@ class Transcriber(StepFeatures, StreamedEstimator):
     def _of_scores(self, scores: Array) -> Array:
         """As they are: of them the best is said when it is new."""
         return scores
+
+    def _described(self) -> Exported:
+        learnt = {"classes": self.classes_.tolist(), "of_text": self._of_text}
+        return of_sequences(self, "log_softmax", learnt, most=self.max_length)
 
     def _answer(self) -> None:
         pass
