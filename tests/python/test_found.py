@@ -19,7 +19,9 @@ def test_what_is_good_and_what_is_bad():
 
 @pytest.mark.parametrize("take", [chosen, everything])
 def test_all_is_told_where_no_name_is_given(take):
-    with pytest.raises(ValueError, match=r"one of 'fine', 'good', got None.*'bad' \(bad: .*a plain RNN\)"):
+    with pytest.raises(
+        ValueError, match=r"one of 'fine', 'good', got None.*'bad' \(expected a GRU, got a plain RNN\)"
+    ):
         take(FOUND, None, "")
     with pytest.raises(ValueError, match=r"^bad: expected a GRU, got a plain RNN$"):
         take(FOUND, "bad", "")

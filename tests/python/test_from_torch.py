@@ -93,6 +93,152 @@ def test_what_is_no_layer_is_refused(source, words):
         gru_rs.from_torch(source)
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["weight_ci", "weight_cf", "weight_co"],
+        ["bias"],
+        ["bias_n"],
+        ["ln_ih.weight", "ln_ih.bias"],
+        ["weight_hh_l0_u"],
+        ["weight_hh_l0_g"],
+        ["weight_hh_l0_orig", "weight_hh_l0_u", "weight_hh_l0_v"],
+        ["parametrizations.weight_hh_l0.original"],
+        ["parametrizations.weight_hh_l0.original0", "parametrizations.weight_hh_l0.0._u"],
+        ["h0"],
+        ["fc.weight"],
+        ["weight_ih"],
+        ["weight_hh_l0.scales"],
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "model.rnn."])
+def test_names_left_over_beside_a_layers_own_are_refused(more, prefix):
+    arrays = LAYERS[0].state_dict() | {name: np.ones((24, 8), np.float32) for name in more}
+    named = {prefix + name: array for name, array in arrays.items()}
+    with pytest.raises(
+        ValueError, match=r"expected PyTorch's names alone|expected the parameters of one GRU"
+    ):
+        gru_rs.from_torch(named)
+    good = {f"good.{name}": array for name, array in LAYERS[0].state_dict().items()}
+    assert np.array_equal(gru_rs.from_torch({"bad": named} | good, "good").flat, LAYERS[0].flat)
+    with pytest.raises(ValueError, match=rf"name: expected one of 'good', got None.*refused: .*{more[-1]}"):
+        gru_rs.from_torch({"bad": named} | good)
+
+
+@pytest.mark.parametrize(
+    ("layer", "gone", "missing"),
+    [
+        (0, ["bias_hh_l0"], "bias_hh_l0"),
+        (0, ["bias_ih_l0"], "bias_ih_l0"),
+        (1, ["weight_hh_l1"], "weight_hh_l1"),
+        (1, ["weight_ih_l2_reverse", "weight_hh_l2_reverse"], "weight_ih_l2_reverse"),
+        (
+            1,
+            [f"{own}_l1{end}" for own in ("weight_ih", "weight_hh") for end in ("", "_reverse")],
+            "weight_ih_l1",
+        ),
+        (2, ["bias_ih_l1_reverse", "bias_hh_l1_reverse"], "bias_ih_l1_reverse"),
+    ],
+)
+def test_what_is_missing_is_named(layer, gone, missing):
+    state = {name: array for name, array in LAYERS[layer].state_dict().items() if name not in gone}
+    with pytest.raises(ValueError, match=rf"missing \['{missing}'"):
+        gru_rs.from_torch(state)
+
+
+def test_layers_counted_from_1_are_refused():
+    state = {name.replace("_l0", "_l1"): array for name, array in LAYERS[0].state_dict().items()}
+    with pytest.raises(ValueError, match="R's torch counts layers from 1, PyTorch from 0"):
+        gru_rs.from_torch(state)
+
+
+def normed(weight, axis):
+    """What weight norm keeps of a weight: lengths, and another length of the directions."""
+    length = np.sqrt((weight.astype(np.float64) ** 2).sum(axis, keepdims=axis is not None))
+    return np.asarray(length, weight.dtype), weight * 3
+
+
+@pytest.mark.parametrize("axis", [1, 0, None])
+@pytest.mark.parametrize(
+    "names", ["{}_g {}_v", "parametrizations.{}.original0 parametrizations.{}.original1"]
+)
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_weight_norm(layer, names, axis):
+    state = layer.state_dict()
+    for own in [own for own in state if own.startswith("weight")]:
+        parts = zip(names.format(own, own).split(), normed(state.pop(own), axis), strict=True)
+        state |= dict(parts)
+    again = gru_rs.from_torch({f"gru.{name}": array for name, array in state.items()})
+    np.testing.assert_allclose(again.flat, layer.flat, rtol=4 * np.finfo(layer.dtype).eps)
+
+
+def test_pruned_weights():
+    state = LAYERS[0].state_dict()
+    mask = np.random.default_rng(0).random((24, 8)) < 0.5
+    state |= {"weight_hh_l0_orig": state.pop("weight_hh_l0"), "weight_hh_l0_mask": mask.astype(np.float32)}
+    again = gru_rs.from_torch(state)
+    np.testing.assert_array_equal(again.params["weight_hh_l0"], LAYERS[0].params["weight_hh_l0"] * mask)
+
+
+@pytest.mark.parametrize("form", ["fastai", "fastai without", "AWD-LSTM"])
+def test_weights_before_dropout(form):
+    """What the layer has when it is not trained, whatever dropout made of it last."""
+    state = LAYERS[2].state_dict()
+    raw = {f"{own}_raw": state[own] for own in state if own.startswith("weight_hh")}
+    dropped = {own: value * 0 for own, value in state.items() if f"{own}_raw" in raw}
+    others = {own: value for own, value in state.items() if own not in dropped}
+    inner = others if form != "fastai" else others | dropped
+    source = {"rnns": [{"module": inner} | raw] if form != "AWD-LSTM" else [{"module": inner | raw}]}
+    again = gru_rs.from_torch(source, "rnns.0.module")
+    np.testing.assert_array_equal(again.flat, LAYERS[2].flat)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_equinox(dtype):
+    rng = np.random.default_rng(0)
+    w_ih, w_hh, bias, inner = (rng.normal(size=n).astype(dtype) for n in ((24, 3), (24, 8), 24, 8))
+    gru = gru_rs.from_torch({"cell": {"weight_ih": w_ih, "weight_hh": w_hh, "bias": bias, "bias_n": inner}})
+    assert isinstance(gru, gru_rs.GRUCell)
+    np.testing.assert_array_equal(gru.params["bias_ih"], bias)
+    np.testing.assert_array_equal(gru.params["bias_hh"], [0] * 16 + list(inner))
+    for wrong in ({"bias": bias}, {"bias_n": inner}, {"bias": bias, "bias_n": bias}):
+        with pytest.raises(ValueError, match="bias"):
+            gru_rs.from_torch({"weight_ih": w_ih, "weight_hh": w_hh} | wrong)
+    four = {"weight_ih": rng.normal(size=(32, 3)), "weight_hh": rng.normal(size=(32, 8))}
+    lstm = gru_rs.from_torch(four | {"bias": rng.normal(size=32)})
+    assert isinstance(lstm, gru_rs.LSTMCell)
+    assert not lstm.params["bias_hh"].any()
+    with pytest.raises(ValueError, match="bias_n beside"):
+        gru_rs.from_torch(four | {"bias": np.ones(32), "bias_n": inner})
+
+
+@pytest.mark.parametrize("layer", LAYERS[:3], ids=repr)
+def test_paddle_has_each_array_twice(layer):
+    state = layer.state_dict()
+    for own in list(state):
+        side = ("_bw" if own.endswith("_reverse") else "_fw") if layer.bidirectional else ""
+        parameter, _, number = own.removesuffix("_reverse").rpartition("_l")
+        state[f"{number}.cell{side}.{parameter}"] = state[own]
+    named = {f"encoder.{name}": array for name, array in state.items()}
+    np.testing.assert_array_equal(gru_rs.from_torch(named).flat, layer.flat)
+    last = list(named)[-1]
+    with pytest.raises(ValueError, match=f"got {last.removeprefix('encoder.')} beside"):
+        gru_rs.from_torch(named | {last: named[last] * 2})
+
+
+def test_lists_of_state_dicts():
+    state = {f"gru.{name}": array for name, array in LAYERS[0].state_dict().items()}
+    for source in ([state], (state, {"lr": 0.1}), [3, {"model": state}], {"models": [state]}):
+        np.testing.assert_array_equal(gru_rs.from_torch(source).flat, LAYERS[0].flat)
+    with pytest.raises(ValueError, match=r"one of '0\.gru', '1\.gru'"):
+        gru_rs.from_torch([state, state])
+
+
+def test_what_is_there_instead():
+    with pytest.raises(ValueError, match=r"got none in 2 arrays, the first of them 'a', 'b\.c'"):
+        gru_rs.from_torch({"a": np.ones(3), "b": {"c": np.ones(3)}})
+
+
 def test_a_cell_has_no_rows_first():
     with pytest.raises(ValueError, match="neither batch_first nor dropout for a GRUCell"):
         gru_rs.from_torch(LAYERS[3].state_dict(), batch_first=True)
@@ -103,7 +249,9 @@ def test_bad_files(tmp_path):
     with pytest.raises(FileNotFoundError):
         gru_rs.from_torch(path)
     path.write_bytes(b"nothing of the kind")
-    with pytest.raises(ValueError, match=r"expected a \.safetensors file"):
+    with pytest.raises(
+        ValueError, match=r"source: expected safetensors, .*got model\.safetensors, something"
+    ):
         gru_rs.from_torch(path)
     save_file({"gru.weight_ih_l0": np.ones((24, 3), np.float32)}, path)
     with pytest.raises(ValueError, match="gru: expected weight_ih_l0 and weight_hh_l0"):
@@ -164,7 +312,10 @@ def test_quantized_weights_in_a_file(layer, width, tmp_path):
             "weight_ih_l2: expected weights",
         ),
         (lambda state: state["weight_hh_l0"].fill(-128), "bytes of -127 to 127"),
-        (lambda state: state.update(weight_ih_l1000000000=state["weight_ih_l1"] * 1.0), "weights: expected"),
+        (
+            lambda state: state.update(weight_ih_l1000000000=state["weight_ih_l1"] * 1.0),
+            "got weight_ih_l1000000000 beside",
+        ),
         (
             lambda state: state.update(weight_hh_l0=np.ones((12, 4), np.int16)),
             "others at .*weight_hh_l0.scale",
@@ -216,7 +367,7 @@ def test_bfloat16_in_a_file_becomes_float32_exactly(tmp_path):
 def test_of_a_large_file_only_what_is_wanted_is_read(tmp_path):
     """Five gigabytes of another layer, which nobody has written: a file with a hole."""
     gru = gru_rs.GRU(3, 4, seed=1)
-    gru_rs.to_safetensors(gru, tmp_path / "gru.safetensors")
+    gru_rs.to_safetensors(gru, tmp_path / "gru.safetensors", prefix="gru.")
     whole = (tmp_path / "gru.safetensors").read_bytes()
     length = int.from_bytes(whole[:8], "little")
     header, data = json.loads(whole[8 : 8 + length]), whole[8 + length :]

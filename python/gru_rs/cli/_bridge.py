@@ -33,9 +33,9 @@ def _kind(path: Path) -> str:
 def _read(path: Path) -> dict[str, Found]:
     if _kind(path) == "torch":
         from gru_rs.io._found import everything
-        from gru_rs.io._torch import NOTHING, found_in
+        from gru_rs.io._torch import found_in
 
-        layers = everything(found_in(path), None, NOTHING)
+        layers = everything(found_in(path), None, "")
         return {name: Found(layer, layer) for name, layer in layers.items()}
     found: dict[str, Any] = gru_rs.from_onnx(path) if _kind(path) == "onnx" else gru_rs.from_keras(path)
     if not found:

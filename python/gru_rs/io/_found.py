@@ -1,6 +1,6 @@
 """What a source holds: a conversion for each name, of which some may refuse.
 
-Each converter finds all names first and converts each by itself, so that one bad layer does not hide good ones.
+Each converter finds all names first and converts each by itself, so that a bad layer does not hide good ones.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def chosen(found: Found[T], name: str | None, nothing: str) -> T:
         raise ValueError(nothing)
     if name is None and len(found) == 1:
         (name,) = found
-    if name in found:
+    if name is not None and name in found:
         return found[name]()
     taken, refused = sorted_out(found) if name is None else (dict.fromkeys(found), {})
     got = f"None, with {len(found)} to choose from" if name is None else repr(name)
@@ -53,9 +53,8 @@ def chosen(found: Found[T], name: str | None, nothing: str) -> T:
 
 def everything(found: Found[T], name: str | None, nothing: str) -> dict[str, T]:
     """All by name, or what is called `name` alone; an error if one of them is refused."""
-    if name is not None or not found:
-        value = chosen(found, name, nothing)
-        return {str(name): value}
+    if not found or name is not None:
+        return {name or "": chosen(found, name, nothing)}
     taken, refused = sorted_out(found)
     if refused:
         words = f"expected one of {_listed(taken)}" if taken else "expected layers that can be converted"
@@ -73,6 +72,7 @@ def _listed(names: Mapping[str, object]) -> str:
 def _reasons(refused: Mapping[str, str]) -> str:
     if not refused:
         return ""
-    reasons = [f"{name!r} ({reason})" for name, reason in sorted(refused.items())[:_SHOWN]]
+    told = [(name, reason.removeprefix(f"{name}: ")) for name, reason in sorted(refused.items())[:_SHOWN]]
+    reasons = [f"{name!r} ({reason})" for name, reason in told]
     more = len(refused) - _SHOWN
     return f"; refused: {', '.join(reasons)}" + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,241 @@
+"""Files of PyTorch, made here instruction by instruction: read without PyTorch, and never run.
+
+Beside PyTorch's own: tests/peers/test_torch.py.
+"""
+
+import contextlib
+import json
+import pickle
+import struct
+import tempfile
+import zipfile
+from pathlib import Path
+
+import gru_rs
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+GRU = gru_rs.GRU(3, 4, 2, bidirectional=True, seed=1)
+STORAGES = {"f4": "Float", "f8": "Double", "f2": "Half", "i4": "Int", "u2": "BFloat16"}
+
+
+def text(word):
+    return b"X" + struct.pack("<I", len(word)) + word.encode()
+
+
+def number(value):
+    return b"J" + struct.pack("<i", value)
+
+
+def tensor(key, array, storage=None, offset=0, shape=None, strides=None):
+    """PyTorch's instructions for a tensor whose numbers lie under a key."""
+    word = storage or STORAGES[array.dtype.str[1:]]
+    shape = array.shape if shape is None else shape
+    strides = [step // array.itemsize for step in array.strides] if strides is None else strides
+    place = b"(" + text("storage") + f"ctorch\n{word}Storage\n".encode() + text(key) + text("cpu")
+    place += number(array.size) + b"tQ"
+    sizes = b"".join(b"(" + b"".join(map(number, one)) + b"t" for one in (shape, strides))
+    return b"ctorch._utils\n_rebuild_tensor_v2\n(" + place + number(offset) + sizes + b"\x89}tR"
+
+
+def state_pickle(arrays, **more):
+    items = (text(name) + tensor(str(key), array, **more) for key, (name, array) in enumerate(arrays.items()))
+    return b"\x80\x02}(" + b"".join(items) + b"u."
+
+
+def archive(path, arrays, data=None, members=(), **more):
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("model/data.pkl", state_pickle(arrays, **more) if data is None else data)
+        for key, array in enumerate(arrays.values()):
+            file.writestr(f"model/data/{key}", array.tobytes())
+        for name, contents in dict(members).items():
+            file.writestr(name, contents)
+    return path
+
+
+def prefixed(layer, prefix="gru."):
+    return {prefix + name: array for name, array in layer.state_dict().items()}
+
+
+@pytest.mark.parametrize("dtype", ["<f4", "<f8", ">f4", ">f8"])
+@pytest.mark.parametrize("layer", [GRU, gru_rs.LSTM(3, 4, bias=False, seed=1), gru_rs.GRUCell(3, 4, seed=1)])
+def test_a_zip_file(layer, dtype, tmp_path):
+    arrays = {name: array.astype(dtype) for name, array in prefixed(layer).items()}
+    order = {"model/byteorder": "big" if dtype[0] == ">" else "little"}
+    again = gru_rs.from_torch(archive(tmp_path / "model.pt", arrays, members=order))
+    np.testing.assert_array_equal(again.flat, layer.flat)
+    assert again.dtype == np.dtype(dtype[1:])
+
+
+def test_halves_and_bfloat16(tmp_path):
+    wide = {name: np.float16(array).astype("f4") for name, array in prefixed(GRU).items()}
+    halves = {name: array.astype("f2") for name, array in wide.items()}
+    again = gru_rs.from_torch(archive(tmp_path / "half.pt", halves))
+    np.testing.assert_array_equal(again.flat, np.concatenate([array.ravel() for array in wide.values()]))
+    brain = {name: (array.view("u4") >> 16).astype("u2") for name, array in prefixed(GRU).items()}
+    again = gru_rs.from_torch(archive(tmp_path / "brain.pt", brain))
+    for name, array in again.params.items():
+        np.testing.assert_array_equal(array.view("u4") >> 16, brain[f"gru.{name}"])
+
+
+def test_views_of_one_storage(tmp_path):
+    """A transposed matrix, and rows out of the middle."""
+    cell = gru_rs.GRUCell(3, 4, seed=1)
+    state = cell.state_dict()
+    parts = [state["weight_ih"].T.copy(), *(state[name] for name in ("weight_hh", "bias_ih", "bias_hh"))]
+    whole, offset, items = np.concatenate([part.ravel() for part in parts]), 0, b""
+    for (name, array), strides in zip(state.items(), [(1, 12), (4, 1), (1,), (1,)], strict=True):
+        items += text(name) + tensor("0", whole, offset=offset, shape=array.shape, strides=strides)
+        offset += array.size
+    path = archive(tmp_path / "views.pt", {"": whole}, b"\x80\x02}(" + items + b"u.")
+    np.testing.assert_array_equal(gru_rs.from_torch(path).flat, cell.flat)
+
+
+def test_a_legacy_file(tmp_path):
+    arrays = prefixed(GRU)
+    magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+    data = magic + pickle.dumps(1001, 2) + pickle.dumps({"little_endian": True}, 2) + state_pickle(arrays)
+    data += pickle.dumps([str(key) for key in range(len(arrays))], 2)
+    data += b"".join(struct.pack("<q", array.size) + array.tobytes() for array in arrays.values())
+    path = tmp_path / "old.pt"
+    path.write_bytes(data)
+    np.testing.assert_array_equal(gru_rs.from_torch(path).flat, GRU.flat)
+    path.write_bytes(data[:-40])
+    with pytest.raises(ValueError, match=r"expected a tensor within its 2 numbers, got one of shape \(12,\)"):
+        gru_rs.from_torch(path)
+
+
+def test_torchscript_by_its_state(tmp_path):
+    def module(of, items):
+        return f"c__torch__.{of[0]}\n{of[1]}\n".encode() + b")\x81}(" + items + b"ub"
+
+    def script(path, of):
+        items = (
+            text(name) + tensor(str(key), array) for key, (name, array) in enumerate(GRU.state_dict().items())
+        )
+        inner = module(of, b"".join(items) + text("training") + b"\x89")
+        data = b"\x80\x02" + module(("", "Model"), text("rnn") + inner) + b"."
+        return archive(path, GRU.state_dict(), data, {"model/constants.pkl": b"\x80\x02)."})
+
+    path = script(tmp_path / "script.pt", ("torch.nn.modules.rnn", "GRU"))
+    np.testing.assert_array_equal(gru_rs.from_torch(path, "rnn", batch_first=True).flat, GRU.flat)
+    path = script(tmp_path / "own.pt", ("mine", "GRU"))
+    with pytest.raises(ValueError, match="rnn: expected PyTorch's names alone, got class GRU beside"):
+        gru_rs.from_torch(path)
+
+
+def test_an_exported_program(tmp_path):
+    path, config = tmp_path / "program.pt2", {}
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("program/archive_format", "pt2")
+        for key, (name, array) in enumerate(prefixed(GRU).items()):
+            steps = [step // 4 for step in array.strides]
+            sizes, strides = ([{"as_int": n} for n in axes] for axes in (array.shape, steps))
+            meta = {"dtype": 7, "sizes": sizes, "strides": strides, "storage_offset": {"as_int": 0}}
+            config[name] = {"path_name": f"weight_{key}", "use_pickle": False, "tensor_meta": meta}
+            file.writestr(f"program/data/weights/weight_{key}", array.tobytes())
+        file.writestr("program/data/weights/model_weights_config.json", json.dumps({"config": config}))
+    np.testing.assert_array_equal(gru_rs.from_torch(path).flat, GRU.flat)
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_npz(save, tmp_path):
+    arrays = {name: np.asfortranarray(array.astype(">f4")) for name, array in prefixed(GRU).items()}
+    save(tmp_path / "model.npz", **arrays, names=np.array(["a", "b"]))
+    np.testing.assert_array_equal(gru_rs.from_torch(tmp_path / "model.npz").flat, GRU.flat)
+    save(tmp_path / "model.npz", **{**arrays, "gru.weight_hh_l0": np.array([{}, None])})
+    with pytest.raises(ValueError, match=r"of the types .* got object"):
+        gru_rs.from_torch(tmp_path / "model.npz")
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_a_pickle_of_arrays(protocol, tmp_path):
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps([{"net": prefixed(GRU), "words": {"a": 1}}], protocol))
+    np.testing.assert_array_equal(gru_rs.from_torch(tmp_path / "model.pkl", "0.net.gru").flat, GRU.flat)
+
+
+class Fires:
+    """What a hostile pickle would do, in a harmless form: it would make a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_nothing_is_run(protocol, tmp_path):
+    fired = tmp_path / "fired"
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickle.dumps({**prefixed(GRU), "more": Fires(fired)}, protocol))
+    np.testing.assert_array_equal(gru_rs.from_torch(path).flat, GRU.flat)
+    path.write_bytes(pickle.dumps(Fires(fired), protocol))
+    with pytest.raises(ValueError, match="got none in objects of") as caught:
+        gru_rs.from_torch(path)
+    assert "weights_only" not in str(caught.value)
+    archive(tmp_path / "model.pt", {}, path.read_bytes())
+    with pytest.raises(ValueError, match="got none in objects of"):
+        gru_rs.from_torch(tmp_path / "model.pt")
+    assert not fired.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"shape": (10**9, 10**9), "strides": (0, 0)}, "within its 12 numbers"),
+        ({"offset": 1}, "within its 12 numbers"),
+        ({"offset": -1}, "within its 12 numbers"),
+        ({"strides": (-1,), "shape": (12,)}, "within its 12 numbers"),
+        ({"storage": "Other"}, "of the types .* got Other"),
+        ({"storage": "Int"}, "expected weights in float16, float32 or float64, got int32"),
+    ],
+)
+def test_tensors_that_are_not_there(change, words, tmp_path):
+    arrays = {"bias_ih": np.ones(12, "f4")} | {
+        name: array for name, array in gru_rs.GRUCell(3, 4).state_dict().items() if name != "bias_ih"
+    }
+    items = text("bias_ih") + tensor("0", arrays["bias_ih"], **change)
+    for key, (name, array) in list(enumerate(arrays.items()))[1:]:
+        items += text(name) + tensor(str(key), array)
+    path = archive(tmp_path / "model.pt", arrays, b"\x80\x02}(" + items + b"u.")
+    with pytest.raises(ValueError, match=words):
+        gru_rs.from_torch(path)
+
+
+def test_dicts_without_an_end(tmp_path):
+    """A dict that holds itself, and one that holds another twice, forty times over."""
+    path = tmp_path / "model.pkl"
+    cycle = {}
+    cycle["again"] = cycle
+    path.write_bytes(pickle.dumps(cycle))
+    with pytest.raises(ValueError, match="at most 64 dicts within each other"):
+        gru_rs.from_torch(path)
+    deep = {"weight_ih": np.ones(3)}
+    for _ in range(40):
+        deep = {"a": deep, "b": deep}
+    path.write_bytes(pickle.dumps(deep))
+    with pytest.raises(ValueError, match="at most 1000000 names"):
+        gru_rs.from_torch(path)
+
+
+@given(data=st.data())
+@pytest.mark.parametrize("form", ["zip", "pickle", "npz"])
+def test_damaged_files_are_value_errors(form, data):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.bin"
+        if form == "zip":
+            archive(path, prefixed(GRU))
+        elif form == "pickle":
+            path.write_bytes(pickle.dumps(prefixed(GRU), data.draw(st.sampled_from([2, 4, 5]))))
+        else:
+            with path.open("wb") as file:
+                np.savez(file, **prefixed(GRU))
+        whole = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(0, 4))):
+            whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+        path.write_bytes(whole[: data.draw(st.sampled_from([len(whole), len(whole) - 100, len(whole) // 2]))])
+        with contextlib.suppress(ValueError):
+            assert gru_rs.from_torch(path).flat.size
