@@ -634,7 +634,10 @@ def test_a_model_without_layers_says_what_it_has(words):
         (gru(clip=1), "expected an attribute clip as in the operator's text, got 1"),
         (gru(activation_alpha=[1, 2]), "expected an attribute activation_alpha"),
         (gru(inputs=["X", "W", "R", "i"]), "expected B in float16, .* got int64"),
-        (gru(inputs=["X", "W", "R64"]), "expected W and R in one dtype, got float32 and float64"),
+        (
+            gru(inputs=["X", "W", "R64"]),
+            "expected weights in one dtype, of bytes float32, got float32, float64",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_node_is_told(node, words):

@@ -348,7 +348,7 @@ def _most_bytes(node: onnx.NodeProto, feeds: dict[str, Array]) -> int:
         columns = arrays[1].size // max(shapes[1][-2], 1)
         count = rows * columns
         if count * shapes[0][-1] > _WORK:
-            msg = f"{node.output[0]}: expected a product of constants of at most {_WORK} multiplications"
+            msg = f"{node.output[0]}: expected at most {_WORK} multiplications in a product of constants"
             raise TooLargeError(msg)
     elif op in _EACH.split():
         count = _broadcast(*shapes)

@@ -14,7 +14,7 @@ import numpy as np
 from onnx import helper
 
 from .._arrays import expect_shape
-from .._layers import LSTM
+from .._layers import GRU, LSTM
 from .._quantize import SCALE, from_tensors
 from ._layouts import ONNX, Weights, names_of, new_layer
 from ._onnx_functions import functions_of
@@ -111,6 +111,12 @@ class Node:
             msg = f"{name}: expected an LSTM without peepholes, got the input P, which is not zeros"
             raise ValueError(msg)
         units = self._expect_shapes(attributes, w, r, b)
+        dtypes = {one[0].rows.dtype for one in (w, r) if one[0].scales is None}
+        dtypes |= {b.dtype} if b is not None else set()
+        if len(dtypes) > 1 or (self.kind.quantized and dtypes - {np.dtype(np.float32)}):
+            got = ", ".join(sorted(dtype.name for dtype in dtypes))
+            msg = f"{name}: expected weights in one dtype, of bytes float32, got {got}"
+            raise ValueError(msg)
         parts = _parts(cell, directions, w, r, b)
         if attributes.get("input_forget", 0):
             parts = [_coupled(name, part, units, options) for part in parts]
@@ -119,16 +125,16 @@ class Node:
             options["reset_after"] = bool(said)
         layout = attributes.get("layout", 0)
         options["batch_first"] = layout == 1
+        make = new_layer if w[0].scales is None else _quantized_layer
+        layer = make(cell, parts, directions=directions, **options)
         return OnnxLayer(
             name,
-            (new_layer if w[0].scales is None else _quantized_layer)(
-                cell, parts, directions=directions, **options
-            ),
+            layer,
             direction,
             layout,
             {role: given for role, given in inputs.items() if role not in ("W", "R", "B", "P", *_QUANTIZED)},
             {role: given for role, given in zip(OUTPUTS, self.node.output, strict=False) if given},
-            self._constants(directions, units, layout),
+            self._constants(layer, directions, layout),
             note,
         )
 
@@ -195,9 +201,6 @@ class Node:
         """The weights of inputs and of states, a direction each, and what is to be said of them."""
         if not self.kind.quantized:
             w, r = (self.floats(role) for role in "WR")
-            if w.dtype != r.dtype:
-                msg = f"{self.name}: expected W and R in one dtype, got {w.dtype} and {r.dtype}"
-                raise ValueError(msg)
             return _numbers(w), _numbers(r), ""
         (w, w_scales), (r, r_scales) = (self.dequantized(role) for role in "WR")
         if all(rows.size and rows.min() >= -127 and rows.max() <= 127 for rows in (w, r)):
@@ -230,18 +233,23 @@ class Node:
             raise ValueError(msg)
         return units
 
-    def _constants(self, directions: int, units: int, layout: int) -> dict[str, Array]:
+    def _constants(self, layer: GRU | LSTM, directions: int, layout: int) -> dict[str, Array]:
         """What the model fixes of lengths and initial states; one row of them is every row's."""
         found = {}
         for role in ("sequence_lens", "initial_h", "initial_c"):
             known = self.scope.known(self.inputs[role]) if role in self.inputs else None
             if known is None or known.unknown is not None:
                 continue
-            sizes = {} if role == "sequence_lens" else {0: directions, 2: units}
+            sizes = {} if role == "sequence_lens" else {0: directions, 2: layer.hidden_size}
             if layout:
                 sizes = {1 if axis == 0 else axis: size for axis, size in sizes.items()}
             value = _filled(f"{self.name}: {role}", known, 3 if sizes else 1, sizes)
-            found[role] = value.astype(np.float32) if value.dtype.name in _HALVES else value
+            value = value.astype(np.float32) if value.dtype.name in _HALVES else value
+            if value.dtype != layer.dtype if sizes else value.dtype.kind not in "iu":
+                wanted = layer.dtype if sizes else "integers"
+                msg = f"{self.name}: expected {role} of {wanted}, got {value.dtype}"
+                raise ValueError(msg)
+            found[role] = value
         return found
 
 

@@ -47,24 +47,30 @@ class OnnxFile:
 
     def __init__(self, source: Any, max_bytes: int | None = None) -> None:
         self._folders: list[str] = []
+        self._most = _most(max_bytes)
         if isinstance(source, onnx.ModelProto):
-            found, size, self._most = source, None, _most(max_bytes)
-        elif isinstance(source, bytes):
-            found, size, self._most = _parsed("bytes", source), len(source), _most(max_bytes)
-            _expect("source", len(source), self._most)
-        elif isinstance(source, (str, os.PathLike)):
-            file = source_of(source, {"protobuf"}, max_bytes)
-            data = file.read()
-            found, size, self._most = _parsed(file.name, data), len(data), file.max_bytes
-            if (
-                file.path is not None
-            ):  # links may lead to both the model and its data, as in caches of downloads
-                self._folders = list(dict.fromkeys(os.path.realpath(p) for p in _folders(file.path)))
+            self.left, found = self._most, source
         else:
+            name, data = self._whole(source)
+            self._most -= len(data)
+            self.left = min(self._most, 16 * len(data) + 2**24)
+            found = _parsed(name, data)
+        self.model = _inlined(found, self.left)
+
+    def _whole(self, source: Any) -> tuple[str, bytes]:
+        """What messages call it, and its bytes."""
+        if isinstance(source, bytes):
+            _expect("source", len(source), self._most)
+            return "bytes", source
+        if not isinstance(source, (str, os.PathLike)):
             msg = f"source: expected a path, bytes or an onnx.ModelProto, got {type(source).__name__}"
             raise TypeError(msg)
-        self.left = self._most if size is None else min(self._most, 16 * size + 2**24)
-        self.model = _inlined(found, self.left)
+        file = source_of(source, {"protobuf"}, self._most)
+        if file.path is not None:
+            # Links may lead to the model and to its data, as in caches of downloads: its folder is that, too.
+            folders = (file.path.absolute().parent, Path(os.path.realpath(file.path)).parent)
+            self._folders = list(dict.fromkeys(map(os.path.realpath, folders)))
+        return file.name, file.read()
 
     def array(self, tensor: onnx.TensorProto) -> Array:
         """A tensor's numbers; a ValueError if they are not as many as it declares."""
@@ -146,12 +152,6 @@ class OnnxFile:
                 return real
         msg = f"expected data in a file of the model's own folder, got {location!r}"
         raise ValueError(msg)
-
-
-def _folders(path: Path) -> Iterator[Path]:
-    """Where a model lies, and where it lies if that is a link."""
-    yield path.absolute().parent
-    yield Path(os.path.realpath(path)).parent
 
 
 def _expect(name: str, count: int, most: int) -> None:
