@@ -65,7 +65,7 @@ def test_mistakes(folder, tmp_path):
     )
     assert not list(tmp_path.iterdir())
     (tmp_path / "bad.onnx").write_bytes(b"nothing")
-    assert "expected an ONNX model" in refused("inspect", tmp_path / "bad.onnx")
+    assert "as ONNX models are" in refused("inspect", tmp_path / "bad.onnx")
     call("convert", folder / "gru.onnx", code=2)
 
 

@@ -296,10 +296,19 @@ def test_bad_files(tmp_path):
     path = tmp_path / "model.onnx"
     with pytest.raises(FileNotFoundError):
         gru_rs.from_onnx(path)
-    for content in (b"", b"no model", gru_rs.to_onnx(gru_rs.GRU(3, 4)).SerializeToString()[:-50]):
+    for content, words in (
+        (b"", "as ONNX models are, got model.onnx, an empty file"),
+        (b"no model", "as ONNX models are, got model.onnx, something else"),
+        (
+            gru_rs.to_onnx(gru_rs.GRU(3, 4)).SerializeToString()[:-50],
+            "expected an ONNX model, got model.onnx",
+        ),
+    ):
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="expected an ONNX model"):
+        with pytest.raises(ValueError, match=words):
             gru_rs.from_onnx(path)
+    with pytest.raises(ValueError, match="expected an ONNX model, got bytes"):
+        gru_rs.from_onnx(b"no model")
     with pytest.raises(TypeError, match="source: expected a path"):
         gru_rs.from_onnx(3)
 

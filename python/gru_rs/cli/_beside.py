@@ -94,25 +94,13 @@ def _beside_keras(path: Path, found: dict[str, Found]) -> dict[str, float]:
 def _beside_onnx(path: Path, found: dict[str, Found]) -> dict[str, float]:
     import onnxruntime
 
-    from gru_rs.io._onnx import node_alone
+    from gru_rs.io._onnx_alone import node_alone
 
     differences = {}
-    for name, one in found.items():
-        model = node_alone(path, name)
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        x = _inputs(one.layer)
-        x = x if one.whole.layout else np.ascontiguousarray(x.swapaxes(0, 1))
-        differences[name] = _largest(one.whole(x, **_zeros(one)), session.run(None, {"X": x}))
+    for name in found:
+        alone = node_alone(path, name, steps=_STEPS, rows=_ROWS)
+        session = onnxruntime.InferenceSession(
+            alone.model.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        differences[name] = _largest(alone.ours, session.run(None, alone.feeds))
     return differences
-
-
-def _zeros(found: Found) -> dict[str, Any]:
-    """For what a node takes from its graph, which is not here."""
-    whole, layer = found.whole, found.layer
-    directions = 2 if layer.bidirectional else 1
-    states = (_ROWS, directions) if whole.layout else (directions, _ROWS)
-    zeros = np.zeros((*states, layer.hidden_size), layer.dtype)
-    given = {"sequence_lens": [_STEPS] * _ROWS, "initial_h": zeros, "initial_c": zeros}
-    return {
-        role: value for role, value in given.items() if role in whole.inputs and role not in whole.constants
-    }

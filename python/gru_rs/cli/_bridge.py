@@ -90,6 +90,7 @@ def _described(found: Found) -> dict[str, Any]:
     merge = getattr(found.whole, "merge_mode", None)
     manners += [f"merge_mode={merge}"] if merge else []
     described["manners"] = ", ".join(manners)
+    described["weights"] = getattr(found.whole, "note", "")
     return described
 
 
@@ -134,12 +135,12 @@ def _plain(name: str, found: Found) -> Any:
     """The layer, if it is the whole: what is around it would be lost."""
     whole = found.whole
     lost = [word for word in ("go_backwards", "stateful") if getattr(whole, word, False)]
-    lost += ["direction='reverse'"] if getattr(whole, "direction", "") == "reverse" else []
+    lost += whole.beyond() if hasattr(whole, "beyond") else []
     if found.layer is not whole and getattr(found.layer, "bidirectional", False):
         merge = getattr(whole, "merge_mode", "concat")
         lost += [f"merge_mode={merge!r}"] if merge != "concat" else []
     if lost:
-        msg = f"{name}: expected a layer that runs forward and joins its directions, got {', '.join(lost)}"
+        msg = f"{name}: expected a layer with nothing around it, which would be lost, got {', '.join(lost)}"
         raise ValueError(msg)
     return found.layer
 

@@ -3,46 +3,64 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
 
-import onnx
-import onnx.inliner
-from onnx import helper, numpy_helper
-
-from ._onnx_constants import Constants, graphs
-from ._onnx_layer import OnnxLayer
-from ._onnx_node import OUTPUTS_OF, layer_of
-from ._onnx_read import read
+from ._found import everything
+from ._onnx_constants import Scope
+from ._onnx_node import Node, kind_of
+from ._onnx_read import OnnxFile, all_nodes
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
+    import onnx
+
+    from ._found import Found
+    from ._onnx_layer import OnnxLayer
+
+_SHOWN = 12
+"""Operators that a message tells, the most frequent first."""
+
 
 def from_onnx(
-    source: str | os.PathLike[str] | bytes | onnx.ModelProto, *, linear_before_reset: int | None = None
+    source: str | os.PathLike[str] | bytes | onnx.ModelProto,
+    name: str | None = None,
+    *,
+    linear_before_reset: int | None = None,
+    max_bytes: int | None = None,
 ) -> dict[str, OnnxLayer]:
     """Take every GRU and LSTM node of an ONNX model; the rest of the graph stays with your own engine.
 
     Parameters
     ----------
     source : path-like, bytes or onnx.ModelProto
-        The model; weights in files beside it are read.
+        The model, also as the only one in an archive or as ``archive!member``; weights in files of its own
+        folder are read.
+    name : str, optional
+        Take this node alone, whatever is to be said of the others.
     linear_before_reset : {0, 1}, optional
         What to believe in place of the GRU nodes' own attribute, for models whose exporter forgot it.
+    max_bytes : int, optional
+        The most that the model and its files may have; 4 GiB when missing.
 
     Returns
     -------
     dict of str to OnnxLayer
-        By the nodes' names (that of its first output for a node without one), subgraphs included.
+        By the nodes' names (that of its first output for a node without one), subgraphs included. A node of
+        ONNX Runtime's DynamicQuantizeLSTM has a layer of the same bytes where layers can have them, and of
+        the floats that they stand for where not; its ``note`` says which.
 
     Raises
     ------
     OSError
         The file cannot be read.
     ValueError
-        It is no ONNX model, or a node has weights that are not constant, peepholes, coupled gates, an
-        activation that layers do not have, or attributes that contradict its weights.
+        It is no ONNX model, or one without such nodes: what it has instead is told. Or a node, which is named
+        with the reason, has weights that are not constant, peepholes, an activation that layers do not have,
+        or attributes that contradict its weights; `name` takes the others.
 
     Warns
     -----
@@ -63,67 +81,74 @@ def from_onnx(
     if linear_before_reset not in (None, 0, 1):
         msg = f"linear_before_reset: expected 0, 1 or None, got {linear_before_reset!r}"
         raise ValueError(msg)
-    model = read(source)
-    layers = {}
-    for name, node, constants in _nodes(model):
-        if node.op_type == "GRU":
-            _suspect(model, node, name, linear_before_reset)
-        layers[name] = layer_of(node, name, constants, linear_before_reset)
+    file = OnnxFile(source, max_bytes)
+    nodes = {one.name: one for one in nodes_of(file)}
+    found = found_in(nodes, linear_before_reset)
+    layers = everything(found, name, "" if found else _instead(file.model))
+    for own in layers:
+        _suspect(file.model, nodes[own], linear_before_reset)
     return layers
 
 
-def node_alone(source: Any, name: str) -> onnx.ModelProto:
-    """One recurrent node as a model from ``X`` to its outputs, with what the model fixes."""
-    model = read(source)
-    for own, node, constants in _nodes(model):
-        if own == name:
-            return _alone(model, node, constants)
-    msg = f"name: expected that of a recurrent node, got {name!r}"
-    raise ValueError(msg)
+def found_in(nodes: dict[str, Node], believed: int | None = None) -> Found[OnnxLayer]:
+    """How to convert each node, by its name."""
+    return {name: partial(node.layer, believed) for name, node in nodes.items()}
 
 
-def _nodes(model: onnx.ModelProto) -> Iterator[tuple[str, onnx.NodeProto, Constants]]:
-    """The recurrent nodes by their names, and what their graph fixes."""
-    if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
+def nodes_of(file: OnnxFile) -> Iterator[Node]:
+    """The recurrent nodes of a model, each under a name of its own."""
     taken: set[str] = set()
-    for graph in graphs(model.graph):
-        constants = Constants(graph)
-        for node in graph.node:
-            if node.op_type in OUTPUTS_OF and node.domain in ("", "ai.onnx"):
-                name = node.name or next(filter(None, node.output), "node")
-                names = (name if k == 1 else f"{name}#{k}" for k in range(1, len(taken) + 2))
-                free = next(own for own in names if own not in taken)
-                taken.add(free)
-                yield free, node, constants
+    counts: Counter[str] = Counter()
+    for scope in Scope(file, file.model.graph).inner():
+        for node in scope.graph.node:
+            kind = kind_of(node)
+            if kind is None:
+                continue
+            own = name = node.name or next(filter(None, node.output), "node")
+            while own in taken:
+                counts[name] += 1
+                own = f"{name}#{counts[name] + 1}"
+            taken.add(own)
+            yield Node(own, node, scope, kind)
 
 
-def _alone(model: onnx.ModelProto, node: onnx.NodeProto, constants: Constants) -> onnx.ModelProto:
-    fixed = {given: constants.get(given) for given in node.input[1:] if given}
-    known = {given: value for given, value in fixed.items() if value is not None}
-    one = onnx.NodeProto()
-    one.CopyFrom(node)
-    del one.input[:], one.output[:]
-    one.input.extend(["X", *(given if given in known else "" for given in node.input[1:])])
-    one.output.extend(OUTPUTS_OF[node.op_type])
-    weights = [numpy_helper.from_array(value, given) for given, value in known.items()]
-    kind = weights[0].data_type
-    inputs = [helper.make_tensor_value_info("X", kind, [None, None, None])]
-    outputs = [helper.make_tensor_value_info(output, kind, None) for output in one.output]
-    graph = helper.make_graph([one], "node", inputs, outputs, weights)
-    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-
-
-def _suspect(model: onnx.ModelProto, node: onnx.NodeProto, name: str, believed: int | None) -> None:
+def _suspect(model: onnx.ModelProto, node: Node, believed: int | None) -> None:
     """Warn of a GRU that PyTorch cannot have had."""
-    said = {attribute.name: attribute.i for attribute in node.attribute}.get("linear_before_reset", 0)
-    if believed is None and model.producer_name == "pytorch" and said == 0:
+    said = node.attributes().get("linear_before_reset", 0)
+    if node.kind.cell == "gru" and believed is None and model.producer_name == "pytorch" and said == 0:
         warnings.warn(
-            f"{name}: this model came from PyTorch, whose GRU applies the reset gate after the product, and "
-            "its node has no linear_before_reset=1: PyTorch's dynamo exporter forgot it "
+            f"{node.name}: this model came from PyTorch, whose GRU applies the reset gate after the product, "
+            "and its node has no linear_before_reset=1: PyTorch's dynamo exporter forgot it "
             "(https://github.com/microsoft/onnxscript/issues/2852). Every ONNX engine computes "
             "something else with this file than PyTorch did; from_onnx(..., "
             "linear_before_reset=1) takes what PyTorch had",
             UserWarning,
             stacklevel=3,
         )
+
+
+def _instead(model: onnx.ModelProto) -> str:
+    """What a model without recurrent nodes that layers can be has in their place."""
+    nodes = list(all_nodes(model.graph.node))
+    counts = Counter(f"{node.domain}.{node.op_type}".removeprefix("ai.onnx").lstrip(".") for node in nodes)
+    told = [f"{count} {op}" for op, count in counts.most_common(_SHOWN)]
+    more = sum(counts.values()) - sum(count for _, count in counts.most_common(_SHOWN))
+    hints = []
+    if counts["RNN"]:
+        hints.append("RNN nodes are plain ones, without gates, which layers are not")
+    others = [
+        op for op in counts if any(word in op.upper() for word in ("GRU", "LSTM", "RNN")) and op != "RNN"
+    ]
+    if others:
+        hints.append(f"{', '.join(others[:_SHOWN])} are of another operator set, and unknown here")
+    products = [op for op in ("MatMul", "Gemm", "MatMulInteger", "QLinearMatMul", "Conv") if counts[op]]
+    if counts["Sigmoid"] > 1 and counts["Tanh"] and products:
+        loops = " and ".join(op for op in ("Loop", "Scan") if counts[op])
+        hints.append(
+            "Sigmoid, Tanh and products are what cells become that are unrolled into plain operators"
+            f"{' or run by ' * bool(loops)}{loops}; take their weights from the model's initializers, for "
+            "load_state_dict in PyTorch's order (docs/layouts.md), or export layers, not cells"
+        )
+    got = ", ".join(told) + (f" and {more} others" if more else "") if told else "no nodes at all"
+    hint = f": {'; '.join(hints)}" if hints else ""
+    return f"source: expected a model with GRU, LSTM or DynamicQuantizeLSTM nodes, got {got}{hint}"

@@ -38,7 +38,10 @@ class OnnxLayer:
         The names of the tensors that enter and leave the node, by the operator's own names: ``X``,
         ``sequence_lens``, ``initial_h``, ``initial_c``; ``Y``, ``Y_h``, ``Y_c``.
     constants : dict of str to ndarray
-        Those of ``sequence_lens``, ``initial_h`` and ``initial_c`` that the model fixes.
+        Those of ``sequence_lens``, ``initial_h`` and ``initial_c`` that the model fixes, or gives as
+        defaults; of one row if that is every row's, whatever the batch, as the zeros that exporters make.
+    note : str
+        Of a quantized node what the layer's weights are: its bytes, or the floats that they stand for.
     """
 
     name: str
@@ -48,6 +51,7 @@ class OnnxLayer:
     inputs: dict[str, str]
     outputs: dict[str, str]
     constants: dict[str, Array] = field(repr=False)
+    note: str = ""
 
     def __call__(
         self,
@@ -90,7 +94,9 @@ class OnnxLayer:
         given = as_array("x", x, layer.dtype)
         expect_shape("x", given, (*(("B", "T") if batch_first else ("T", "B")), layer.input_size))
         batch, steps = given.shape[:2] if batch_first else given.shape[1::-1]
-        lengths = self.constants.get("sequence_lens") if sequence_lens is None else sequence_lens
+        lengths = sequence_lens
+        if lengths is None and "sequence_lens" in self.constants:
+            lengths = _every(self.constants["sequence_lens"], 0, batch)
         rows = None if lengths is None else as_lengths(lengths, batch, steps)
         first = self._first({"initial_h": initial_h, "initial_c": initial_c}, batch)
         turned = self.direction == "reverse"
@@ -104,12 +110,21 @@ class OnnxLayer:
             return (y, *(state.transpose(1, 0, 2) for state in states))
         return (y.transpose(0, 2, 1, 3), *states)
 
+    def beyond(self) -> list[str]:
+        """What the node does and its layer alone would not."""
+        lost = ["direction='reverse'"] if self.direction == "reverse" else []
+        states = [name for name in ("initial_h", "initial_c") if name in self.constants]
+        lost += [f"a constant {name} that is not zeros" for name in states if self.constants[name].any()]
+        return lost + ["constant sequence_lens"] * ("sequence_lens" in self.constants)
+
     def _first(self, given: dict[str, ArrayLike | None], batch: int) -> Any:
         """The initial states as the layer takes them."""
         directions, layer = DIRECTIONS[self.direction], self.layer
         states = []
         for name in ("initial_h", "initial_c") if isinstance(layer, LSTM) else ("initial_h",):
-            value = self.constants.get(name) if given[name] is None else given[name]
+            value = given[name]
+            if value is None and name in self.constants:
+                value = _every(self.constants[name], 0 if self.layout else 1, batch)
             if value is None:
                 states.append(np.zeros((directions, batch, layer.hidden_size), layer.dtype))
                 continue
@@ -121,3 +136,10 @@ class OnnxLayer:
             msg = "initial_c: expected nothing for a GRU, whose only state is h"
             raise ValueError(msg)
         return tuple(states) if isinstance(layer, LSTM) else states[0]
+
+
+def _every(constant: Array, axis: int, batch: int) -> Array:
+    """One row as every row's."""
+    if constant.shape[axis] != 1:
+        return constant
+    return np.broadcast_to(constant, (*constant.shape[:axis], batch, *constant.shape[axis + 1 :]))

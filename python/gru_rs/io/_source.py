@@ -35,7 +35,7 @@ KINDS = {
     "npy": "one array of numpy.save",
     "keras": "a file of Keras 3",
     "hdf5": "HDF5",
-    "protobuf": "a protocol buffer",
+    "protobuf": "a protocol buffer, as ONNX models are",
     "archive": "an archive",
     "tflite": "a TensorFlow Lite model",
     "ort": "a model in ONNX Runtime's own format",
