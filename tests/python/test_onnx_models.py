@@ -29,7 +29,8 @@ def run(model, feeds):
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     names = [value.name for value in session.get_outputs()]
-    found = dict(zip(names, session.run(None, feeds), strict=True))
+    given = {name: x.astype(np.int32) if x.dtype.kind == "i" else x for name, x in feeds.items()}
+    found = dict(zip(names, session.run(None, given), strict=True))
     for value in model.graph.output:  # what is declared is what comes
         sizes = [axis.dim_value for axis in value.type.tensor_type.shape.dim]
         got = found[value.name].shape
@@ -299,19 +300,32 @@ def test_quantized_layers(width, dtype):
 @pytest.mark.parametrize(
     ("target", "layer", "options", "said"),
     [
-        ("mnn", gru_rs.GRU(3, 4, reset_after=False), {"batch": 1, "steps": 5}, ["reset_after=False"]),
-        ("mnn", gru_rs.GRU(3, 4), {"batch": 1}, ["sizes that are numbers .* of x$"]),
-        ("iree", gru_rs.GRU(3, 4, recurrent_activation="hard_sigmoid"), {}, ["HardSigmoid", "of x$"]),
-        ("onnx2tf", gru_rs.LSTM(3, 4), {"lengths": True, "steps": 5}, ["of x, lengths$"]),
-        ("tract", gru_rs.GRU(3, 4, bidirectional=True), {"lengths": True}, ["second direction"]),
-        ("opencv", gru_rs.GRU(3, 4), {"lengths": True}, ["lengths are not known to be right"]),
+        ("mnn", gru_rs.GRU(3, 4, reset_after=False, clip=1.0), {}, ["reset_after=False", "clip is dropped"]),
+        ("mnn", gru_rs.GRU(3, 4).quantize(), {}, ["8 bits is wrong"]),
+        (
+            "iree",
+            gru_rs.GRU(3, 4, recurrent_activation="hard_sigmoid"),
+            {},
+            ["HardSigmoid", "size that is free"],
+        ),
+        ("onnx2tf", gru_rs.LSTM(3, 4), {"batch": 1, "steps": 5}, ["final state of an LSTM is wrong"]),
+        (
+            "onnx2tf",
+            gru_rs.GRU(3, 4, bidirectional=True),
+            {"lengths": True},
+            ["becomes 1", "second direction"],
+        ),
+        ("tract", gru_rs.LSTM(3, 4), {}, ["a single LSTM node"]),
+        ("tract", gru_rs.GRU(3, 4, activation="relu"), {}, ["activation other than .* is dropped"]),
         ("candle", gru_rs.LSTM(3, 4), {}, ["more than one row"]),
-        ("onnxruntime", gru_rs.GRU(3, 4, dtype=np.float64), {}, ["float64"]),
-        ("onnxruntime", gru_rs.LSTM(3, 4, bidirectional=True), {"lengths": True}, []),
+        ("candle", gru_rs.Model(3, 4, 2), {"batch": 1}, ["GRU is refused"]),
+        ("onnxruntime", gru_rs.GRU(3, 4, dtype=np.float64), {}, ["float64 is refused"]),
+        ("onnxruntime", gru_rs.LSTM(3, 4, bidirectional=True, clip=1.0), {}, []),
         ("openvino", gru_rs.GRU(3, 4, bidirectional=True), {"lengths": True}, []),
-        ("mnn", gru_rs.GRU(3, 4), {"batch": 1, "steps": 5, "lengths": True}, []),
+        ("mnn", gru_rs.GRU(3, 4, bidirectional=True), {"lengths": True}, []),
+        ("opencv", gru_rs.Model(3, 4, 2, cell="lstm", bidirectional=True), {"lengths": True}, []),
         ("candle", gru_rs.LSTM(3, 4), {"batch": 1}, []),
-        ("tract", gru_rs.GRU(3, 4), {"lengths": True}, []),
+        ("tract", gru_rs.LSTM(3, 4), {"lengths": True, "states": True}, []),
     ],
     ids=str,
 )

@@ -27,7 +27,7 @@ def read(graph: Graph, network: Any, per_step: int) -> str:
     if network.vocabulary_size is None:
         return graph.input("x", graph.dtype, [graph.batch, graph.steps, network.input_size])
     more: list[Axis] = [per_step] if per_step > 1 else []
-    return graph.input("tokens", np.int64, [graph.batch, graph.steps, *more])
+    return graph.input("tokens", np.int32, [graph.batch, graph.steps, *more])
 
 
 def read_lengths(graph: Graph) -> str:
@@ -250,7 +250,7 @@ def _crossed(graph: Graph, kept: dict[str, Kept], letter: str, ends: list[str], 
 def write_decoder(graph: Graph, pair: EncoderDecoder, *, lengths: bool) -> None:
     """A step: from a token and the states to the logarithms of probabilities and the next states."""
     kept, axes = kept_of(pair), [graph.batch, graph.steps]
-    token = graph.input("token", np.int64, [graph.batch])
+    token = graph.input("token", np.int32, [graph.batch])
     stack = Stack.of(pair, "decoder.", directions=1)
     shape: list[Axis] = [pair.num_layers, graph.batch, pair.hidden_size]
     first = [graph.input(f"{letter}0", graph.dtype, shape) for letter in stack.letters]

@@ -77,7 +77,7 @@ def to_onnx(
         computes them: centred and scaled before they are rounded. For engines without it float32, where
         what rounding numbers of a high level costs is lost before they come in.
     target : str, optional
-        The engine that shall run it: warns of what that is known to compute wrong of this very model.
+        The engine that shall run it: warns of what that is known not to compute right of this very model.
         "onnxruntime", "openvino", "reference", "rten", "mnn", "iree", "onnx2tf", "tract", "opencv", "candle",
         "tvm", "onnx2torch", "jaxonnxruntime", "tinygrad".
 
@@ -85,7 +85,7 @@ def to_onnx(
     -------
     onnx.ModelProto, or of a pair a dict of two
         Of a layer from ``x`` to ``y`` and ``h_n`` (and ``c_n``), shaped as the layer's. Of a `Model` from
-        ``x`` (B, T, F), or ``tokens`` (B, T), int64, to ``scores``: with pooling "each" ``(B, T, n)``, of
+        ``x`` (B, T, F), or ``tokens`` (B, T), int32, to ``scores``: with pooling "each" ``(B, T, n)``, of
         steps, or of frames of a convolution. Of estimators:
 
         ================== ==========================================================================
@@ -127,7 +127,7 @@ def to_onnx(
     Warns
     -----
     UserWarning
-        The `target` is known to compute something of it wrong; or an analyzer or features of tokens that
+        The `target` is known not to compute something of it right; or an analyzer or features of tokens that
         are functions of your own stay outside, and are not named in the metadata.
 
     Notes
