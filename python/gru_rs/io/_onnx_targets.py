@@ -65,7 +65,7 @@ _CALLED = {
 
 
 def expect_target(target: str | None, model: onnx.ModelProto) -> None:
-    """A warning for each thing that an engine is known not to compute right; an error if it has no such nodes."""
+    """A warning for each thing that an engine is known not to compute right; an error if it has no nodes."""
     if target is None:
         return
     version, known = _KNOWN[as_choice("target", target, tuple(_KNOWN))]
