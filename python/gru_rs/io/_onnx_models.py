@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .._encoder_decoder import EncoderDecoder
     from .._model import Model
 
-_MOST = 2.0
-"""More than any output of a stack, which are within [−1, 1]."""
+_LOWEST = -1e30
+"""Less than whatever is compared with it: outputs, and scores of attention."""
 
 
 def read(graph: Graph, network: Any, per_step: int) -> str:
@@ -152,7 +152,7 @@ class Scored:
         graph = self._graph
         if self.lengths is None:
             return graph.along("ReduceMax", y, 0, keepdims=False)
-        low = graph.node("Where", self.lengths.within, y, graph.number(-_MOST))
+        low = graph.node("Where", self.lengths.within, y, graph.number(_LOWEST))
         most = graph.along("ReduceMax", low, 0, keepdims=False)
         some = graph.node("Less", graph.constant(0, np.int32), self.lengths.given)
         return graph.node("Where", graph.unsqueeze(some, 1), most, graph.number(0.0))
@@ -162,14 +162,9 @@ class Scored:
         weight = self._kept["pool.weight"]
         scores = graph.linear(y, "pool", Kept(weight.numbers[np.newaxis]))
         if self.lengths is not None:
-            low = -float(np.abs(weight.numbers).sum()) - _UNSEEN
-            scores = graph.node("Where", self.lengths.within, scores, graph.number(low))
+            scores = graph.node("Where", self.lengths.within, scores, graph.number(_LOWEST))
         shares = graph.node("Softmax", scores, axis=0)
         return graph.along("ReduceSum", graph.node("Mul", shares, y), 0, keepdims=False)
-
-
-_UNSEEN = 1000.0
-"""e⁻¹⁰⁰⁰ is 0 in either float."""
 
 
 def write_model(graph: Graph, model: Model, *, lengths: bool, states: bool) -> None:
@@ -293,7 +288,3 @@ def _attention(
     within = graph.transpose(rows.within, 1, 2, 0)
     low = graph.node("Where", within, scores, graph.number(_LOWEST))
     return graph.node("Where", within, graph.node("Softmax", low, axis=2), graph.number(0.0))
-
-
-_LOWEST = -1e30
-"""Less than any score of attention, which are sums of products of numbers within [−1, 1] and weights."""

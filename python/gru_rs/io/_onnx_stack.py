@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _BEYOND = 64.0
 """σ(−64) is below 2⁻⁹²: beside any c it is nothing, and 1 − σ(64) is not even a rounding error."""
 
+_LARGEST = 100.0
+"""What no h is beyond; those of an LSTM itself are within [−1, 1]."""
+
 
 def kept_of(network: Network) -> dict[str, Kept]:
     """The parameters of a network as they are kept, by name."""
@@ -268,8 +271,10 @@ def _of_one(array: Array) -> Array:
 
 
 def _closing(stack: Stack, part: Direction) -> Array:
-    """The weights of a column that is 1 behind a row's end: no state, each within [−1, 1], outweighs them."""
-    most = _most(part.w_hh) + sum(np.abs(bias.numbers).max() for bias in part[2:] if bias is not None)
+    """The weights of a column that is 1 behind a row's end: no state outweighs them, given ones neither."""
+    most = _LARGEST * _most(part.w_hh) + sum(
+        np.abs(bias.numbers).max() for bias in part[2:] if bias is not None
+    )
     column = dict.fromkeys("iofg", 0.0) | {"i": -(_BEYOND + most), "f": _BEYOND + most}
     return np.repeat([column[gate] for gate in ONNX[stack.cell].gates], stack.hidden)
 

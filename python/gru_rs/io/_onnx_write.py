@@ -109,10 +109,11 @@ def to_onnx(
         ``lengths``, with attention) to ``log_probabilities`` (B, n), ``h_n`` (``c_n``) and ``attention``
         (B, T).
 
-        Texts are made tokens, and tokens numbers, outside. The metadata of an estimator's model has, each
-        as JSON under ``gru_rs.`` and its name: ``kind``, ``classes``, ``feature_names``, ``vocabulary`` (a
-        list, of which the place of a token is its number; 0 is the unknown one), ``analyzer``, ``lowercase``,
-        ``token_features``, ``max_length``, ``chain``, ``begin``, ``end`` and so on, where it has such.
+        Texts are made tokens, and tokens numbers, outside; dates are read and gaps of series are filled there,
+        too. The metadata of an estimator's model has, each as JSON under ``gru_rs.`` and its name: ``kind``,
+        ``classes``, ``feature_names``, ``vocabulary`` (a list, of which the place of a token is its number; 0
+        is the unknown one), ``analyzer``, ``lowercase``, ``token_features``, ``max_length``, ``chain``,
+        ``begin``, ``end``, of a forecaster ``length``, ``series`` and so on, where it has such.
 
     Raises
     ------
