@@ -109,7 +109,7 @@ def to_onnx(
         ``lengths``, with attention) to ``log_probabilities`` (B, n), ``h_n`` (``c_n``) and ``attention``
         (B, T).
 
-        Texts are made tokens, and tokens numbers, outside; dates are read and gaps of series are filled there,
+        Texts are made tokens, and tokens numbers, outside; there dates are read and gaps of series filled,
         too. The metadata of an estimator's model has, each as JSON under ``gru_rs.`` and its name: ``kind``,
         ``classes``, ``feature_names``, ``vocabulary`` (a list, of which the place of a token is its number; 0
         is the unknown one), ``analyzer``, ``lowercase``, ``token_features``, ``max_length``, ``chain``,
