@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 import warnings
 
 import gru_rs
@@ -141,6 +142,30 @@ def test_every_opset():
     for opset in range(14, onnx.defs.onnx_opset_version() + 1):
         assert gru_rs.to_onnx(model, lengths=True, opset=opset).opset_import[0].version == opset
     assert gru_rs.to_onnx(model).opset_import[0].version == 17
+
+
+def test_one_set_of_weights_whoever_writes_meanwhile():
+    pair, stop = gru_rs.EncoderDecoder(3, 40, 6, seed=1), threading.Event()
+    weights = [np.full_like(pair.flat, number) for number in (1, 2)]
+    pair.set_flat(weights[0])
+
+    def write():
+        while not stop.is_set():
+            for one in weights:
+                pair.set_flat(one)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(20):
+            found = set()
+            for model in gru_rs.to_onnx(pair).values():
+                arrays = [onnx.numpy_helper.to_array(one) for one in model.graph.initializer]
+                found |= {one.flat[0] for one in arrays if one.size > 40 and one.dtype == np.float32}
+            assert len(found) == 1
+    finally:
+        stop.set()
+        writer.join()
 
 
 def test_several_tokens_a_step_are_of_estimators_alone():

@@ -5,7 +5,8 @@ know models that others made, which are `_onnx`'s, nor how graphs compute.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -193,9 +194,10 @@ class _Export:
                 setattr(self, name, as_size(name, getattr(self, name)))
 
     def of(self, source: Any, io_dtype: str | None) -> dict[str, onnx.ModelProto]:
-        """The models, by their names."""
+        """The models, by their names; of one set of weights, whoever writes meanwhile."""
         if hasattr(type(source), "_exported"):
             exported: Exported = source._exported()
+            exported = replace(exported, model=copy(exported.model))
             return self._estimator(
                 exported, as_choice("io_dtype", io_dtype or "float64", ("float64", "float32"))
             )
@@ -204,6 +206,8 @@ class _Export:
                 f"io_dtype: expected None but for an estimator, as others have their dtype, got {io_dtype!r}"
             )
             raise ValueError(msg)
+        if isinstance(source, (GRU, LSTM, Model, EncoderDecoder)):
+            source = copy(source)
         if isinstance(source, (GRU, LSTM)):
             return {"": self._written(source._cell, {}, source, lambda graph: self._layer(graph, source))}
         if isinstance(source, Model):
