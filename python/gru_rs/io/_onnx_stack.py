@@ -247,27 +247,24 @@ def _scan(
 def _weights(graph: Graph, stack: Stack, name: str, part: Direction, *, frozen: bool) -> list[str]:
     """W, R and B of a node."""
     layout = ONNX[stack.cell]
-    w, r = (kept.rows(layout._give).shaped(_of_one) for kept in part[:2])
-    if not frozen:
-        given = graph.kept(f"{name}_W", w, axis=1)
-    else:
-        column = _closing(stack, part)[:, np.newaxis]
-        whole = w.scale is None and w.numbers.dtype == graph.dtype
-        if whole:
-            both = np.concatenate([w.numbers[0], column.astype(graph.dtype)], axis=1)
-            given = graph.kept(f"{name}_W", Kept(_of_one(both)), axis=1)
-        else:
-            more = graph.constant(column[np.newaxis], graph.dtype, f"{name}_closing")
-            given = graph.node("Concat", graph.kept(f"{name}_W", w, axis=1), more, axis=2)
+    w, r = (kept.rows(layout._give) for kept in part[:2])
+    more = _closing(stack, part)[:, np.newaxis].astype(graph.dtype) if frozen else None
+    given = [_of_one(graph, f"{name}_W", w, more), _of_one(graph, f"{name}_R", r)]
     if part.b_ih is None or part.b_hh is None:
-        return [given, graph.kept(f"{name}_R", r, axis=1), ""]
+        return [*given, ""]
     biases = np.concatenate([layout._give(bias.numbers) for bias in (part.b_ih, part.b_hh)])
-    return [given, graph.kept(f"{name}_R", r, axis=1), graph.kept(f"{name}_B", Kept(_of_one(biases)))]
+    return [*given, _of_one(graph, f"{name}_B", Kept(biases))]
 
 
-def _of_one(array: Array) -> Array:
-    """With ONNX's axis of directions, of which there is one."""
-    return array[np.newaxis]
+def _of_one(graph: Graph, name: str, kept: Kept, more: Array | None = None) -> str:
+    """With ONNX's axis of directions, of which there is one, and perhaps with more columns."""
+    if kept.scale is None and kept.numbers.dtype == graph.dtype:
+        whole = kept.numbers if more is None else np.concatenate([kept.numbers, more], axis=1)
+        return graph.constant(whole[np.newaxis], graph.dtype, name)
+    found = graph.kept(name, kept)
+    if more is not None:
+        found = graph.node("Concat", found, graph.constant(more, graph.dtype, f"{name}_more"), axis=1)
+    return graph.unsqueeze(found, 0)
 
 
 def _closing(stack: Stack, part: Direction) -> Array:
