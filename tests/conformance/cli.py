@@ -1,0 +1,43 @@
+"""Run the cases in some engines, or all, and write down what came."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import tempfile
+from pathlib import Path
+
+from . import record
+from .cases import all_cases
+from .document import document
+from .driver import outcomes, put_cases
+from .engines import ENGINES
+from .known import known
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "engines.md"
+KNOWN = ROOT / "python" / "gru_rs" / "io" / "_engines.py"
+
+
+def main(about: str) -> None:
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("engine", nargs="*", choices=[*ENGINES, []], help="these alone; all if none is named")
+    parser.add_argument(
+        "--document", action="store_true", help="write the document from the record, run nothing"
+    )
+    given = parser.parse_args()
+    cases = all_cases()
+    names = [case.name for case in cases]
+    found = record.read(names)
+    if not given.document:
+        with tempfile.TemporaryDirectory() as folder:
+            put_cases(Path(folder), cases)
+            for name in given.engine or ENGINES:
+                version, ends = outcomes(ENGINES[name], Path(folder), cases)
+                found[name] = record.kept(version, datetime.date.today().isoformat(), ends)
+                counts = ", ".join(f"{found[name].count(one)} {one}" for one in record.OUTCOMES)
+                print(f"{version}: {counts}", flush=True)
+        found = {name: found[name] for name in ENGINES if name in found}
+        record.write(found, names)
+    DOCUMENT.write_text(document(found, cases))
+    KNOWN.write_text(known(found, cases))
