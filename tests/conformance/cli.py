@@ -28,16 +28,17 @@ def main(about: str) -> None:
     given = parser.parse_args()
     cases = all_cases()
     names = [case.name for case in cases]
-    found = record.read(names)
     if not given.document:
         with tempfile.TemporaryDirectory() as folder:
             put_cases(Path(folder), cases)
             for name in given.engine or ENGINES:
                 version, ends = outcomes(ENGINES[name], Path(folder), cases)
-                found[name] = record.kept(version, datetime.date.today().isoformat(), ends)
-                counts = ", ".join(f"{found[name].count(one)} {one}" for one in record.OUTCOMES)
+                own = record.kept(version, datetime.date.today().isoformat(), ends)
+                counts = ", ".join(f"{own.count(one)} {one}" for one in record.OUTCOMES)
                 print(f"{version}: {counts}", flush=True)
-        found = {name: found[name] for name in ENGINES if name in found}
-        record.write(found, names)
+                # What others wrote meanwhile stays.
+                found = record.read(names) | {name: own}
+                record.write({name: found[name] for name in ENGINES if name in found}, names)
+    found = record.read(names)
     DOCUMENT.write_text(document(found, cases))
     KNOWN.write_text(known(found, cases))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -73,18 +74,21 @@ def done(answers: Path, name: str) -> bool:
 
 def watched(process, answers: Path, seconds: int) -> bool:
     """Whether a process ended by itself; one that is at a case for longer than allowed is stopped."""
-    began = time.monotonic()
-    count = 0
-    while process.poll() is None:
-        time.sleep(0.05)
-        files = len(list(answers.iterdir()))
-        if files != count:
-            count, began = files, time.monotonic()
-        if time.monotonic() - began > seconds:
+    began, count = time.monotonic(), 0
+    try:
+        while process.poll() is None:
+            time.sleep(0.05)
+            files = len(list(answers.iterdir()))
+            if files != count:
+                count, began = files, time.monotonic()
+            if time.monotonic() - began > seconds:
+                return False
+        return True
+    finally:
+        # Also where we are interrupted, and whatever it has started.
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return False
-    return True
+        process.wait()
 
 
 def environment() -> dict[str, str]:
