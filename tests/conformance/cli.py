@@ -12,11 +12,9 @@ from .cases import all_cases
 from .document import document
 from .driver import outcomes, put_cases
 from .engines import ENGINES
-from .known import known
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "engines.md"
-KNOWN = ROOT / "python" / "gru_rs" / "io" / "_engines.py"
 
 
 def main(about: str) -> None:
@@ -41,4 +39,3 @@ def main(about: str) -> None:
                 record.write({name: found[name] for name in ENGINES if name in found}, names)
     found = record.read(names)
     DOCUMENT.write_text(document(found, cases))
-    KNOWN.write_text(known(found, cases))
