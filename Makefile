@@ -137,7 +137,7 @@ examples: $(EXAMPLES_READY) ## run the examples, briefly
 
 # Peers ------------------------------------------------------------------------------------------------------
 
-.PHONY: golden golden-check test-peers bench bench-peers bench-models bench-language bench-bridge bench-isas bench-edge bench-reading bench-serving
+.PHONY: golden golden-check test-peers conformance bench bench-peers bench-models bench-language bench-bridge bench-isas bench-edge bench-reading bench-serving
 golden: $(PEERS_READY) ## write the golden vectors anew from PyTorch, Keras and ONNX Runtime
 	$(PEERS)/bin/python tests/golden/generate.py
 	$(PEERS)/bin/python tests/golden/training.py
@@ -146,6 +146,9 @@ golden-check: $(PEERS_READY) ## ask the same peers again, and compare with the c
 	$(PEERS)/bin/python tests/golden/training.py --check
 test-peers: $(DEVELOPED) $(PEERS_READY) ## the bridge beside PyTorch, Keras and ONNX Runtime
 	PYTHONPATH=python $(PEERS)/bin/python -m pytest tests/peers --doctest-modules $(wildcard $(NEED_PEERS))
+ENGINES ?=
+conformance: $(DEVELOPED) $(PEERS_READY) ## which engine computes GRU, LSTM and RNN nodes right (ENGINES="onnxruntime mnn": these): docs/engines.md
+	PYTHONPATH=tests $(BIN)/python -m conformance $(ENGINES)
 bench: ## benchmarks of kernels, layers and steps (criterion)
 	cargo bench
 bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside its peers (25 minutes), into benches/record and docs/benchmarks.md

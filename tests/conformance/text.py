@@ -1,0 +1,83 @@
+"""What people wrote of docs/engines.md; all numbers in it are `document`'s."""
+
+BEGIN = """# Which engine computes a GRU right?
+
+Written by `make conformance` from `benches/record/conformance.json`; `make conformance ENGINES="onnxruntime
+mnn"` brings single rows up to date. {cases} ONNX models of GRU, LSTM and RNN nodes with known answers
+(`tests/conformance/cases.py`) go through engines, each in an environment of its own, on a CPU. The answers
+are those of a reference in float64 that is written from ONNX's text of the operators
+(`tests/conformance/reference.py`) and passes ONNX's own cases.
+
+An answer is *right* within 2e-5 in float32, 1e-9 in float64, 4e-3 in float16 (absolute, relative above 1),
+*wrong* beyond it, *refused* where the engine says that it cannot. How a wrong one is wrong is found by
+comparing it with the reference of a node in which something is left out or turned round. Where an engine
+*aborts* its process or *hangs*, only that is recorded. ONNX does not say what a row of length 0 gives; here
+it keeps its initial state, as in PyTorch's and gru-rs's own layers."""
+
+FORMS = """✓ all right, ✗ all wrong, – all refused, else how many of each. Engines that are not in the table
+have no recurrent operator.
+
+## Lengths as plain operators
+
+`sequence_lens` is what engines most often drop without a word. There are two ways to write lengths without
+it:
+
+* *picked*: Y times (t < length); the final state picked from initial state and Y at the length; reverse as a
+  forward node between two ReverseSequence. An LSTM's Y does not hold its cell; a gate keeps that, as below.
+* *gated*, of a GRU: one more input, which is 1 past a row's length, with a weight of 10,000 to the update
+  gate: σ is 1 there, and the state stays as it is. Nothing is picked nor reversed. Y times (t < length) as
+  before. It needs σ as the gate, and no clip.
+
+A sign is for all of: lengths, lengths with a 0, the same with initial states, two layers; free sizes are the
+last of them with free numbers of rows and steps."""
+
+END = """## What to write for an engine that is not here
+
+Fix the sizes, give zeros for initial states, leave out `sequence_lens`, `clip` and activations other than σ
+and tanh, use layout 0 and float32, and compare one answer with the layer's own before you deploy."""
+
+DEPLOY = {
+    "onnxruntime": """
+`InferenceSession("model.onnx").run(None, {"x": x})`. Everything that `to_onnx` writes in float32 is right.
+Float64 and layout 1 are refused: `layer.astype` first. With `sequence_lens`, a row of length 0 gives the
+state 0, not the one it was given.""",
+    "reference": """
+`onnx.reference.ReferenceEvaluator("model.onnx").run(None, {"x": x})`: to look into a model, not to serve it.
+It drops lengths, clip, activations and input_forget without a word.""",
+    "openvino": """
+`openvino.Core().compile_model("model.onnx", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})`: without the hint it
+may choose bfloat16 or float16. With `sequence_lens`, fix all sizes: where one is free the lengths are dropped
+without a word. Lengths as plain operators are right with free sizes, too.""",
+    "mnn": """
+`mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", …, "--MNNModel", …, "--bizCode", "x"])` of the
+extension module `_tools`, then `MNN.nn.load_module_from_file`. Do not import `MNN.tools` nor run its console
+command: both have pip install another package into the Python that is first in PATH, and report what is
+converted. Fix all sizes; GRUs with `reset_after=True` only; forward and bidirectional only. If a call fails,
+its list of outputs is empty and nothing is raised.""",
+    "opencv": """
+`cv2.dnn.readNetFromONNX("model.onnx")`, `setInput(x, "x")`, `forward(["y", "h_n"])`. One layer, forward or
+bidirectional, fixed sizes, no lengths; ask for both outputs.""",
+    "tract": """
+`tract.onnx().load(path).into_model().into_runnable()`, or the crate `tract-onnx`. A node with direction
+`reverse` is run forward, and clip and activations are dropped, without a word: forward and bidirectional
+layers with σ and tanh only. Gated lengths with fixed sizes are right.""",
+    "rten": """
+The crate `rten`, `Model::load_file("model.onnx")`. GRUs with `reset_after=True`, and LSTMs, with σ and tanh,
+no clip. It drops lengths; both forms with plain operators are right, free sizes too. What it cannot do it
+refuses.""",
+    "candle": """
+The crate `candle-onnx`, `simple_eval`. It has LSTM and RNN, no GRU.""",
+    "iree": """
+`iree-import-onnx`, `iree-compile --iree-hal-target-backends=llvm-cpu`, `iree-run-module`, or the same from
+Python. Opset 17 or newer (older ones are converted here first). Fix all sizes.""",
+    "onnx2tf": """
+`onnx2tf -i model.onnx`, then LiteRT. It wants Python 3.12; it runs in 3.11 (`pip install
+--ignore-requires-python`). Fix all sizes: free ones become 1. A bidirectional LSTM that is given initial
+states gives them back as the final ones.""",
+    "tinygrad": "It has no recurrent operator.",
+    "tvm": "Relax's reader of ONNX has no recurrent operator.",
+    "onnx2torch": """
+It has no recurrent operator; `to_torch_state_dict` gives PyTorch the weights without ONNX.""",
+    "jaxonnxruntime": """
+It has no recurrent operator; [layouts.md](layouts.md) has what JAX's libraries call the weights.""",
+}
