@@ -15,6 +15,10 @@ BIN := $(VENV)/bin
 PEERS := $(or $(GRU_RS_PEERS),$(HOME)/.cache/gru-rs-peers)
 PEERS_PACKAGES := torch keras onnx onnxruntime safetensors pytest pytest-timeout expecttest typer rich scikit-learn rapidfuzz
 
+# And those whose layouts are checked beside their engines alone, which do not fit in with them.
+FRAMEWORKS := $(or $(GRU_RS_FRAMEWORKS),$(HOME)/.cache/gru-rs-frameworks)
+FRAMEWORKS_PACKAGES := numpy pytest pytest-timeout jax equinox flax mlx[cpu] paddlepaddle ncnn
+
 # One interpreter for every build, so that maturin and clippy do not undo each other's work.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -149,6 +153,11 @@ test-peers: $(DEVELOPED) $(PEERS_READY) ## the bridge beside PyTorch, Keras and 
 ENGINES ?=
 conformance: $(DEVELOPED) $(PEERS_READY) ## which engine computes GRU, LSTM and RNN nodes right (ENGINES="onnxruntime mnn": these): docs/engines.md
 	PYTHONPATH=tests $(BIN)/python -m conformance $(ENGINES)
+.PHONY: test-frameworks
+test-frameworks: $(DEVELOPED) ## layouts of Equinox, Flax, MLX, Chainer, Paddle and ncnn beside their engines (2 GB of them)
+	test -x $(FRAMEWORKS)/bin/python || $(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python -m pip install --quiet $(FRAMEWORKS_PACKAGES)
+	PYTHONPATH=python $(FRAMEWORKS)/bin/python -m pytest tests/frameworks
 bench: ## benchmarks of kernels, layers and steps (criterion)
 	cargo bench
 bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside its peers (25 minutes), into benches/record and docs/benchmarks.md
