@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 # The frameworks that golden vectors and benchmarks are compared with: gigabytes, so outside the tree and shared
 # by all checkouts. An environment of your own that has them will do: GRU_RS_PEERS=/path make golden-check
 PEERS := $(or $(GRU_RS_PEERS),$(HOME)/.cache/gru-rs-peers)
-PEERS_PACKAGES := torch keras onnx onnxruntime safetensors pytest pytest-timeout expecttest typer rich scikit-learn rapidfuzz
+PEERS_PACKAGES := torch keras onnx onnxruntime onnxscript safetensors pytest pytest-timeout expecttest typer rich scikit-learn rapidfuzz
 
 # And those whose layouts are checked beside their engines alone, which do not fit in with them.
 FRAMEWORKS := $(or $(GRU_RS_FRAMEWORKS),$(HOME)/.cache/gru-rs-frameworks)
@@ -184,7 +184,7 @@ bench-edge: $(DEVELOPED) $(PEERS_READY) ## time single steps and narrow weights 
 
 # No --clear: GRU_RS_PEERS may name an environment that holds more than ours. pip finishes what was begun.
 $(PEERS_READY):
-	if ! KERAS_BACKEND=torch $(PEERS)/bin/python -c 'import torch, keras, onnx, onnxruntime, safetensors, pytest, pytest_timeout, expecttest' 2> /dev/null; then \
+	if ! KERAS_BACKEND=torch $(PEERS)/bin/python -c 'import torch, keras, onnx, onnxruntime, onnxscript, safetensors, pytest, pytest_timeout, expecttest' 2> /dev/null; then \
 	    $(PYTHON) -m venv $(PEERS); \
 	    $(PEERS)/bin/python -m pip install --quiet $(PEERS_PACKAGES); \
 	fi
