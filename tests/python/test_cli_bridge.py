@@ -88,3 +88,85 @@ def test_an_estimators_file_is_named(tmp_path):
     classifier.save(tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match=r"an estimator: gru_rs\.load takes it"):
         gru_rs.from_torch(tmp_path / "model.safetensors")
+
+
+def test_files_are_told_by_what_they_are(folder, tmp_path):
+    import tarfile
+
+    model = tmp_path / "weights.bin"
+    model.write_bytes((folder / "gru.onnx").read_bytes())
+    assert len(json.loads(call("inspect", model, "--json"))) == 4
+    with tarfile.open(tmp_path / "all.tar.gz", "w:gz") as archive:
+        archive.add(folder / "gru.onnx", "a/gru.onnx")
+        archive.add(folder / "two.safetensors", "two.safetensors")
+    text = " ".join(call("inspect", tmp_path / "all.tar.gz", code=1).split())
+    assert "all.tar.gz!a/gru.onnx, all.tar.gz!two.safetensors" in text
+    assert len(json.loads(call("inspect", f"{tmp_path / 'all.tar.gz'}!two.safetensors", "--json"))) == 2
+    (tmp_path / "page.onnx").write_text("<!DOCTYPE html><title>404</title>")
+    assert "got page.onnx, a web page" in " ".join(call("inspect", tmp_path / "page.onnx", code=1).split())
+
+
+def test_what_is_refused_is_shown_beside_the_rest(tmp_path):
+    state = {f"good.{name}": value for name, value in gru_rs.GRU(3, 4, seed=1).state_dict().items()}
+    state |= {f"bad.{name}": value for name, value in gru_rs.GRU(3, 4).state_dict().items()}
+    state["bad.peephole"] = np.ones(4, np.float32)
+    np.savez(tmp_path / "both.npz", **state)
+    bad, good = sorted(
+        json.loads(call("inspect", tmp_path / "both.npz", "--json")), key=lambda row: row["name"]
+    )
+    assert "peephole" in bad["refused"]
+    assert good["layer"] == "GRU(3, 4, seed=0)"
+    target = tmp_path / "gru.safetensors"
+    for name in ((), ("--name", "bad")):
+        text = " ".join(call("convert", tmp_path / "both.npz", target, *name, code=1).split())
+        assert "expected one of 'good'" in text
+        assert "peephole" in text
+    assert not target.exists()
+    call("convert", tmp_path / "both.npz", target, "--name", "good")
+    assert gru_rs.from_torch(target).input_size == 3
+
+
+@pytest.mark.parametrize("name", ["encoder", "decoder"])
+def test_what_was_converted_is_checked(folder, tmp_path, name):
+    call("convert", folder / "two.safetensors", tmp_path / "x.onnx", "--name", name, "--check")
+    assert list(gru_rs.from_onnx(tmp_path / "x.onnx"))
+
+
+@pytest.fixture(scope="module")
+def random():
+    return np.random.default_rng(0)
+
+
+SAVED = {
+    "numbers": lambda x: gru_rs.SequenceClassifier(hidden_size=4, max_iter=2).fit(x, np.arange(len(x)) % 3),
+    "several": lambda x: gru_rs.SequenceClassifier(hidden_size=4, max_iter=2, pooling="attention").fit(
+        x, np.arange(len(x) * 2).reshape(-1, 2) % 3 == 1
+    ),
+    "regressor": lambda x: gru_rs.SequenceRegressor(hidden_size=4, max_iter=2).fit(
+        x, 1000 + 50 * np.arange(len(x))
+    ),
+    "tagger": lambda _: gru_rs.SequenceTagger(hidden_size=4, max_iter=2).fit(
+        [list("some text")] * 20, [list("012012012")] * 20
+    ),
+    "words": lambda _: gru_rs.SequenceClassifier(hidden_size=4, max_iter=2).fit(
+        [f"word {k} of {k % 2}" for k in range(24)], np.arange(24) % 2
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SAVED)
+def test_saved_estimators_become_onnx(tmp_path, random, kind):
+    SAVED[kind](random.normal(size=(24, 6, 2))).save(tmp_path / "model.safetensors")
+    call("convert", tmp_path / "model.safetensors", tmp_path / "model.onnx", "--check")
+    assert (tmp_path / "model.onnx").exists()
+    assert "ends in .onnx" in call("convert", tmp_path / "model.safetensors", tmp_path / "x.pt", code=1)
+
+
+def test_what_cannot_be_checked_is_not_written(tmp_path):
+    model = gru_rs.LanguageModel(hidden_size=4, max_iter=1).fit(["some text", "another text"] * 8)
+    model.save(tmp_path / "model.safetensors")
+    target = tmp_path / "model.onnx"
+    assert "got LanguageModel" in call("convert", tmp_path / "model.safetensors", target, "--check", code=1)
+    assert not target.exists()
+    call("convert", tmp_path / "model.safetensors", target)
+    assert target.exists()

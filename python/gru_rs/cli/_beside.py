@@ -33,25 +33,32 @@ def differences(kind: str, path: Path, found: dict[str, Found]) -> dict[str, flo
 
 
 def _beside_torch(_: Path, found: dict[str, Found]) -> dict[str, float]:
+    return {
+        name: beside_torch(one.layer, gru_rs.to_torch_state_dict(one.layer)) for name, one in found.items()
+    }
+
+
+def beside_torch(layer: Any, state: dict[str, Any]) -> float:
+    """The largest difference of a layer's numbers from those of PyTorch's with that state."""
     import torch
 
-    differences = {}
-    for name, one in found.items():
-        layer, options = one.layer, {}
-        x = inputs_of(layer).swapaxes(0, 1)
-        if isinstance(layer, (gru_rs.GRU, gru_rs.LSTM)):
-            options = {"num_layers": layer.num_layers, "bidirectional": layer.bidirectional}
-        else:
-            x = x[0]
-        made = getattr(torch.nn, type(layer).__name__)
-        dtype = torch.float64 if layer.dtype == np.float64 else torch.float32
-        module = made(layer.input_size, layer.hidden_size, bias=layer.bias, dtype=dtype, **options)
-        module.load_state_dict(gru_rs.to_torch_state_dict(layer))
-        with torch.no_grad():
-            theirs = module(torch.from_numpy(x.copy()))
-        numbers = [tensor.numpy() for tensor in leaves(theirs)]
-        differences[name] = largest(layer(x), numbers)
-    return differences
+    x, options = inputs_of(layer), {}
+    if isinstance(layer, (gru_rs.GRU, gru_rs.LSTM)):
+        options = {
+            "num_layers": layer.num_layers,
+            "bidirectional": layer.bidirectional,
+            "batch_first": layer.batch_first,
+        }
+        x = x if layer.batch_first else x.swapaxes(0, 1)
+    else:
+        x = x[:, 0]
+    made = getattr(torch.nn, type(layer).__name__)
+    dtype = torch.float64 if layer.dtype == np.float64 else torch.float32
+    module = made(layer.input_size, layer.hidden_size, bias=layer.bias, dtype=dtype, **options)
+    module.load_state_dict(state)
+    with torch.no_grad():
+        theirs = module(torch.from_numpy(x.copy()))
+    return largest(layer(x), [tensor.numpy() for tensor in leaves(theirs)])
 
 
 def _beside_onnx(path: Path, found: dict[str, Found]) -> dict[str, float]:

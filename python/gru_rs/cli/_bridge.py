@@ -11,10 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 import gru_rs
+from gru_rs.io._source import source_of
 
 from ._beside import TOLERANCE, Found, differences
+from ._beside_written import expect_known, has_lengths, is_saved, saved_as_onnx, written
 
-File = Annotated[Path, typer.Argument(help="A .pt, .pth, .safetensors, .keras, .h5 or .onnx file.")]
+File = Annotated[Path, typer.Argument(help="A file of PyTorch, Keras or ONNX, or archive!member.")]
 Name = Annotated[str | None, typer.Option(help="Which layer, where there are several.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON value instead of text.")]
 
@@ -25,23 +27,26 @@ def add_to(app: typer.Typer) -> None:
     app.command()(inspect)
 
 
-def _kind(path: Path) -> str:
-    kinds = {".onnx": "onnx", ".keras": "keras", ".h5": "keras"}
-    return kinds.get(path.suffix.lower(), "torch")
+_TORCH = ("safetensors", "npz", "torch", "torch_legacy", "torchscript", "pt2", "pickle")
+_FRAMEWORKS = {"protobuf": "onnx", "keras": "keras", "hdf5": "keras"} | dict.fromkeys(_TORCH, "torch")
+"""Whose files are whose, by what they are."""
 
 
-def _read(path: Path) -> dict[str, Found]:
-    if _kind(path) == "torch":
-        from gru_rs.io._found import everything
-        from gru_rs.io._torch import found_in
+def _read(path: Path) -> tuple[str, dict[str, Found], dict[str, str]]:
+    """Whose file it is, its layers, and of all others why they are refused; by name."""
+    framework = _FRAMEWORKS[source_of(path, _FRAMEWORKS).kind]
+    taken: dict[str, Any]
+    if framework == "torch":
+        from gru_rs.io._torch import all_from_torch
 
-        layers = everything(found_in(path), None, "")
-        return {name: Found(layer, layer) for name, layer in layers.items()}
-    found: dict[str, Any] = gru_rs.from_onnx(path) if _kind(path) == "onnx" else gru_rs.from_keras(path)
-    if not found:
-        msg = f"{path.name}: expected a model with a GRU or an LSTM, got one without"
-        raise ValueError(msg)
-    return {name: Found(whole.layer, whole) for name, whole in found.items()}
+        taken, refused = all_from_torch(path)
+        return framework, {name: Found(layer, layer) for name, layer in taken.items()}, refused
+    if framework == "keras":
+        from gru_rs.io._keras import all_from_keras as all_from
+    else:
+        from gru_rs.io._onnx import all_from_onnx as all_from  # type: ignore[assignment]
+    taken, refused = all_from(path)
+    return framework, {name: Found(whole.layer, whole) for name, whole in taken.items()}, refused
 
 
 def inspect(
@@ -52,12 +57,13 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Say what recurrent layers a file has, which variant each is, and whether they match."""
-    found = _read(file)
+    framework, found, refused = _read(file)
     shown = [{"name": name, **_described(one)} for name, one in found.items()]
     if check:
-        largest = differences(_kind(file), file, found)
+        largest = differences(framework, file, found)
         for row in shown:
             row["largest difference"] = largest[row["name"]]
+    shown += [{"name": name, "refused": reason} for name, reason in refused.items()]
     if as_json:
         print(json.dumps(shown))
     else:
@@ -65,6 +71,9 @@ def inspect(
     wrong = [row["name"] for row in shown if not row.get("largest difference", 0.0) <= TOLERANCE]
     if wrong:
         msg = f"{file.name}: {', '.join(wrong)} differ by more than {TOLERANCE} from their own framework's"
+        raise ValueError(msg)
+    if check and refused:
+        msg = f"{file.name}: expected layers that can be set beside their own framework's, got refused ones"
         raise ValueError(msg)
 
 
@@ -108,15 +117,11 @@ def convert(
     source: File,
     target: Annotated[Path, typer.Argument(help="A .safetensors, .pt, .keras or .onnx file to be written.")],
     name: Name = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Run what was written in its own framework, which that needs.")
+    ] = False,
 ) -> None:
-    """Write the recurrent layers of a file as another framework has them."""
-    found = _read(source)
-    if name is not None:
-        if name not in found:
-            msg = f"--name: expected one of {', '.join(map(repr, found))}, got {name!r}"
-            raise ValueError(msg)
-        found = {name: found[name]}
-    layers = {name: _plain(name, one) for name, one in found.items()}
+    """Write the layers of a file as another framework has them, or a saved model of ours as ONNX."""
     writers = {
         ".onnx": _to_onnx,
         ".safetensors": _to_safetensors,
@@ -127,8 +132,55 @@ def convert(
     if target.suffix not in writers:
         msg = f"target: expected a file that ends in {', '.join(writers)}, got {target.name}"
         raise ValueError(msg)
+    if is_saved(source):
+        _of_saved(source, target, name, check)
+        return
+    layers = {own: _plain(own, one) for own, one in _chosen(source, name).items()}
     writers[target.suffix](layers, target)
-    Console(stderr=True).print(f"{', '.join(layers)} → {target}", markup=False, highlight=False)
+    _say(", ".join(layers), target)
+    if check:
+        _expect_same(target, written(layers, target))
+
+
+def _chosen(source: Path, name: str | None) -> dict[str, Found]:
+    """The layers of a file that are wanted, of which none may be refused."""
+    _, found, refused = _read(source)
+    if name is None and not refused:
+        return found
+    if name in found:
+        return {name: found[name]}
+    shown = f"{', '.join(map(repr, found)) or 'none'}, got {name!r}"
+    reasons = "; ".join(f"{own} ({reason})" for own, reason in refused.items() if name in (None, own))
+    msg = f"--name: expected one of {shown}{f'; refused: {reasons}' if reasons else ''}"
+    raise ValueError(msg)
+
+
+def _of_saved(source: Path, target: Path, name: str | None, check: bool) -> None:
+    """A saved network or estimator, whole."""
+    if target.suffix != ".onnx":
+        msg = f"target: expected a file that ends in .onnx for all of {source.name}, got {target.name}"
+        raise ValueError(msg)
+    if name is not None:
+        msg = f"--name: expected none for {source.name}, which is written whole, got {name!r}"
+        raise ValueError(msg)
+    whole = gru_rs.load(source)
+    if check:
+        expect_known(whole)
+    gru_rs.to_onnx(whole, target, lengths=has_lengths(whole))
+    _say(type(whole).__name__, target)
+    if check:
+        _expect_same(target, saved_as_onnx(whole, target))
+
+
+def _say(what: str, target: Path) -> None:
+    Console(stderr=True).print(f"{what} → {target}", markup=False, highlight=False)
+
+
+def _expect_same(target: Path, difference: float) -> None:
+    Console(stderr=True).print(f"largest difference {difference:.1e}", highlight=False)
+    if not difference <= TOLERANCE:
+        msg = f"{target.name}: expected numbers within {TOLERANCE} of the source's, got {difference:.1e}"
+        raise ValueError(msg)
 
 
 def _plain(name: str, found: Found) -> Any:

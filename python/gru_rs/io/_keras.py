@@ -169,8 +169,8 @@ def _flat(nested: Any) -> list[Any]:
 
 def from_keras(
     source: Any,
-    *,
     name: str | None = None,
+    *,
     config: str | Mapping[str, Any] | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> dict[str, KerasLayer]:

@@ -6,9 +6,9 @@ import warnings
 from collections import Counter
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ._found import everything
+from ._found import everything, sorted_out
 from ._onnx_cells import cells_of
 from ._onnx_constants import Scope
 from ._onnx_node import Node, kind_of
@@ -16,7 +16,7 @@ from ._onnx_read import OnnxFile, all_nodes
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import onnx
 
@@ -89,11 +89,19 @@ def from_onnx(
     nodes = {one.name: one for one in nodes_of(file)}
     found = found_in(nodes, linear_before_reset)
     layers = everything(found, name, "" if found else _instead(file.model))
-    for own in layers:
-        node = nodes[own]
-        if isinstance(node, Node):
-            _suspect(file.model, node, linear_before_reset)
+    _suspect(file.model, [nodes[own] for own in layers], linear_before_reset)
     return layers
+
+
+def all_from_onnx(source: Any, max_bytes: int | None = None) -> tuple[dict[str, OnnxLayer], dict[str, str]]:
+    """What `from_onnx` can take, and of all others why it refuses them; by name."""
+    file = OnnxFile(source, max_bytes)
+    nodes = {one.name: one for one in nodes_of(file)}
+    if not nodes:
+        raise ValueError(_instead(file.model))
+    taken, refused = sorted_out(found_in(nodes))
+    _suspect(file.model, [nodes[own] for own in taken], None)
+    return taken, refused
 
 
 def found_in(nodes: dict[str, Node | Cell], believed: int | None = None) -> Found[OnnxLayer]:
@@ -122,19 +130,22 @@ def nodes_of(file: OnnxFile) -> Iterator[Node | Cell]:
             yield replace(one, name=own)
 
 
-def _suspect(model: onnx.ModelProto, node: Node, believed: int | None) -> None:
-    """Warn of a GRU that PyTorch cannot have had."""
-    said = node.attributes().get("linear_before_reset", 0)
-    if node.kind.cell == "gru" and believed is None and model.producer_name == "pytorch" and said == 0:
-        warnings.warn(
-            f"{node.name}: this model came from PyTorch, whose GRU applies the reset gate after the product, "
-            "and its node has no linear_before_reset=1: PyTorch's dynamo exporter forgot it "
-            "(https://github.com/microsoft/onnxscript/issues/2852). Every ONNX engine computes "
-            "something else with this file than PyTorch did; from_onnx(..., "
-            "linear_before_reset=1) takes what PyTorch had",
-            UserWarning,
-            stacklevel=3,
-        )
+def _suspect(model: onnx.ModelProto, nodes: Iterable[Node | Cell], believed: int | None) -> None:
+    """Warn of GRUs that PyTorch cannot have had."""
+    for node in nodes:
+        if not isinstance(node, Node) or node.kind.cell != "gru":
+            continue
+        said = node.attributes().get("linear_before_reset", 0)
+        if believed is None and model.producer_name == "pytorch" and said == 0:
+            warnings.warn(
+                f"{node.name}: this model came from PyTorch, whose GRU applies the reset gate after the "
+                "product, and its node has no linear_before_reset=1: PyTorch's dynamo exporter forgot it "
+                "(https://github.com/microsoft/onnxscript/issues/2852). Every ONNX engine computes "
+                "something else with this file than PyTorch did; from_onnx(..., "
+                "linear_before_reset=1) takes what PyTorch had",
+                UserWarning,
+                stacklevel=3,
+            )
 
 
 def _instead(model: onnx.ModelProto) -> str:
