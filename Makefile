@@ -148,7 +148,7 @@ test-peers: $(DEVELOPED) $(PEERS_READY) ## the bridge beside PyTorch, Keras and 
 	PYTHONPATH=python $(PEERS)/bin/python -m pytest tests/peers --doctest-modules $(wildcard $(NEED_PEERS))
 ENGINES ?=
 conformance: $(DEVELOPED) $(PEERS_READY) ## which engine computes GRU, LSTM and RNN nodes right (ENGINES="onnxruntime mnn": these): docs/engines.md
-	PYTHONPATH=tests $(BIN)/python -m conformance $(ENGINES)
+	PYTHONPATH=tests:python $(BIN)/python -m conformance $(ENGINES)
 bench: ## benchmarks of kernels, layers and steps (criterion)
 	cargo bench
 bench-peers: $(DEVELOPED) $(PEERS_READY) ## time gru-rs beside its peers (25 minutes), into benches/record and docs/benchmarks.md

@@ -42,7 +42,7 @@ def verdict(case: Case, found: list[np.ndarray]) -> tuple[str, str]:
         return "right", ""
     wrong_shapes = [name for name, value in named.items() if value.shape != expected[name].shape]
     if wrong_shapes:
-        every = answers(case.nodes, case.x, case.flat)
+        every = case.answers()
         for name in wrong_shapes:
             for other, value in every.items():
                 if near(named[name], value, COARSE):
@@ -84,7 +84,7 @@ def guesses(case: Case) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
             for _, change in chosen:
                 nodes = [change(node) for node in nodes]
             texts = [text for text, _ in chosen]
-            found = answers(nodes, case.x, case.flat)
+            found = case.answers(nodes)
             if count:
                 yield ", ".join(texts), found
             if count == 3:
@@ -242,7 +242,7 @@ def last_step_of_reverse(nodes, case, found):
     last = nodes[-1]
     if last.layout or len(nodes) > 1 or "reverse" not in last.ways:
         return None
-    begun = answers([replace(last, lengths=None)], case.x[-1:], case.flat)
+    begun = case.answers([replace(last, lengths=None)], case.x[-1:])
     back = np.array([way == "reverse" for way in last.ways])[:, None, None]
     return found | {name: np.where(back, begun[name], found[name]) for name in states_of(nodes, found)}
 
@@ -251,7 +251,7 @@ def unpadded(nodes, case, found):
     """Steps past a row's length are not zero, all else is right."""
     if all(node.lengths is None for node in nodes):
         return None
-    return found | {"Y": answers([replace(node, lengths=None) for node in nodes], case.x, case.flat)["Y"]}
+    return found | {"Y": case.answers([replace(node, lengths=None) for node in nodes])["Y"]}
 
 
 def one_state_twice(_nodes, _case, found):
@@ -263,7 +263,7 @@ def other_rows(nodes, case, found):
     if nodes[0].layout or len(nodes) > 1 or nodes[0].lengths is not None or nodes[0].h0 is not None:
         return None
     steps, batch = case.x.shape[:2]
-    other = answers(nodes, case.x.reshape(batch, steps, -1).swapaxes(0, 1), False)
+    other = answers(nodes, case.x.reshape(batch, steps, -1).swapaxes(0, 1), flat=False)
     Y = other["Y"].transpose(2, 0, 1, 3).reshape(found["Y"].shape) if not case.flat else joined(other["Y"])
     return other | {"Y": Y}
 

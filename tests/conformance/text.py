@@ -14,10 +14,18 @@ comparing it with the reference of a node in which something is left out or turn
 *aborts* its process or *hangs*, only that is recorded. ONNX does not say what a row of length 0 gives; here
 it keeps its initial state, as in PyTorch's and gru-rs's own layers."""
 
-FORMS = """✓ all right, ✗ all wrong, – all refused, else how many of each. Engines that are not in the table
-have no recurrent operator.
+WRITTEN = """## What `to_onnx` writes
 
-## Lengths as plain operators
+Layers of gru-rs with the same weights, by `to_onnx`: with lengths, initial states, free or fixed sizes. ✓ all
+right, ✗ all wrong, – all refused, else how many of each. Engines that are not in the table have no recurrent
+operator. `to_onnx(target=…)` warns of what an engine is known not to compute right."""
+
+NODES = """## Nodes as ONNX has them
+
+What other exporters write, and what they may: all options of the operators, on top of initial states where
+nothing else is said."""
+
+FORMS = """## Lengths as plain operators
 
 `sequence_lens` is what engines most often drop without a word. There are two ways to write lengths without
 it:
@@ -56,11 +64,12 @@ converted. Fix all sizes; GRUs with `reset_after=True` only; forward and bidirec
 its list of outputs is empty and nothing is raised.""",
     "opencv": """
 `cv2.dnn.readNetFromONNX("model.onnx")`, `setInput(x, "x")`, `forward(["y", "h_n"])`. One layer, forward or
-bidirectional, fixed sizes, no lengths; ask for both outputs.""",
+bidirectional, σ and tanh, no `sequence_lens`. Of a GRU ask for both outputs: Y alone is its last step. A node
+with direction `reverse` is run forward if it is a GRU; an LSTM's final states are those behind one step.""",
     "tract": """
 `tract.onnx().load(path).into_model().into_runnable()`, or the crate `tract-onnx`. A node with direction
-`reverse` is run forward, and clip and activations are dropped, without a word: forward and bidirectional
-layers with σ and tanh only. Gated lengths with fixed sizes are right.""",
+`reverse` is run forward, and clip and activations are dropped, without a word; an LSTM needs its initial
+states as inputs (`states=True`) if there is more than one row; ReverseSequence is refused.""",
     "rten": """
 The crate `rten`, `Model::load_file("model.onnx")`. GRUs with `reset_after=True`, and LSTMs, with σ and tanh,
 no clip. It drops lengths; both forms with plain operators are right, free sizes too. What it cannot do it
