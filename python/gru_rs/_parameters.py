@@ -183,16 +183,19 @@ class Network(ABC):
 
     @property
     def flat(self) -> Array:
-        """All parameters end to end in state-dict order, (n,), a read-only view.
+        """All parameters end to end in state-dict order, (n,), a read-only copy.
 
-        The view keeps the values it had when it was taken; after a write, take it again. Of quantized
-        weights these are the numbers that they stand for, made anew each time.
+        It keeps the values it had when it was taken; after a write, take it again. Of quantized weights these
+        are the numbers that they stand for. It is a copy because not all heed that an array is read-only:
+        ``torch.from_dlpack`` and ``torch.from_numpy`` make writable tensors of one.
         """
-        return np.asarray(self._core.flat())
+        flat = np.array(self._core.flat())
+        flat.flags.writeable = False
+        return flat
 
     @property
     def params(self) -> dict[str, Array]:
-        """The parameters by name, read-only views as `flat` is."""
+        """The parameters by name, read-only copies as `flat` is."""
         return split(self.flat, self._names)
 
     def state_dict(self) -> dict[str, Array]:
@@ -386,7 +389,7 @@ class Network(ABC):
         arguments = {name: getattr(self, name) for name in self._arguments()}
         state = {"arguments": arguments, "rng": self._core.rng_state}
         if self._quantization is None:
-            return state | {"flat": self.flat.copy()}
+            return state | {"flat": self.flat}
         return state | {"parts": self._tensors(), "quantization": self._quantization}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

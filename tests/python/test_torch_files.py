@@ -239,3 +239,19 @@ def test_damaged_files_are_value_errors(form, data):
         path.write_bytes(whole[: data.draw(st.sampled_from([len(whole), len(whole) - 100, len(whole) // 2]))])
         with contextlib.suppress(ValueError):
             assert gru_rs.from_torch(path).flat.size
+
+
+def doubled(levels, begin, pair):
+    """A pickle in which each level holds the one below twice."""
+    return b"\x80\x02" + begin + b"q\x00" + (pair + b"q\x00") * levels
+
+
+def test_what_stands_in_a_file_many_times_ends(tmp_path, monkeypatch):
+    path = tmp_path / "doubled.pkl"
+    monkeypatch.setattr("gru_rs.io._torch_names._MOST_VALUES", 10**5)
+    path.write_bytes(doubled(40, b"}", b"0}(U\x01ah\x00U\x01bh\x00u") + b".")
+    with pytest.raises(ValueError, match="expected at most 1000000 names and 100000 values, got more"):
+        gru_rs.from_torch(path)
+    path.write_bytes(doubled(40, b")", b"0h\x00h\x00\x86") + b"0}(h\x00K\x01u.")
+    with pytest.raises(ValueError, match="keys that are no tuples of tuples"):
+        gru_rs.from_torch(path)

@@ -100,12 +100,14 @@ class Scope:
         return imports.get("", imports.get("ai.onnx", int(onnx.defs.onnx_opset_version())))
 
     def origin(self, name: str) -> str:
-        """What gives a tensor, in words."""
+        """What gives a tensor that is not fixed, in words."""
         found = self._find(name)
         node = None if found is None else found[0]._nodes.get(name)
         if node is not None:
-            return f"an output of {node.op_type}"
-        return "which is not in the model" if found is None else "an input of its graph"
+            return f"an output of {node.op_type}, known only at run time"
+        return (
+            "which is not in the model" if found is None else "an input of its graph, known only at run time"
+        )
 
     def value(self, name: str) -> Array | None:
         """The tensor's numbers; None if they are not fixed, or lengths of axes are not."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from .._encoder_decoder import EncoderDecoder
     from .._model import Model
 
-_MOST = 2.0
-"""More than any output of a stack, which are within [−1, 1]."""
+_LOWEST = -1e30
+"""Less than whatever is compared with it: outputs, and scores of attention."""
 
 
 def read(graph: Graph, network: Any, per_step: int) -> str:
@@ -27,7 +27,7 @@ def read(graph: Graph, network: Any, per_step: int) -> str:
     if network.vocabulary_size is None:
         return graph.input("x", graph.dtype, [graph.batch, graph.steps, network.input_size])
     more: list[Axis] = [per_step] if per_step > 1 else []
-    return graph.input("tokens", np.int64, [graph.batch, graph.steps, *more])
+    return graph.input("tokens", np.int32, [graph.batch, graph.steps, *more])
 
 
 def read_lengths(graph: Graph) -> str:
@@ -152,7 +152,7 @@ class Scored:
         graph = self._graph
         if self.lengths is None:
             return graph.along("ReduceMax", y, 0, keepdims=False)
-        low = graph.node("Where", self.lengths.within, y, graph.number(-_MOST))
+        low = graph.node("Where", self.lengths.within, y, graph.number(_LOWEST))
         most = graph.along("ReduceMax", low, 0, keepdims=False)
         some = graph.node("Less", graph.constant(0, np.int32), self.lengths.given)
         return graph.node("Where", graph.unsqueeze(some, 1), most, graph.number(0.0))
@@ -162,14 +162,9 @@ class Scored:
         weight = self._kept["pool.weight"]
         scores = graph.linear(y, "pool", Kept(weight.numbers[np.newaxis]))
         if self.lengths is not None:
-            low = -float(np.abs(weight.numbers).sum()) - _UNSEEN
-            scores = graph.node("Where", self.lengths.within, scores, graph.number(low))
+            scores = graph.node("Where", self.lengths.within, scores, graph.number(_LOWEST))
         shares = graph.node("Softmax", scores, axis=0)
         return graph.along("ReduceSum", graph.node("Mul", shares, y), 0, keepdims=False)
-
-
-_UNSEEN = 1000.0
-"""e⁻¹⁰⁰⁰ is 0 in either float."""
 
 
 def write_model(graph: Graph, model: Model, *, lengths: bool, states: bool) -> None:
@@ -250,7 +245,7 @@ def _crossed(graph: Graph, kept: dict[str, Kept], letter: str, ends: list[str], 
 def write_decoder(graph: Graph, pair: EncoderDecoder, *, lengths: bool) -> None:
     """A step: from a token and the states to the logarithms of probabilities and the next states."""
     kept, axes = kept_of(pair), [graph.batch, graph.steps]
-    token = graph.input("token", np.int64, [graph.batch])
+    token = graph.input("token", np.int32, [graph.batch])
     stack = Stack.of(pair, "decoder.", directions=1)
     shape: list[Axis] = [pair.num_layers, graph.batch, pair.hidden_size]
     first = [graph.input(f"{letter}0", graph.dtype, shape) for letter in stack.letters]
@@ -293,7 +288,3 @@ def _attention(
     within = graph.transpose(rows.within, 1, 2, 0)
     low = graph.node("Where", within, scores, graph.number(_LOWEST))
     return graph.node("Where", within, graph.node("Softmax", low, axis=2), graph.number(0.0))
-
-
-_LOWEST = -1e30
-"""Less than any score of attention, which are sums of products of numbers within [−1, 1] and weights."""

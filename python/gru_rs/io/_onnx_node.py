@@ -85,7 +85,7 @@ class Node:
         value = None if given is None else self.scope.value(given)
         if value is None:
             got = "none" if given is None else f"{given!r}, {self.scope.origin(given)}"
-            msg = f"{self.name}: expected a constant {role}, got {got}, which is known only at run time"
+            msg = f"{self.name}: expected a constant {role}, got {got}"
             raise ValueError(msg)
         return value.astype(np.float32) if value.dtype.name in _HALVES else value
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _BEYOND = 64.0
 """σ(−64) is below 2⁻⁹²: beside any c it is nothing, and 1 − σ(64) is not even a rounding error."""
 
+_LARGEST = 100.0
+"""What no h is beyond; those of an LSTM itself are within [−1, 1]."""
+
 
 def kept_of(network: Network) -> dict[str, Kept]:
     """The parameters of a network as they are kept, by name."""
@@ -113,35 +116,53 @@ class Lengths:
         """Of lengths (B,), integers of 32 bits, and of how many steps there are, (1,), if need be."""
         self._graph, self.given, self._steps, self._known = graph, given, steps, known
 
-    @cached_property
-    def wide(self) -> str:
-        """(B,), as ReverseSequence takes them."""
-        return self._graph.cast(self.given, np.int64)
-
-    def _times(self, more: int) -> str:
+    def _counted(self, known: Axis, size: str, axis: int, more: int = 0) -> str:
+        """0, 1, … along an axis of two."""
         graph = self._graph
-        if isinstance(self._known, int):
-            return graph.constant(np.arange(self._known + more), np.int32)
-        count = graph.cast(graph.squeeze(self._steps, 0), np.int32)
-        ends = [graph.constant(0, np.int32), count, graph.constant(1, np.int32)]
+        if isinstance(known, int):
+            return graph.constant(np.expand_dims(np.arange(known + more), 1 - axis), np.int32)
+        count = graph.cast(graph.squeeze(size, 0), np.int32)
         if more:
-            ends[1] = graph.node("Add", count, graph.constant(more, np.int32))
-        return graph.node("Range", *ends)
+            count = graph.node("Add", count, graph.constant(more, np.int32))
+        first, step = (graph.constant(number, np.int32) for number in (0, 1))
+        return graph.unsqueeze(graph.node("Range", first, count, step), 1 - axis)
 
-    def _beside(self, op: str, more: int) -> str:
-        graph = self._graph
-        times, rows = graph.unsqueeze(self._times(more), 1), graph.unsqueeze(self.given, 0)
-        return graph.unsqueeze(graph.node(op, times, rows), 2)
+    @cached_property
+    def _times(self) -> str:
+        return self._counted(self._known, self._steps, 0)
+
+    @cached_property
+    def _rows(self) -> str:
+        return self._graph.unsqueeze(self.given, 0)
+
+    @cached_property
+    def _inside(self) -> str:
+        """(T, B)"""
+        return self._graph.node("Less", self._times, self._rows)
 
     @cached_property
     def within(self) -> str:
         """(T, B, 1): whether a step is one of its row."""
-        return self._beside("Less", 0)
+        return self._graph.unsqueeze(self._inside, 2)
 
     @cached_property
     def end(self) -> str:
         """(T + 1, B, 1): whether a row has so many steps."""
-        return self._beside("Equal", 1)
+        times = self._counted(self._known, self._steps, 0, 1)
+        return self._graph.unsqueeze(self._graph.node("Equal", times, self._rows), 2)
+
+    @cached_property
+    def back(self) -> str:
+        """(T, B, 2): of each place the time and the row that are there when rows are read backwards. More
+        engines have GatherND than ReverseSequence.
+        """
+        graph = self._graph
+        last = graph.node("Sub", self._rows, graph.constant(1, np.int32))
+        times = graph.node("Where", self._inside, graph.node("Sub", last, self._times), self._times)
+        own = self._counted(graph.batch, graph.size(self.given, 0, graph.batch), 1)
+        rows = graph.node("Expand", own, graph.node("Shape", times))
+        pair = [graph.unsqueeze(graph.cast(one, np.int64), 2) for one in (times, rows)]
+        return graph.node("Concat", *pair, axis=2)
 
     @cached_property
     def behind(self) -> str:
@@ -226,32 +247,31 @@ def _scan(
 def _weights(graph: Graph, stack: Stack, name: str, part: Direction, *, frozen: bool) -> list[str]:
     """W, R and B of a node."""
     layout = ONNX[stack.cell]
-    w, r = (kept.rows(layout._give).shaped(_of_one) for kept in part[:2])
-    if not frozen:
-        given = graph.kept(f"{name}_W", w, axis=1)
-    else:
-        column = _closing(stack, part)[:, np.newaxis]
-        whole = w.scale is None and w.numbers.dtype == graph.dtype
-        if whole:
-            both = np.concatenate([w.numbers[0], column.astype(graph.dtype)], axis=1)
-            given = graph.kept(f"{name}_W", Kept(_of_one(both)), axis=1)
-        else:
-            more = graph.constant(column[np.newaxis], graph.dtype, f"{name}_closing")
-            given = graph.node("Concat", graph.kept(f"{name}_W", w, axis=1), more, axis=2)
+    w, r = (kept.rows(layout._give) for kept in part[:2])
+    more = _closing(stack, part)[:, np.newaxis].astype(graph.dtype) if frozen else None
+    given = [_of_one(graph, f"{name}_W", w, more), _of_one(graph, f"{name}_R", r)]
     if part.b_ih is None or part.b_hh is None:
-        return [given, graph.kept(f"{name}_R", r, axis=1), ""]
+        return [*given, ""]
     biases = np.concatenate([layout._give(bias.numbers) for bias in (part.b_ih, part.b_hh)])
-    return [given, graph.kept(f"{name}_R", r, axis=1), graph.kept(f"{name}_B", Kept(_of_one(biases)))]
+    return [*given, _of_one(graph, f"{name}_B", Kept(biases))]
 
 
-def _of_one(array: Array) -> Array:
-    """With ONNX's axis of directions, of which there is one."""
-    return array[np.newaxis]
+def _of_one(graph: Graph, name: str, kept: Kept, more: Array | None = None) -> str:
+    """With ONNX's axis of directions, of which there is one, and perhaps with more columns."""
+    if kept.scale is None and kept.numbers.dtype == graph.dtype:
+        whole = kept.numbers if more is None else np.concatenate([kept.numbers, more], axis=1)
+        return graph.constant(whole[np.newaxis], graph.dtype, name)
+    found = graph.kept(name, kept)
+    if more is not None:
+        found = graph.node("Concat", found, graph.constant(more, graph.dtype, f"{name}_more"), axis=1)
+    return graph.unsqueeze(found, 0)
 
 
 def _closing(stack: Stack, part: Direction) -> Array:
-    """The weights of a column that is 1 behind a row's end: no state, each within [−1, 1], outweighs them."""
-    most = _most(part.w_hh) + sum(np.abs(bias.numbers).max() for bias in part[2:] if bias is not None)
+    """The weights of a column that is 1 behind a row's end: no state outweighs them, given ones neither."""
+    most = _LARGEST * _most(part.w_hh) + sum(
+        np.abs(bias.numbers).max() for bias in part[2:] if bias is not None
+    )
     column = dict.fromkeys("iofg", 0.0) | {"i": -(_BEYOND + most), "f": _BEYOND + most}
     return np.repeat([column[gate] for gate in ONNX[stack.cell].gates], stack.hidden)
 
@@ -281,18 +301,17 @@ def _initial(graph: Graph, stack: Stack, x: str, first: list[str] | None) -> lis
     """Of each state those of each layer and direction; zeros are written, as some engines lack a default."""
     count = len(stack.parts) * stack.directions
     if first is None:
-        zeros = graph.number(0.0)
-        shape = [graph.constant([1]), graph.size(x, 1, graph.batch), graph.constant([stack.hidden])]
+        sizes = [graph.constant([1]), graph.size(x, 1, graph.batch), graph.constant([stack.hidden])]
         if isinstance(graph.batch, int):
             zeros = graph.constant(np.zeros((1, graph.batch, stack.hidden)), graph.dtype, "zeros")
         else:
-            zeros = graph.node("Expand", zeros, graph.node("Concat", *shape, axis=0))
+            zeros = graph.node("Expand", graph.number(0.0), graph.node("Concat", *sizes, axis=0))
         return [[zeros] * count for _ in stack.letters]
     if count == 1:
         return [[name] for name in first]
-    sizes = graph.constant(np.ones(count))
+    ones = graph.constant(np.ones(count))
     return [
-        graph.nodes("Split", [name, sizes], [f"{name}_{index}" for index in range(count)], axis=0)
+        graph.nodes("Split", [name, ones], [f"{name}_{index}" for index in range(count)], axis=0)
         for name in first
     ]
 
@@ -300,7 +319,7 @@ def _initial(graph: Graph, stack: Stack, x: str, first: list[str] | None) -> lis
 def _reversed(graph: Graph, value: str, lengths: Lengths | None) -> str:
     """(T, B, …) from each row's end to its beginning; what lies behind the end stays there."""
     if lengths is not None:
-        return graph.node("ReverseSequence", value, lengths.wide, batch_axis=1, time_axis=0)
+        return graph.node("GatherND", value, lengths.back)
     ends = ([-1], [-END], [0], [-1])
     return graph.node("Slice", value, *(graph.constant(at) for at in ends))
 

@@ -1,118 +1,112 @@
-"""What engines are known to compute wrong of the models that `to_onnx` writes: ``docs/engines.md`` has the
-measurements. It must not write anything.
+"""What engines are known not to compute right of the models that `to_onnx` writes, as it was measured:
+``docs/engines.md``. It must not write anything.
 """
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .._checks import as_choice
 
 if TYPE_CHECKING:
     import onnx
 
-_RECURRENT = ("GRU", "LSTM")
-
-
-class _Known(NamedTuple):
-    """Of an engine, by the version that was asked."""
-
-    version: str
-    fixed: bool = False
-    """Whether it needs sizes that are numbers."""
-    absent: bool = False
-    """Whether it has no recurrent operator at all."""
-    wrong: tuple[str, ...] = ()
-    """What it computes wrong, by the names of `_WHERE`."""
-
-
-_KNOWN = {
-    "onnxruntime": _Known("1.32.0", wrong=("float64",)),
-    "openvino": _Known("2026.4.1"),
-    "reference": _Known("1.23"),
-    "rten": _Known("0.27"),
-    "mnn": _Known("3.6.1", fixed=True, wrong=("reset",)),
-    "iree": _Known("3.13", fixed=True, wrong=("hard",)),
-    "onnx2tf": _Known("2.6.9", fixed=True),
-    "tract": _Known("0.23.9", wrong=("back",)),
-    "opencv": _Known("5.0", wrong=("lengths",)),
-    "candle": _Known("", wrong=("rows", "lengths")),
-    "tvm": _Known("", absent=True),
-    "onnx2torch": _Known("", absent=True),
-    "jaxonnxruntime": _Known("", absent=True),
-    "tinygrad": _Known("", absent=True),
+_KNOWN: dict[str, tuple[str, dict[str, str]]] = {
+    "onnxruntime": ("1.32.0", {"float64": "is refused"}),
+    "openvino": ("2026.4.1", {"float64": "is computed in float32", "hard": "is refused"}),
+    "reference": (
+        "1.23.2",
+        {"clip": "is dropped", "functions": "is dropped", "bytes": "is refused below opset 19"},
+    ),
+    "rten": (
+        "0.27.0",
+        {"reset": "is refused", "clip": "is refused", "functions": "is refused", "float64": "is refused"},
+    ),
+    "mnn": (
+        "3.6.1",
+        {
+            "reset": "is computed in a form of its own",
+            "clip": "is dropped",
+            "functions": "is dropped or refused",
+            "float64": "is refused",
+            "bytes": "is wrong",
+        },
+    ),
+    "opencv": ("5.0.0", {"clip": "is dropped", "functions": "is refused", "float64": "is refused or wrong"}),
+    "tract": (
+        "0.23.9",
+        {"clip": "is dropped", "functions": "is dropped", "float64": "is refused", "lone": "is refused"},
+    ),
+    "iree": ("3.13.0", {"hard": "is computed as Relu", "free": "is refused"}),
+    "onnx2tf": ("2.6.9", {"free": "becomes 1", "ends": "is wrong", "back": "is refused"}),
+    "candle": ("0.11.1", {"gru": "is refused", "rows": "is wrong"}),
+    "tvm": ("0.27.0", {}),
+    "onnx2torch": ("1.5.15", {}),
+    "jaxonnxruntime": ("0.3.0", {}),
+    "tinygrad": ("0.14.0", {}),
 }
+"""Of each engine the version that was measured, and what becomes of what; nothing: it has no such nodes."""
 
-_SAID = {
-    "float64": "it refuses GRU and LSTM of float64 when they run",
-    "reset": "its GRU with reset_after=False is a form of its own",
-    "hard": "it computes HardSigmoid as Relu",
-    "back": "of lengths with a second direction nothing is known to be right there",
-    "lengths": "lengths are not known to be right there",
-    "rows": "its LSTM is wrong for more than one row",
+_CALLED = {
+    "back": "lengths with a second direction",
+    "bytes": "a weight of 8 bits",
+    "clip": "a clip",
+    "ends": "the final state of an LSTM",
+    "float64": "float64",
+    "free": "a size that is free (batch=, steps=)",
+    "functions": "an activation other than sigmoid and tanh",
+    "gru": "a GRU",
+    "hard": "HardSigmoid",
+    "lone": "a single LSTM node without first states",
+    "reset": "a GRU with reset_after=False",
+    "rows": "an LSTM of more than one row",
 }
 
 
 def expect_target(target: str | None, model: onnx.ModelProto) -> None:
-    """A warning for each thing that an engine is known to compute wrong, an error if it can nothing of it."""
+    """A warning for each thing that an engine is known not to compute right; an error if it has no nodes."""
     if target is None:
         return
-    known = _KNOWN[as_choice("target", target, tuple(_KNOWN))]
-    engine = f"{target} {known.version}".strip()
-    if known.absent:
-        msg = f"target: expected an engine that has recurrent operators, got {target!r}, which has none"
+    version, known = _KNOWN[as_choice("target", target, tuple(_KNOWN))]
+    if not known:
+        msg = f"target: expected an engine that has recurrent nodes, got {target!r}, which has none"
         raise ValueError(msg)
-    said = [_SAID[word] for word in known.wrong if _WHERE[word](model)]
-    free = [value.name for value in model.graph.input if not _is_fixed(value)]
-    if known.fixed and free:
-        said.append(f"it needs sizes that are numbers (batch=, steps=), of {', '.join(free)}")
-    for text in said:
-        warnings.warn(f"target {engine}: {text}", UserWarning, stacklevel=3)
+    there = _there(model)
+    for what, becomes in known.items():
+        if what in there:
+            said = f"target {target} {version}: {_CALLED[what]} {becomes}"
+            warnings.warn(said, UserWarning, stacklevel=3)
 
 
-def _is_fixed(value: Any) -> bool:
-    return all(axis.HasField("dim_value") for axis in value.type.tensor_type.shape.dim)
+def _there(model: onnx.ModelProto) -> set[str]:
+    """Which of these things there are in a model."""
+    inputs = {value.name: value.type.tensor_type.shape.dim for value in model.graph.input}
+    nodes = [node for node in model.graph.node if node.op_type in ("GRU", "LSTM")]
+    kinds = {node.op_type for node in nodes}
+    options: list[dict[str, Any]] = [{one.name: one for one in node.attribute} for node in nodes]
+    functions = {name for given in options if "activations" in given for name in given["activations"].strings}
+    rows = next(iter(inputs.values()))[:2]
+    weights = {name for node in nodes for name in node.input[1:3]}
+    wide = any(one.name in weights and one.data_type == _FLOAT64 for one in model.graph.initializer)
+    found = {
+        "back": "lengths" in inputs and any(node.op_type == "GatherND" for node in model.graph.node),
+        "bytes": any(node.op_type == "DequantizeLinear" for node in model.graph.node),
+        "clip": any("clip" in given for given in options),
+        "ends": "LSTM" in kinds and any(value.name == "c_n" for value in model.graph.output),
+        "float64": wide,
+        "free": any(not axis.HasField("dim_value") for axes in inputs.values() for axis in axes),
+        "functions": bool(functions - {b"Sigmoid", b"Tanh"}),
+        "gru": "GRU" in kinds,
+        "hard": b"HardSigmoid" in functions,
+        "lone": kinds == {"LSTM"} and len(nodes) == 1 and "h0" not in inputs,
+        "reset": any(
+            "linear_before_reset" in given and not given["linear_before_reset"].i for given in options
+        ),
+        "rows": "LSTM" in kinds and all(axis.dim_value != 1 for axis in rows),
+    }
+    return {name for name, there in found.items() if there}
 
 
-def _nodes(model: onnx.ModelProto, *kinds: str) -> list[Any]:
-    return [node for node in model.graph.node if node.op_type in kinds]
-
-
-def _attribute(node: Any, name: str) -> Any:
-    return next((one for one in node.attribute if one.name == name), None)
-
-
-def _lengths(model: onnx.ModelProto) -> bool:
-    return any(value.name == "lengths" for value in model.graph.input)
-
-
-def _rows(model: onnx.ModelProto) -> bool:
-    first = model.graph.input[0].type.tensor_type.shape.dim
-    alone = any(axis.dim_value == 1 for axis in first[:2])
-    return bool(_nodes(model, "LSTM")) and not alone
-
-
-_WHERE = {
-    "float64": lambda model: any(value.data_type == 11 for value in _weights(model)),
-    "reset": lambda model: any(
-        _attribute(node, "linear_before_reset").i == 0 for node in _nodes(model, "GRU")
-    ),
-    "hard": lambda model: any(
-        b"HardSigmoid" in (_attribute(node, "activations") or _Nothing).strings
-        for node in _nodes(model, *_RECURRENT)
-    ),
-    "back": lambda model: bool(_nodes(model, "ReverseSequence")),
-    "lengths": _lengths,
-    "rows": _rows,
-}
-
-
-class _Nothing:
-    strings: tuple[bytes, ...] = ()
-
-
-def _weights(model: onnx.ModelProto) -> list[Any]:
-    """Those of recurrent nodes."""
-    names = {name for node in _nodes(model, *_RECURRENT) for name in node.input[1:3]}
-    return [value for value in model.graph.initializer if value.name in names]
+_FLOAT64 = 11
+"""ONNX's number of it."""

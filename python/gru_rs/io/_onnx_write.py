@@ -5,7 +5,8 @@ know models that others made, which are `_onnx`'s, nor how graphs compute.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -77,7 +78,7 @@ def to_onnx(
         computes them: centred and scaled before they are rounded. For engines without it float32, where
         what rounding numbers of a high level costs is lost before they come in.
     target : str, optional
-        The engine that shall run it: warns of what that is known to compute wrong of this very model.
+        The engine that shall run it: warns of what that is known not to compute right of this very model.
         "onnxruntime", "openvino", "reference", "rten", "mnn", "iree", "onnx2tf", "tract", "opencv", "candle",
         "tvm", "onnx2torch", "jaxonnxruntime", "tinygrad".
 
@@ -85,7 +86,7 @@ def to_onnx(
     -------
     onnx.ModelProto, or of a pair a dict of two
         Of a layer from ``x`` to ``y`` and ``h_n`` (and ``c_n``), shaped as the layer's. Of a `Model` from
-        ``x`` (B, T, F), or ``tokens`` (B, T), int64, to ``scores``: with pooling "each" ``(B, T, n)``, of
+        ``x`` (B, T, F), or ``tokens`` (B, T), int32, to ``scores``: with pooling "each" ``(B, T, n)``, of
         steps, or of frames of a convolution. Of estimators:
 
         ================== ==========================================================================
@@ -109,10 +110,11 @@ def to_onnx(
         ``lengths``, with attention) to ``log_probabilities`` (B, n), ``h_n`` (``c_n``) and ``attention``
         (B, T).
 
-        Texts are made tokens, and tokens numbers, outside. The metadata of an estimator's model has, each
-        as JSON under ``gru_rs.`` and its name: ``kind``, ``classes``, ``feature_names``, ``vocabulary`` (a
-        list, of which the place of a token is its number; 0 is the unknown one), ``analyzer``, ``lowercase``,
-        ``token_features``, ``max_length``, ``chain``, ``begin``, ``end`` and so on, where it has such.
+        Texts are made tokens, and tokens numbers, outside; there dates are read and gaps of series filled,
+        too. The metadata of an estimator's model has, each as JSON under ``gru_rs.`` and its name: ``kind``,
+        ``classes``, ``feature_names``, ``vocabulary`` (a list, of which the place of a token is its number; 0
+        is the unknown one), ``analyzer``, ``lowercase``, ``token_features``, ``max_length``, ``chain``,
+        ``begin``, ``end``, of a forecaster ``length``, ``series`` and so on, where it has such.
 
     Raises
     ------
@@ -127,7 +129,7 @@ def to_onnx(
     Warns
     -----
     UserWarning
-        The `target` is known to compute something of it wrong; or an analyzer or features of tokens that
+        The `target` is known not to compute something of it right; or an analyzer or features of tokens that
         are functions of your own stay outside, and are not named in the metadata.
 
     Notes
@@ -192,9 +194,10 @@ class _Export:
                 setattr(self, name, as_size(name, getattr(self, name)))
 
     def of(self, source: Any, io_dtype: str | None) -> dict[str, onnx.ModelProto]:
-        """The models, by their names."""
+        """The models, by their names; of one set of weights, whoever writes meanwhile."""
         if hasattr(type(source), "_exported"):
             exported: Exported = source._exported()
+            exported = replace(exported, model=copy(exported.model))
             return self._estimator(
                 exported, as_choice("io_dtype", io_dtype or "float64", ("float64", "float32"))
             )
@@ -203,6 +206,8 @@ class _Export:
                 f"io_dtype: expected None but for an estimator, as others have their dtype, got {io_dtype!r}"
             )
             raise ValueError(msg)
+        if isinstance(source, (GRU, LSTM, Model, EncoderDecoder)):
+            source = copy(source)
         if isinstance(source, (GRU, LSTM)):
             return {"": self._written(source._cell, {}, source, lambda graph: self._layer(graph, source))}
         if isinstance(source, Model):

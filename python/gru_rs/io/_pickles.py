@@ -122,7 +122,8 @@ class Reader:
 
     def _dict(self, _: Any) -> None:
         items = self._since_mark()
-        self._stack.append(dict(zip(items[::2], items[1::2], strict=True)))
+        self._stack.append({})
+        self._update(items)
 
     def _append(self, _: Any) -> None:
         value = self._stack.pop()
@@ -145,6 +146,11 @@ class Reader:
         self._update(self._since_mark())
 
     def _update(self, items: list[Any]) -> None:
+        for key in items[::2]:
+            # A hash goes through all of a tuple: of tuples that hold one twice, and so on, it never ends.
+            if isinstance(key, tuple) and any(isinstance(part, tuple) for part in key):
+                msg = "keys that are no tuples of tuples, got one"
+                raise ValueError(msg)
         if isinstance(self._stack[-1], dict):
             self._stack[-1].update(zip(items[::2], items[1::2], strict=True))
 

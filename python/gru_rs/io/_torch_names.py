@@ -42,6 +42,8 @@ _PACKED = re.compile(r"_all_weight_values\.(\d{1,6})\.param|_packed_weight_(ih|h
 _TWICE = re.compile(rf"(\d{{1,6}})\.cell(|_fw|_bw)\.({'|'.join(PARAMETERS)})")
 _PYTORCHS = re.compile(r"__torch__\.(torch\.nn|gru_rs\.torch)\.")
 _MOST_NAMES, _MOST_LEVELS, _SHOWN = 10**6, 64, 8
+_MOST_VALUES = 10**7
+"""That are looked at: a small file may have one in two others, these in two others, and so on."""
 
 
 def flat(tree: Any) -> dict[str, Any]:
@@ -50,15 +52,18 @@ def flat(tree: Any) -> dict[str, Any]:
     Objects that cannot be looked into are there, too, as `Opaque`.
     """
     named: dict[str, Any] = {}
-    for name, value in _leaves(tree, "", 0):
-        named[name] = value
-        if len(named) > _MOST_NAMES:
-            msg = f"source: expected at most {_MOST_NAMES} names, got more"
+    for count, (name, value) in enumerate(_leaves(tree, "", 0)):
+        if value is not None:
+            named[name] = value
+        if len(named) > _MOST_NAMES or count > _MOST_VALUES:
+            msg = f"source: expected at most {_MOST_NAMES} names and {_MOST_VALUES} values, got more"
             raise ValueError(msg)
     return named
 
 
 def _leaves(tree: Any, prefix: str, level: int) -> Iterator[tuple[str, Any]]:
+    """Names and arrays, and None for all else, so that whoever takes them can count."""
+    yield prefix, None
     if isinstance(tree, Opaque) and tree.name.startswith("__torch__.") and isinstance(tree.state, dict):
         of, tree = tree.name, tree.state  # one of TorchScript's modules
         if not _PYTORCHS.match(of) and any(is_own(name) for name in tree if isinstance(name, str)):
@@ -71,6 +76,7 @@ def _leaves(tree: Any, prefix: str, level: int) -> Iterator[tuple[str, Any]]:
             yield from _leaves(value, f"{prefix}.{name}" if prefix else f"{name}", level + 1)
     elif isinstance(tree, (list, tuple)):
         for index, value in enumerate(tree):
+            yield prefix, None
             if isinstance(value, (Mapping, Opaque)):
                 yield from _leaves(value, f"{prefix}.{index}" if prefix else f"{index}", level + 1)
     elif isinstance(tree, Opaque):
