@@ -37,7 +37,7 @@ from ._optim import SGD, Adam, AdamW, clip_grad_norm
 from ._quantize import Quantization
 from ._schedules import CosineSchedule, PlateauSchedule
 from ._threads import get_num_threads, num_threads, set_num_threads
-from .io._plain import from_haiku, from_paddle
+from .io._plain import from_arrays, from_haiku, from_paddle
 
 with suppress(ImportError):  # not installed
     from . import _threadpoolctl  # noqa: F401
@@ -140,6 +140,7 @@ __all__ = [
     "__version__",
     "clip_grad_norm",
     "ctc_loss",
+    "from_arrays",
     "from_haiku",
     "from_paddle",
     "get_num_threads",

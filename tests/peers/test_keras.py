@@ -149,7 +149,8 @@ def test_files_of_weights(tmp_path):
         for ours, theirs in outputs_of(gru_rs.from_keras(path, config=config), model):
             close(ours, theirs)
     # Without a config: what weights tell, and Keras's defaults.
-    plain = gru_rs.from_keras(path)
+    with pytest.warns(UserWarning, match="first: no config tells its options"):
+        plain = gru_rs.from_keras(path)
     assert sorted(plain) == sorted(
         ["first", "both", "inner/low", f"inner/{model.get_layer('inner').layers[1].name}"]
     )
@@ -158,8 +159,11 @@ def test_files_of_weights(tmp_path):
     assert isinstance(plain["both"].layer, gru_rs.LSTM)
     model = keras.Sequential([keras.Input((None, 3)), kl.GRU(4, use_bias=False)])
     model.save_weights(path)
-    with pytest.raises(
-        ValueError, match=r"nothing in its weights tells reset_after; give config=model.to_json"
+    with (
+        pytest.raises(
+            ValueError, match=r"nothing in its weights tells reset_after; give config=model.to_json"
+        ),
+        pytest.warns(UserWarning, match="no config"),
     ):
         gru_rs.from_keras(path)
     assert len(gru_rs.from_keras(path, config=model.to_json())) == 1
@@ -215,6 +219,233 @@ def test_from_keras_to_pytorch():
     module = torch.nn.GRU(3, 7, bidirectional=True, batch_first=True)
     module.load_state_dict(gru_rs.to_torch_state_dict(ours))
     close(module(torch.from_numpy(X))[0].detach().numpy(), layer(X))
+
+
+def one_model(*made, shape=(None, 3)):
+    return randomized(keras.Sequential([keras.Input(shape), *made]))
+
+
+def both_ways(tmp_path, model, names, forms=("model.keras", "model.h5")):
+    """The same from the object and from files; the layers give what Keras's do."""
+    sources = [model, *(tmp_path / form for form in forms)]
+    for source in sources[1:]:
+        model.save(source)
+    for source in sources:
+        found = gru_rs.from_keras(source)
+        assert list(found) == names
+        for name, layer in found.items():
+            theirs = model
+            for part in name.split("/"):
+                theirs = theirs.get_layer(part)
+            theirs = getattr(theirs, "layer", theirs) if isinstance(theirs, kl.TimeDistributed) else theirs
+            x = rng.normal(size=(4, 6, layer.layer.input_size)).astype(layer.layer.dtype)
+            for mask in masks(4, 6):
+                ours, expected = layer(x, mask=mask), theirs(x, mask=mask)
+                close(tuple(leaves(ours)), tuple(leaves(expected)))
+
+
+def leaves(nested):
+    return [leaf for one in nested for leaf in leaves(one)] if isinstance(nested, (list, tuple)) else [nested]
+
+
+CELLS = {
+    "after": kl.GRUCell,
+    "before": lambda *a, **k: kl.GRUCell(*a, reset_after=False, **k),
+    "lstm": kl.LSTMCell,
+}
+
+
+# Keras 3.15 itself fails to run a list of one LSTMCell.
+@pytest.mark.parametrize(
+    ("kind", "count"), [(k, n) for k in CELLS for n in range(4) if (k, n) != ("lstm", 1)]
+)
+def test_rnn_of_cells(tmp_path, kind, count):
+    """RNN of a cell (0), and of lists of them."""
+    for options in (
+        {},
+        {"return_sequences": True, "zero_output_for_mask": True},
+        {"return_sequences": True, "go_backwards": True, "return_state": True},
+    ):
+        functions = {"activation": "relu", "recurrent_activation": "hard_sigmoid", "use_bias": count != 2}
+        cells = [CELLS[kind](5, **functions) for _ in range(max(count, 1))]
+        layer = kl.RNN(cells if count else cells[0], name="it", **options)
+        inputs = keras.Input((None, 3))
+        both_ways(tmp_path, randomized(keras.Model(inputs, layer(inputs))), ["it"])
+    theirs = model_layer = layer
+    ours = gru_rs.from_keras(model_layer)["it"]
+    first = [rng.normal(size=(4, 5)).astype(np.float32) for _ in range(len(leaves(theirs(X))) - 1)]
+    nested = [first[k : k + 2] for k in range(0, len(first), 2)] if kind == "lstm" and count > 1 else first
+    expected = leaves(theirs(X, initial_state=nested))
+    close(tuple(leaves(ours(X, initial_state=nested))), tuple(expected))
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("merge", ["concat", None, "mul"])
+def test_bidirectional_of_rnn(tmp_path, kind, merge):
+    layer = kl.Bidirectional(
+        kl.RNN(CELLS[kind](5), return_sequences=True, return_state=True), merge_mode=merge, name="it"
+    )
+    inputs = keras.Input((None, 3))
+    both_ways(tmp_path, randomized(keras.Model(inputs, layer(inputs))), ["it"])
+
+
+def test_places_in_models(tmp_path):
+    inputs = keras.Input((None, 3))
+    shared = kl.GRU(4, return_sequences=True, name="shared")
+    inner = keras.Sequential(
+        [keras.Input((None, 4)), kl.LSTM(3, return_sequences=True, name="low")], name="inner"
+    )
+    x = shared(inputs)
+    model = keras.Model(inputs, [inner(x), inner(shared(inputs)), kl.GRU(2, unroll=False, name="top")(x)])
+    both_ways(tmp_path, randomized(model), ["shared", "inner/low", "top"])
+    model = one_model(kl.TimeDistributed(kl.GRU(4, return_sequences=True), name="each"), shape=(2, 5, 3))
+    both_ways(tmp_path, model, ["each"])
+    model = one_model(kl.GRU(4, dtype="float64", return_sequences=True, name="wide"))
+    both_ways(tmp_path, model, ["wide"])
+    model = one_model(kl.GRU(4, return_sequences=True, trainable=False, name="it"), kl.GRU(4, name="other"))
+    both_ways(tmp_path, model, ["it", "other"])
+    model = one_model(kl.Bidirectional(kl.GRU(4, return_sequences=True), name="it"))
+    model.layers[0].forward_layer.trainable = False  # which its .h5 then has behind the other
+    both_ways(tmp_path, model, ["it"])
+
+
+@pytest.mark.parametrize("policy", ["float16", "bfloat16", "mixed_float16", "mixed_bfloat16"])
+def test_policies_in_16_bits(tmp_path, policy):
+    """The same numbers in 32, in which they are computed with."""
+    layer = kl.GRU(4, dtype=policy, recurrent_initializer="glorot_uniform", name="it")
+    model = one_model(layer)
+    expected = kl.GRU(4, name="it")
+    expected.build(X.shape)
+    expected.set_weights([np.asarray(array, np.float32) for array in layer.get_weights()])
+    model.save(tmp_path / "model.keras")
+    for source in (model, tmp_path / "model.keras"):
+        close(gru_rs.from_keras(source)["it"](X), expected(X))
+
+
+def test_quantized_layers_beside(tmp_path):
+    model = one_model(kl.GRU(4, return_sequences=True, name="it"), kl.Dense(8), kl.Dense(2))
+    model.layers[1].enable_lora(2)
+    model.layers[2].quantize("int8")
+    both_ways(tmp_path, model, ["it"], forms=("model.keras",))
+
+
+class Holder(kl.Layer):
+    """A layer of the user's own that holds others."""
+
+    def __init__(self, says=False, **options):
+        super().__init__(**options)
+        self.says = says
+        self.kept = kl.GRU(4, activation="relu", go_backwards=True, name="inner")
+        self.more = [kl.LSTM(3, name="listed")]
+
+    def build(self, shape):
+        self.kept.build(shape)
+        self.more[0].build(shape)
+        self.built = True
+
+    def call(self, x):
+        return keras.ops.concatenate([self.kept(x), self.more[0](x)], -1)
+
+    def get_config(self):
+        mine = {"says": self.says}
+        mine |= {"kept": keras.saving.serialize_keras_object(self.kept)} if self.says else {}
+        return super().get_config() | mine
+
+
+class Own(kl.GRU):
+    """A GRU whose call is another."""
+
+    def call(self, sequences, initial_state=None, mask=None, training=False):
+        return -super().call(sequences, initial_state=initial_state, mask=mask, training=training)
+
+
+class Whole(keras.Model):
+    """A model of the user's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.read, self.write = kl.GRU(4, activation="relu", name="read"), kl.Dense(1)
+
+    def call(self, x):
+        return self.write(self.read(x))
+
+
+@pytest.mark.parametrize("says", [False, True])
+def test_layers_within_the_users_own(tmp_path, says):
+    inputs, path = keras.Input((None, 3)), tmp_path / "model.keras"
+    model = keras.Model(inputs, [Holder(says, name="holder")(inputs), kl.GRU(4, name="plain")(inputs)])
+    randomized(model)
+    model.save(path)
+    holder = model.get_layer("holder")
+    theirs = {"holder/inner": holder.kept, "holder/listed": holder.more[0], "plain": model.get_layer("plain")}
+    configs = {name: keras.saving.serialize_keras_object(layer) for name, layer in theirs.items()}
+    del configs["plain"]
+    found = gru_rs.from_keras(model)
+    assert sorted(found) == sorted(theirs)
+    for name, layer in theirs.items():
+        close(found[name](X), layer(X))
+        close(gru_rs.from_keras(path, config=configs)[name](X), layer(X))
+        if name == "plain" or (says and name == "holder/inner"):
+            close(gru_rs.from_keras(path, name=name)[name](X), layer(X))
+        else:
+            with pytest.raises(
+                ValueError, match="expected its config in the file, got weights alone, within Holder"
+            ):
+                gru_rs.from_keras(path, name=name)
+    with pytest.raises(ValueError, match=r"expected one of .*'plain', got None; refused: .*'holder/listed'"):
+        gru_rs.from_keras(path)
+
+
+def test_models_of_the_users_own(tmp_path):
+    model, path = Whole(), tmp_path / "model.keras"
+    model(X)
+    randomized(model).save(path)
+    close(gru_rs.from_keras(model)["read"](X), model.read(X))
+    with pytest.raises(ValueError, match="expected its config in the file"):
+        gru_rs.from_keras(path)
+    config = {"read": keras.saving.serialize_keras_object(model.read)}
+    close(gru_rs.from_keras(path, config=config)["read"](X), model.read(X))
+
+
+@pytest.mark.parametrize("form", ["model.keras", "model.h5"])
+def test_other_layers_beside_are_named(tmp_path, form):
+    made = {
+        "own": (Own(4, return_sequences=True, name="own"), "Own|its config"),
+        "simple": (kl.SimpleRNN(4, return_sequences=True, name="simple"), "got SimpleRNN"),
+        "stack": (kl.RNN([kl.GRUCell(4), kl.GRUCell(5)], return_sequences=True, name="stack"), "one size"),
+        "mixed": (kl.RNN([kl.GRUCell(4), kl.LSTMCell(4)], return_sequences=True, name="mixed"), "one kind"),
+        "elu": (kl.RNN(kl.LSTMCell(4, activation="elu"), return_sequences=True, name="elu"), "got 'elu'"),
+        "twice": (
+            kl.Bidirectional(kl.RNN([kl.GRUCell(4), kl.GRUCell(4)], return_sequences=True), name="twice"),
+            "one cell in each direction|2 on each other|weights",
+        ),
+    }
+    for name, (layer, words) in made.items():
+        model = one_model(layer, kl.GRU(3, name="good"))
+        model.save(tmp_path / form)
+        for source in (model, tmp_path / form):
+            with pytest.raises(ValueError, match=words) as caught:
+                gru_rs.from_keras(source)
+            assert f"expected one of 'good', got None; refused: '{name}'" in str(caught.value)
+            assert list(gru_rs.from_keras(source, name="good")) == ["good"]
+            with pytest.raises(ValueError, match=words):
+                gru_rs.from_keras(source, name=name)
+
+
+def test_functions_of_the_users_own():
+    def tanh(x):
+        return x
+
+    layer = kl.GRU(4, activation=tanh, name="it")
+    layer.build(X.shape)
+    with pytest.raises(ValueError, match="expected activation to be a function of Keras, got tanh of"):
+        gru_rs.from_keras(layer)
+    with pytest.raises(ValueError, match="expected a layer around its cell, got a GRUCell alone"):
+        gru_rs.from_keras(kl.GRUCell(4))
+    with pytest.raises(
+        ValueError, match=r"expected a model with a GRU or an LSTM, got one of (InputLayer, )?Dense"
+    ):
+        gru_rs.from_keras(one_model(kl.Dense(3)))
 
 
 def test_what_layers_do_not_have_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Layouts of frameworks: there and back, Paddle's and Haiku's formulas, and the table in the documents."""
 
+import re
 from pathlib import Path
 
 import gru_rs
@@ -101,6 +102,148 @@ def test_both_directions_of_paddle():
     y, _ = gru(x)
     turned, _ = gru(x[::-1])
     assert np.array_equal(y[:, :5], turned[::-1, 5:])
+
+
+def gru_steps(x, w_ih, w_hh, b_ih, b_hh, reset_after):
+    """A GRU's states from its gates r, z, n, each (H, ·)."""
+    h, states = np.zeros(len(w_hh[0])), []
+    for step in x:
+        r, z = (sigmoid(w_ih[k] @ step + w_hh[k] @ h + b_ih[k] + b_hh[k]) for k in (0, 1))
+        inner = r * (w_hh[2] @ h + b_hh[2]) if reset_after else w_hh[2] @ (r * h) + b_hh[2]
+        h = (1 - z) * np.tanh(w_ih[2] @ step + b_ih[2] + inner) + z * h
+        states.append(h)
+    return states
+
+
+def lstm_steps(x, w_ih, w_hh, b_ih, b_hh):
+    """An LSTM's states from its gates i, f, g, o."""
+    h, states = np.zeros(len(w_hh[0])), []
+    c = h
+    for step in x:
+        i, f, g, o = (w_ih[k] @ step + w_hh[k] @ h + b_ih[k] + b_hh[k] for k in range(4))
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        states.append(h)
+    return states
+
+
+def gates(count, units=5, inputs=3):
+    return [rng.normal(size=(count, units, *axes)) for axes in ((inputs,), (units,), (), ())]
+
+
+@pytest.mark.parametrize("count", [3, 4])
+@pytest.mark.parametrize("framework", ["mxnet", "flux"])
+def test_mxnet_and_flux(framework, count):
+    """mxnet/gluon/rnn/rnn_cell.py; Flux.jl/src/layers/recurrent.jl."""
+    w_ih, w_hh, b_ih, b_hh = gates(count)
+    if framework == "mxnet":
+        names = {"i2h_weight": w_ih, "h2h_weight": w_hh, "i2h_bias": b_ih, "h2h_bias": b_hh}
+    else:
+        b_hh = b_hh * 0
+        names = {"Wi": w_ih, "Wh": w_hh, "b": b_ih}
+    x = rng.normal(size=(6, 3))
+    parts = (x, w_ih, w_hh, b_ih, b_hh)
+    expected = gru_steps(*parts, reset_after=True) if count == 3 else lstm_steps(*parts)
+    flat = {name: np.concatenate(list(array)) for name, array in names.items()}
+    assert np.abs(gru_rs.from_arrays(framework, flat)(x)[0] - expected).max() < 1e-14
+
+
+NAMED = [(framework, layout) for framework, layouts in _layouts.NAMED.items() for layout in layouts]
+
+
+def named_arrays(layout, dtype=np.float64, bias=True, inputs=3, units=5):
+    """Arrays as a framework names them."""
+    found = {}
+    for slot, columns in zip(layout.parts[: 4 if bias else 2], (inputs, units, 0, 0), strict=False):
+        for name in slot.split():
+            rows = len(layout.gates) * units // len(slot.split())
+            shape = (columns, rows) if layout.transposed else (rows, columns)
+            found[name] = rng.normal(size=shape if columns else rows).astype(dtype)
+    return {name: array for name, array in found.items() if name != "-"}
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("framework", "layout"), NAMED, ids=lambda value: getattr(value, "framework", value))
+def test_arrays_by_their_names(framework, layout, dtype, bias):
+    """Of all layouts: nested or joined, layers and directions, and nothing left over or missing."""
+    first, second = (named_arrays(layout, dtype, bias) for _ in range(2))
+    wide = [named_arrays(layout, dtype, bias, inputs=10) for _ in range(2)]
+    layer = gru_rs.from_arrays(framework, [(first, second), wide], batch_first=True)
+    assert (layer.num_layers, layer.bidirectional, layer.bias) == (2, True, bias)
+    assert (layer.dtype, layer.batch_first) == (dtype, True)
+    if layout.cell == "gru":
+        assert layer.reset_after == (layout.reset == _layouts.AFTER)
+    nested = {}
+    for name, array in second.items():
+        *folders, own = name.split(".")
+        place = nested
+        for folder in folders:
+            place = place.setdefault(folder, {})
+        place[own] = array
+    one = gru_rs.from_arrays(framework, nested)
+    for name, array in one.params.items():
+        np.testing.assert_array_equal(array, layer.params[f"{name}_reverse"])
+    for name in first:
+        missing = {own: array for own, array in first.items() if own != name}
+        if missing.keys() != named_arrays(layout, bias=False).keys():  # that is a layer without biases
+            with pytest.raises(ValueError, match=r"params\[0\]: expected exactly the arrays"):
+                gru_rs.from_arrays(framework, missing)
+        with pytest.raises(ValueError, match=r"expected shape|expected exactly the arrays"):
+            gru_rs.from_arrays(framework, first | {name: np.ones((2, 2), dtype)})
+    with pytest.raises(ValueError, match=r"got .*more"):
+        gru_rs.from_arrays(framework, first | {"more": np.ones(3)})
+
+
+def test_mistakes_with_arrays():
+    gru, lstm = (named_arrays(layout) for layout in _layouts.NAMED["mlx"])
+    with pytest.raises(ValueError, match="framework: expected"):
+        gru_rs.from_arrays("theano", gru)
+    with pytest.raises(
+        ValueError, match=r"params: expected one kind of layer, got \['MLX gru', 'MLX lstm'\]"
+    ):
+        gru_rs.from_arrays("mlx", [(gru, lstm)])
+    for wrong in ([], [(gru, gru, gru)], [gru, (gru, gru)]):
+        with pytest.raises(ValueError, match="params: expected a mapping, or a list of them or of pairs"):
+            gru_rs.from_arrays("mlx", wrong)
+    with pytest.raises(TypeError, match=r"params\[0\]: expected a mapping"):
+        gru_rs.from_arrays("mlx", [[3]])
+    with pytest.raises(TypeError, match="params: expected a mapping"):
+        gru_rs.from_arrays("mlx", 3)
+
+
+def recipe(word, **names):
+    """Run what docs/layouts.md has for it."""
+    (text,) = (
+        text for text in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL) if word in text
+    )
+    names |= {"gru_rs": gru_rs, "np": np}
+    exec(text, names)
+    return names["layer"]
+
+
+@pytest.mark.skipif(not DOCUMENT.exists(), reason="an sdist has no documents")
+def test_recipes():
+    assert recipe("from_arrays").num_layers == 2
+    layer = gru_rs.LSTM(3, 5, 2, bidirectional=True, seed=1)
+    state = {
+        re.sub(r"_l(\d)", lambda f: f"_l{int(f[1]) + 1}", name): a for name, a in layer.state_dict().items()
+    }
+    assert np.array_equal(recipe("import re", state=state).flat, layer.flat)
+    for reset_after in (True, False):
+        parts = gates(3)
+        record = {
+            gate: {
+                part: {"weight": weight[k].T, "bias": bias[k]}
+                for part, weight, bias in zip(
+                    ("input_transform", "hidden_transform"), parts, parts[2:], strict=False
+                )
+            }
+            for k, gate in enumerate(("reset_gate", "update_gate", "new_gate"))
+        }
+        x = rng.normal(size=(6, 3))
+        ours = recipe("update_gate", record=record, reset_after=reset_after)(x)[0]
+        assert np.abs(ours - gru_steps(x, *parts, reset_after)).max() < 1e-14
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from test_mutants import DAMAGES, LONG, SEED
-from test_onnx_in import FED, INPUTS, STATES, UNITS, WEIGHTS, X, branches, gru, model, quantized
+from test_onnx_in import FED, INPUTS, STATES, UNITS, WEIGHTS, X, branches, cell_model, gru, model, quantized
 
 COUNT = 3000 if LONG else 150
 SLOWEST = 5.0  # seconds that one file may take on a busy machine
@@ -233,6 +233,7 @@ def test_local_functions_that_have_no_end():
 SOURCES = {
     "one GRU": model([gru()], WEIGHTS),
     "in an If": model([branches()], WEIGHTS, FED),
+    "a cell": cell_model("lstm", random.Random(0), "ifgo"),
     "bytes": quantized("bidirectional", per_channel=True)[0],
     "a state of any batch": model(
         [

@@ -685,3 +685,136 @@ def test_check_of_quantized_nodes_and_what_is_not_converted(tmp_path):
         tmp_path / "zeros.onnx",
     )
     call("convert", tmp_path / "zeros.onnx", tmp_path / "x.onnx")
+
+
+# Cells of plain operators -----------------------------------------------------------------------------------
+
+
+def cell_nodes(kind, rng, order, step=""):
+    """One use of a cell, its operands in any order, its gates in that order; names end with the step."""
+
+    def node(op, inputs, output, **options):
+        inputs = list(inputs)
+        if op in ("Add", "Mul") and rng.random() < 0.5:
+            inputs.reverse()
+        return helper.make_node(op, inputs, [output + step], **options)
+
+    x, h, c = f"x{step}", f"h{step}", f"c{step}"
+    products = [
+        helper.make_node("Gemm", [x, "cell.weight_ih", "cell.bias_ih"], [f"px{step}"], transB=1),
+        helper.make_node("Gemm", [h, "cell.weight_hh", "cell.bias_hh"], [f"ph{step}"], transB=1),
+    ]
+
+    def split(source, begin):
+        return helper.make_node(
+            "Split", [source, "sizes"], [f"{begin}{gate}{step}" for gate in order], axis=1
+        )
+
+    s = step
+    if kind == "gru":
+        return [
+            *products,
+            *(split(f"p{one}{s}", one) for one in "xh"),
+            *(node("Add", [f"x{gate}{s}", f"h{gate}{s}"], f"sum_{gate}") for gate in "rz"),
+            *(node("Sigmoid", [f"sum_{gate}{s}"], gate) for gate in "rz"),
+            node("Mul", [f"r{s}", f"hn{s}"], "reset"),
+            node("Add", [f"xn{s}", f"reset{s}"], "sum_n"),
+            node("Tanh", [f"sum_n{s}"], "n"),
+            helper.make_node("Sub", [h, f"n{s}"], [f"less{s}"]),
+            node("Mul", [f"less{s}", f"z{s}"], "kept"),
+            node("Add", [f"kept{s}", f"n{s}"], "h_n"),
+        ]
+    return [
+        *products,
+        node("Add", [f"px{s}", f"ph{s}"], "total"),
+        split(f"total{s}", "pre_"),
+        *(node("Sigmoid", [f"pre_{gate}{s}"], gate) for gate in "ifo"),
+        node("Tanh", [f"pre_g{s}"], "g"),
+        node("Mul", [f"f{s}", c], "kept"),
+        node("Mul", [f"i{s}", f"g{s}"], "added"),
+        node("Add", [f"kept{s}", f"added{s}"], "c_n"),
+        node("Tanh", [f"c_n{s}"], "out"),
+        node("Mul", [f"o{s}", f"out{s}"], "h_n"),
+    ]
+
+
+def cell_model(kind, rng, order, inputs=INPUTS, opset=17):
+    gates, letters = len(order), "hc"[: 2 if kind == "lstm" else 1]
+    held = {"cell.weight_ih": normal(gates * UNITS, inputs), "cell.weight_hh": normal(gates * UNITS, UNITS)}
+    held |= {f"cell.bias_{side}": normal(gates * UNITS) for side in ("ih", "hh")}
+    held["sizes"] = np.full(gates, UNITS)
+    fed = [value("x", shape=[None, inputs]), *(value(letter, shape=[None, UNITS]) for letter in letters)]
+    made = [value(f"{letter}_n") for letter in letters]
+    return model(cell_nodes(kind, rng, order), held, fed, made, opset)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_cell_of_plain_operators(seed):
+    rng = np.random.default_rng(seed)
+    kind = "gru" if seed % 2 else "lstm"
+    order = rng.permutation(list("rzn" if kind == "gru" else "ifgo"))
+    whole = cell_model(kind, rng, order, INPUTS if seed % 3 else UNITS)
+    ((name, one),) = gru_rs.from_onnx(whole).items()
+    assert name == "cell"
+    assert one.outputs["Y_h"] == "h_n"
+    alone = node_alone(whole, name)
+    for ours, theirs in zip(alone.ours, run(alone.model, alone.feeds), strict=True):
+        assert np.abs(ours - theirs).max() <= TOLERANCE
+    feeds = {"x": normal(2, one.layer.input_size)} | {k: normal(2, UNITS) for k in ("h", "c")[: 2 - seed % 2]}
+    states = {f"initial_{letter}": feeds[letter][None] for letter in feeds if letter != "x"}
+    for ours, theirs in zip(one(feeds["x"][None], **states)[1:], run(whole, feeds), strict=True):
+        assert np.abs(ours[0] - theirs).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_what_is_nearly_a_cell_is_none(kind):
+    rng = np.random.default_rng(0)
+    order = "rzn" if kind == "gru" else "ifgo"
+
+    def changed(change):
+        whole = cell_model(kind, rng, order)
+        for node in whole.graph.node:
+            change(node)
+        with pytest.raises(ValueError, match="expected a model with GRU"):
+            gru_rs.from_onnx(whole)
+
+    def other(op, word):
+        def change(node):
+            if node.op_type == op:
+                node.op_type = word
+
+        return change
+
+    def scaled(node):
+        if node.op_type == "Gemm":
+            node.attribute.add(name="alpha", type=onnx.AttributeProto.FLOAT, f=2.0)
+
+    def along_rows(node):
+        if node.op_type == "Split":
+            node.attribute[0].i = 0
+
+    words = {"Tanh": "Relu", "Sigmoid": "HardSigmoid", "Gemm": "MatMul"}
+    for change in (*(other(*pair) for pair in words.items()), scaled, along_rows):
+        changed(change)
+    if kind == "gru":  # n − h in place of h − n
+
+        def turned(node):
+            if node.op_type == "Sub":
+                node.input[:] = list(node.input)[::-1]
+
+        changed(turned)
+
+
+def test_unrolled_steps_are_one_cell():
+    rng = np.random.default_rng(0)
+    whole = cell_model("gru", rng, "rzn")
+    held = {t.name: numpy_helper.to_array(t) for t in whole.graph.initializer}
+    nodes = [helper.make_node("Identity", ["h_nA"], ["hB"])]
+    nodes = [*cell_nodes("gru", rng, "rzn", "A"), *nodes, *cell_nodes("gru", rng, "rzn", "B")]
+    fed = [value(name, shape=[None, INPUTS]) for name in ("xA", "xB")] + [value("hA", shape=[None, UNITS])]
+    two = model(nodes, held, fed, [value("h_nB")])
+    (one,) = gru_rs.from_onnx(two).values()
+    assert "2 places" in one.note
+    x, h = normal(2, 4, INPUTS), normal(1, 4, UNITS)
+    (expected,) = run(two, {"xA": x[0], "xB": x[1], "hA": h[0]})
+    assert np.abs(one(x, initial_h=h)[1][0] - expected).max() <= TOLERANCE

@@ -150,6 +150,12 @@ def test_npz(save, tmp_path):
         gru_rs.from_torch(tmp_path / "model.npz")
 
 
+def test_names_of_another_kind_are_told(tmp_path):
+    np.savez(tmp_path / "model.npz", enc_w_ih=np.ones((12, 3)), enc_w_hh=np.ones((12, 4)))
+    with pytest.raises(ValueError, match="got none in 2 arrays, the first of them 'enc_w_ih', 'enc_w_hh'"):
+        gru_rs.from_torch(tmp_path / "model.npz")
+
+
 @pytest.mark.parametrize("protocol", range(2, 6))
 def test_a_pickle_of_arrays(protocol, tmp_path):
     (tmp_path / "model.pkl").write_bytes(pickle.dumps([{"net": prefixed(GRU), "words": {"a": 1}}], protocol))

@@ -9,12 +9,14 @@ import numpy as np
 
 import gru_rs
 
+from ._beside_keras import beside_keras
+from ._numbers import ROWS, STEPS, inputs_of, largest, leaves
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 TOLERANCE = 5e-5
 """Of --check: two engines in float32, over as many steps as it runs."""
-_STEPS, _ROWS = 20, 3
 
 
 @dataclass(frozen=True)
@@ -27,22 +29,7 @@ class Found:
 
 def differences(kind: str, path: Path, found: dict[str, Found]) -> dict[str, float]:
     """The largest difference of each layer's numbers from its framework's."""
-    return {"torch": _beside_torch, "keras": _beside_keras, "onnx": _beside_onnx}[kind](path, found)
-
-
-def _inputs(layer: Any) -> Any:
-    return np.random.default_rng(0).normal(size=(_ROWS, _STEPS, layer.input_size)).astype(layer.dtype)
-
-
-def _largest(ours: Any, theirs: Any) -> float:
-    pairs = zip(_arrays(ours), _arrays(theirs), strict=True)
-    return max(float(np.abs(a - b).max(initial=0)) for a, b in pairs)
-
-
-def _arrays(tree: Any) -> list[Any]:
-    return (
-        [leaf for branch in tree for leaf in _arrays(branch)] if isinstance(tree, (tuple, list)) else [tree]
-    )
+    return {"torch": _beside_torch, "keras": beside_keras, "onnx": _beside_onnx}[kind](path, found)
 
 
 def _beside_torch(_: Path, found: dict[str, Found]) -> dict[str, float]:
@@ -51,7 +38,7 @@ def _beside_torch(_: Path, found: dict[str, Found]) -> dict[str, float]:
     differences = {}
     for name, one in found.items():
         layer, options = one.layer, {}
-        x = _inputs(layer).swapaxes(0, 1)
+        x = inputs_of(layer).swapaxes(0, 1)
         if isinstance(layer, (gru_rs.GRU, gru_rs.LSTM)):
             options = {"num_layers": layer.num_layers, "bidirectional": layer.bidirectional}
         else:
@@ -62,32 +49,8 @@ def _beside_torch(_: Path, found: dict[str, Found]) -> dict[str, float]:
         module.load_state_dict(gru_rs.to_torch_state_dict(layer))
         with torch.no_grad():
             theirs = module(torch.from_numpy(x.copy()))
-        numbers = [tensor.numpy() for tensor in _arrays(theirs)]
-        differences[name] = _largest(layer(x), numbers)
-    return differences
-
-
-def _beside_keras(path: Path, found: dict[str, Found]) -> dict[str, float]:
-    try:
-        import keras
-    except ModuleNotFoundError as error:
-        msg = (
-            f"--check needs Keras with a backend; {error.name} is not installed (KERAS_BACKEND names another)"
-        )
-        raise ImportError(msg) from error
-    if path.name.endswith(".weights.h5"):
-        msg = f"{path.name}: expected a file of a whole model for --check, got one of weights alone"
-        raise ValueError(msg)
-    model = keras.models.load_model(path, compile=False)
-    differences = {}
-    for name, one in found.items():
-        theirs = model
-        for part in name.split("/"):
-            theirs = theirs.get_layer(part)
-        x = _inputs(one.layer)
-        mask = np.random.default_rng(1).random(x.shape[:2]) < 0.7
-        outputs = [keras.ops.convert_to_numpy(y) for y in _arrays(theirs(x, mask=mask))]
-        differences[name] = _largest(one.whole(x, mask=mask), outputs)
+        numbers = [tensor.numpy() for tensor in leaves(theirs)]
+        differences[name] = largest(layer(x), numbers)
     return differences
 
 
@@ -98,9 +61,9 @@ def _beside_onnx(path: Path, found: dict[str, Found]) -> dict[str, float]:
 
     differences = {}
     for name in found:
-        alone = node_alone(path, name, steps=_STEPS, rows=_ROWS)
+        alone = node_alone(path, name, steps=STEPS, rows=ROWS)
         session = onnxruntime.InferenceSession(
             alone.model.SerializeToString(), providers=["CPUExecutionProvider"]
         )
-        differences[name] = _largest(alone.ours, session.run(None, alone.feeds))
+        differences[name] = largest(alone.ours, session.run(None, alone.feeds))
     return differences

@@ -1,38 +1,38 @@
 """Recurrent layers of Keras models, read without Keras, and their weights back (extra ``keras``).
 
-The files' forms are Keras's own: ``.keras`` and ``.weights.h5`` of Keras 3, ``.h5`` of Keras 2 and 3
-(https://keras.io/guides/serialization_and_saving/). What a layer does is said at
-https://keras.io/api/layers/recurrent_layers/; training's dropout is no part of it. Where layers are in them
-`_keras_files` knows.
+The files' forms are Keras's own: ``.keras`` and ``.weights.h5`` of Keras 3, ``.h5`` of Keras 1, 2 and 3
+(https://keras.io/guides/serialization_and_saving/). Where layers are in them `_keras_files` knows, and
+`_keras_objects` where in models; what their options mean is `_keras_layers`'s to say.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._arrays import as_array, expect_shape
+from .._files import MAX_BYTES
 from .._layers import GRU, LSTM
-from .._words import cell_of_rows
-from ._keras_files import Entry, of_file, of_object
-from ._layouts import KERAS, Weights, cell_of, new_layer, parts_of
+from ._found import Found, everything, sorted_out
+from ._keras_configs import of_json
+from ._keras_files import of_file
+from ._keras_layers import layer_of
+from ._keras_objects import of_object
+from ._layouts import KERAS, cell_of, parts_of
 from ._steps import packed_steps, spread_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
+    from contextlib import AbstractContextManager
 
     from numpy.typing import ArrayLike
 
     from .._arrays import Array
-
-_MERGES = ("concat", "sum", "mul", "ave", None)
-_FUNCTIONS = ("sigmoid", "tanh", "relu")
+    from ._keras_configs import Entry, Seen
 
 
 class KerasLayer:
@@ -83,7 +83,8 @@ class KerasLayer:
             Which steps count, anywhere in a row. At others the state stays, and the output is the last, or
             zeros with `zero_output_for_mask` (and from Bidirectional).
         initial_state : array_like or sequence of them, optional
-            ``(B, H)`` each: h of a GRU, (h, c) of an LSTM; both directions' one after the other.
+            ``(B, H)`` each: h of a GRU, (h, c) of an LSTM; both directions' one after the other, as those of
+            cells on each other, which may be nested.
 
         Returns
         -------
@@ -105,13 +106,14 @@ class KerasLayer:
         y, last = layer(given, tuple(first) if isinstance(layer, LSTM) else first[0], lengths=lengths)
         finals = last if isinstance(last, tuple) else (last,)
         directions = 2 if layer.bidirectional else 1
-        states = [final[d] for d in range(directions) for final in finals]
+        states = [[final[k] for final in finals] for k in range(len(finals[0]))]
         if self.stateful:
-            self._state = states
-        halves = zip(np.split(y, directions, -1), finals[0], strict=True)
+            self._state = _flat(states)
+        halves = zip(np.split(y, directions, -1), finals[0][-directions:], strict=True)
         ys = [self._outputs(half, final, marks) for half, final in halves]
-        outputs = ys if directions == 2 and self.merge_mode is None else [self._merge(ys)]
-        outputs += states if self.return_state else []
+        outputs: list[Any] = ys if directions == 2 and self.merge_mode is None else [self._merge(ys)]
+        if self.return_state:  # of cells on each other nested, if each has several
+            outputs += states if layer.num_layers > 1 and len(finals) > 1 else _flat(states)
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
     def _mask(self, mask: ArrayLike, shape: tuple[int, ...]) -> Array:
@@ -125,15 +127,15 @@ class KerasLayer:
     def _first(self, given: Any, batch: int) -> list[Array]:
         """The initial states as the layer takes them: h, and c of an LSTM, of all directions."""
         layer = self.layer
-        kinds, directions = (2 if isinstance(layer, LSTM) else 1), (2 if layer.bidirectional else 1)
+        kinds = 2 if isinstance(layer, LSTM) else 1
+        count = kinds * layer.num_layers * (2 if layer.bidirectional else 1)
         shape = (batch, layer.hidden_size)
         if given is None:
-            zeros = [np.zeros(shape, layer.dtype)] * kinds * directions
+            zeros = [np.zeros(shape, layer.dtype)] * count
             given = zeros if self._state is None else self._state
-        elif not isinstance(given, (list, tuple)):
-            given = [given]
-        if len(given) != kinds * directions:
-            msg = f"initial_state: expected {kinds * directions} states, got {len(given)}"
+        given = _flat(given) if isinstance(given, (list, tuple)) else [given]
+        if len(given) != count:
+            msg = f"initial_state: expected {count} states, got {len(given)}"
             raise ValueError(msg)
         states = [as_array("initial_state", state, layer.dtype) for state in given]
         for state in states:
@@ -160,30 +162,58 @@ class KerasLayer:
         return merged / np.asarray(2, merged.dtype) if self.merge_mode == "ave" else merged
 
 
-def from_keras(source: Any, *, config: str | Mapping[str, Any] | None = None) -> dict[str, KerasLayer]:
-    """Take every GRU, LSTM and Bidirectional of a Keras model; Keras is not needed for its files.
+def _flat(nested: Any) -> list[Any]:
+    """The states of each cell one after the other."""
+    return [leaf for one in nested for leaf in (one if isinstance(one, (list, tuple)) else [one])]
+
+
+def from_keras(
+    source: Any,
+    *,
+    name: str | None = None,
+    config: str | Mapping[str, Any] | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> dict[str, KerasLayer]:
+    """Take every recurrent layer of a Keras model; Keras is not needed for its files.
+
+    GRU, LSTM, their forms for CuDNN, RNN of GRUCell or LSTMCell or several of them of one size on each other,
+    and Bidirectional of these, wherever they are in the model. Numbers of 16 bits become float32, and so does
+    the computation of layers whose policy is a mixed one.
 
     Parameters
     ----------
     source : path-like, or a model or layer of Keras
-        ``.keras``, ``.weights.h5``, a legacy ``.h5`` of a model or of weights, or the object itself.
+        ``.keras``, ``.weights.h5``, a legacy ``.h5`` of a model or of weights, one of these in an archive, or
+        the object itself.
+    name : str, optional
+        Of the one layer that is wanted. Without it one that has to be refused is an error, which tells all
+        names.
     config : str or mapping, optional
         For files of weights alone: the model's, as ``model.to_json()`` gives it. Without it a layer is taken
-        to be as Keras 3 makes it by default, and a GRU without biases is refused, since then nothing in the
-        weights tells where its reset gate acts.
+        to be as Keras 3 makes it by default, with a warning, and a GRU without biases is refused, since then
+        nothing in the weights tells where its reset gate acts. For layers within classes of the user's own,
+        whose configs no file has: ``{name: keras.saving.serialize_keras_object(layer)}``.
+    max_bytes : int, default 2**32
+        The most to read of a file, and to make of it.
 
     Returns
     -------
     dict of str to KerasLayer
-        By the layers' names.
+        By the layers' names, those of what they are in before them: ``"encoder/gru"``.
 
     Raises
     ------
     OSError
         The file cannot be read.
     ValueError
-        It is none of these, or a layer has an activation that layers do not have, directions that are not of
-        one kind, or weights that are not its own.
+        It is none of these, has no such layer, refers to what is not in it or is larger than `max_bytes`; or
+        a layer has options that layers here do not have, is of a class of the user's own, or its config or
+        weights are not in the file.
+
+    Warns
+    -----
+    UserWarning
+        There is no config at all.
 
     Examples
     --------
@@ -193,166 +223,54 @@ def from_keras(source: Any, *, config: str | Mapping[str, Any] | None = None) ->
     >>> node(np.ones((2, 5, 3), np.float32)).shape
     (2, 8)
     """
+    with _seen(source, config, max_bytes) as seen:
+        return everything(_found(seen), name, seen.nothing("one"))
+
+
+def all_from_keras(
+    source: Any, *, config: str | Mapping[str, Any] | None = None, max_bytes: int = MAX_BYTES
+) -> tuple[dict[str, KerasLayer], dict[str, str]]:
+    """What `from_keras` can take, and of all others why it refuses them; by name."""
+    with _seen(source, config, max_bytes) as seen:
+        if not seen.places:
+            raise ValueError(seen.nothing("one"))
+        return sorted_out(_found(seen))
+
+
+def entries_of(source: Any, names: Collection[str]) -> dict[str, Entry]:
+    """Layers as they were found: for who sets them beside Keras's own."""
+    with _seen(source, None, MAX_BYTES) as seen:
+        return {name: read() for name, read in seen.places.items() if name in names}
+
+
+def _seen(source: Any, config: Any, max_bytes: int) -> AbstractContextManager[Seen]:
     if config is not None and not isinstance(config, (str, Mapping)):
         msg = f"config: expected the text of model.to_json() or a mapping, got {type(config).__name__}"
         raise TypeError(msg)
-    if hasattr(source, "get_config") and hasattr(source, "get_weights"):
-        entries = list(of_object(source, ""))
-    elif isinstance(source, (str, os.PathLike)):
-        given = json.loads(config) if isinstance(config, str) else config
-        entries = of_file(Path(source), given)
-    else:
+    if isinstance(source, (str, os.PathLike)):
+        given = of_json(config, "config") if isinstance(config, str) else config
+        if given is not None and not isinstance(given, Mapping):
+            msg = f"config: expected that of a model, got JSON of {type(given).__name__}"
+            raise ValueError(msg)
+        return of_file(source, given, max_bytes)
+    if not (hasattr(source, "get_config") and hasattr(source, "get_weights")):
         msg = f"source: expected a path, or a model or layer of Keras, got {type(source).__name__}"
         raise TypeError(msg)
-    return {entry.name: _layer(entry) for entry in entries}
-
-
-def _layer(entry: Entry) -> KerasLayer:
-    """A layer of what was found, or an error that says what it is that layers do not have."""
-    kind, config = entry.kind, entry.config
-    halves = [entry.weights]
-    if kind == "Bidirectional":
-        half = len(entry.weights) // 2
-        halves = [entry.weights[:half], entry.weights[half:]]
-    sides: list[tuple[str | None, Mapping[str, Any] | None]] = [(kind, config)]
-    if kind == "Bidirectional":
-        sides = [(None, None)] * 2 if config is None else _sides(entry.name, config)
-    options = [
-        _options(entry, own, given, weights) for (own, given), weights in zip(sides, halves, strict=True)
-    ]
-    first = options[0]
-    if len(options) == 2:
-        _same_kind(entry.name, *options)
-        first["zero_output_for_mask"] = first["return_sequences"]
-        first["merge_mode"] = "concat" if config is None else config.get("merge_mode", "concat")
-        if first["merge_mode"] not in _MERGES:
-            msg = f"{entry.name}: expected merge_mode of {_MERGES}, got {first['merge_mode']!r}"
-            raise ValueError(msg)
-    parts = [_part(entry.name, first, weights) for weights in halves]
-    made: dict[str, Any] = {
-        "recurrent_activation": first["recurrent_activation"],
-        "activation": first["activation"],
-    }
-    if first["cell"] == "gru":
-        made["reset_after"] = first["reset_after"]
-    layer = new_layer(first["cell"], parts, directions=len(parts), batch_first=True, **made)
-    return KerasLayer(entry.name, layer, first)
-
-
-def _sides(name: str, config: Mapping[str, Any]) -> list[tuple[str | None, Mapping[str, Any] | None]]:
-    """Kind and config of Bidirectional's directions."""
-    forward = config["layer"]
-    backward = config.get("backward_layer") or forward
-    for side in (forward, backward):
-        if side["class_name"] not in ("GRU", "LSTM"):
-            msg = f"{name}: expected Bidirectional of a GRU or an LSTM, got one of {side['class_name']}"
-            raise ValueError(msg)
-    if forward["config"].get("go_backwards", False):
-        msg = f"{name}: expected a Bidirectional whose first direction goes forward, got go_backwards=True"
+    if config is not None:
+        msg = f"config: expected None for an object, which has its own, got {type(config).__name__}"
         raise ValueError(msg)
-    return [(side["class_name"], side["config"]) for side in (forward, backward)]
+    return nullcontext(of_object(source))
 
 
-def _same_kind(name: str, forward: dict[str, Any], backward: dict[str, Any]) -> None:
-    for key, value in forward.items():
-        if key != "go_backwards" and backward[key] != value:
-            msg = f"{name}: expected two directions of one kind, got {key} {value!r} and {backward[key]!r}"
-            raise ValueError(msg)
+def _found(seen: Seen) -> Found[KerasLayer]:
+    def convert(read: Callable[[], Entry]) -> Callable[[], KerasLayer]:
+        def made() -> KerasLayer:
+            entry = read()
+            return KerasLayer(entry.name, *layer_of(entry))
 
+        return made
 
-def _options(
-    entry: Entry, kind: str | None, config: Mapping[str, Any] | None, weights: list[Array]
-) -> dict[str, Any]:
-    """What a layer is, from its config, or from its weights alone."""
-    if len(weights) not in (2, 3) or weights[0].ndim != 2 or weights[1].ndim != 2 or not weights[1].shape[0]:
-        shapes = [array.shape for array in weights]
-        msg = f"{entry.name}: expected kernel, recurrent_kernel and perhaps bias, got arrays of {shapes}"
-        raise ValueError(msg)
-    cell = kind.lower() if kind else _cell_of_weights(entry, weights)
-    given = {} if config is None else dict(config)
-    if given.get("time_major", False):
-        msg = f"{entry.name}: expected inputs (B, T, I), got time_major=True"
-        raise ValueError(msg)
-    options = {
-        "cell": cell,
-        "recurrent_activation": _function(entry, given.get("recurrent_activation", "sigmoid")),
-        "activation": _function(entry, given.get("activation", "tanh")),
-        "use_bias": given.get("use_bias", len(weights) == 3),
-        "reset_after": None,
-        "merge_mode": None,
-    }
-    for key in ("return_sequences", "return_state", "go_backwards", "stateful", "zero_output_for_mask"):
-        options[key] = bool(given.get(key, False))
-    if cell == "gru":
-        # Keras 2.0 had the one variant and no word for it.
-        by_config = None if config is None else bool(given.get("reset_after", False))
-        by_bias = None if len(weights) == 2 else weights[2].ndim == 2
-        if by_config is None and by_bias is None:
-            msg = (
-                f"{entry.name}: expected a GRU with biases or a config, got neither: nothing in its weights "
-                "tells reset_after; give config=model.to_json()"
-            )
-            raise ValueError(msg)
-        options["reset_after"] = by_bias if by_config is None else by_config
-    return options
-
-
-def _cell_of_weights(entry: Entry, weights: list[Array]) -> str:
-    if _version(entry) < (2, 3):
-        msg = (
-            f"{entry.name}: expected weights of Keras 2.3 or later, or a config, got those of Keras "
-            f"{entry.version}, whose gates were hard_sigmoid by default; give config=model.to_json()"
-        )
-        raise ValueError(msg)
-    units, columns = weights[1].shape
-    cell = cell_of_rows(columns, units, (layout.cell for layout in KERAS.values()))
-    if cell is None:
-        msg = f"{entry.name}: expected a recurrent_kernel (H, 3H) or (H, 4H), got {weights[1].shape}"
-        raise ValueError(msg)
-    return cell
-
-
-def _version(entry: Entry) -> tuple[int, ...]:
-    numbers = [int(number) for number in re.findall(r"\d+", entry.version)[:2]]
-    return tuple(numbers) if len(numbers) == 2 else (*numbers, 99)
-
-
-def _function(entry: Entry, value: Any) -> str:
-    """An activation's name here; what Keras called hard_sigmoid changed with Keras 3."""
-    name = value.get("config", value.get("class_name")) if isinstance(value, Mapping) else value
-    if name in _FUNCTIONS:
-        return str(name)
-    if name == "hard_sigmoid":
-        return "hard_sigmoid" if _version(entry) >= (3,) else "hard_sigmoid_0.2"
-    msg = f"{entry.name}: expected an activation of sigmoid, tanh, relu or hard_sigmoid, got {name!r}"
-    raise ValueError(msg)
-
-
-def _part(name: str, options: dict[str, Any], weights: list[Array]) -> Weights:
-    """One direction's weights, of shapes that fit together."""
-    cell = options["cell"]
-    layout = KERAS["gru_reset_before" if cell == "gru" and not options["reset_after"] else cell]
-    units = weights[1].shape[0]
-    columns = len(layout.gates) * units
-    expect_shape(f"{name}: kernel", weights[0], ("input_size", columns))
-    expect_shape(f"{name}: recurrent_kernel", weights[1], (units, columns))
-    if options["use_bias"] != (len(weights) == 3):
-        msg = f"{name}: expected use_bias={len(weights) == 3} as of its weights, got {options['use_bias']}"
-        raise ValueError(msg)
-    arrays = [_wide(name, array) for array in weights]
-    if len(arrays) == 3:
-        expect_shape(f"{name}: bias", arrays[2], (2, columns) if layout.biases == 2 else (columns,))
-        arrays[2:] = list(arrays[2]) if layout.biases == 2 else [arrays[2]]
-    return layout.take(*arrays)
-
-
-def _wide(name: str, array: Array) -> Array:
-    if array.dtype == np.float16:
-        return array.astype(np.float32)
-    if array.dtype not in (np.float32, np.float64):
-        msg = f"{name}: expected weights in float16, float32 or float64, got {array.dtype}"
-        raise ValueError(msg)
-    return array
+    return {name: convert(read) for name, read in seen.places.items()}
 
 
 def to_keras_weights(layer: GRU | LSTM) -> list[list[Array]]:

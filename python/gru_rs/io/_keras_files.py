@@ -1,161 +1,209 @@
-"""Where the recurrent layers of Keras models are: in its objects and in its files, of every form they had.
+"""Where the recurrent layers of Keras models are in its files, of every form they had.
 
-What is found is given as it stands there; what it means as a layer is `_keras`'s to say.
+What is found is given as it stands there; what it means as a layer is `_keras_layers`'s to say, and what a
+file of HDF5 may be `_hdf5`'s. Layers are found twice: by the model's config, and by weights that no config
+accounts for, as those within layers of the user's own.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import re
-import sys
-import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from ._keras_configs import (
+    OTHERS,
+    RECURRENT,
+    Entry,
+    Node,
+    Seen,
+    Told,
+    add_unclaimed,
+    nodes_of,
+    of_json,
+    taken,
+    version_told,
+)
+from ._keras_legacy import legacy
+from ._source import read_zip, source_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
-    from pathlib import Path
 
     from .._arrays import Array
+    from ._hdf5 import Folder
 
-RECURRENT = ("GRU", "LSTM", "Bidirectional")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A recurrent layer as it was found; without a config only its weights are known."""
-
-    name: str
-    kind: str | None
-    config: Mapping[str, Any] | None
-    weights: list[Array]
-    version: str
+_MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 
 
-def of_object(source: Any, prefix: str) -> Iterator[Entry]:
-    """From Keras's own objects."""
-    kind = type(source).__name__
-    if kind in RECURRENT:
-        module = sys.modules[type(source).__module__.partition(".")[0]]
-        version = getattr(module, "__version__", "3")
-        yield Entry(prefix + source.name, kind, source.get_config(), source.get_weights(), version)
-    inner = [source.layer] if kind == "TimeDistributed" else getattr(source, "layers", [])
-    for layer in inner if kind not in RECURRENT else []:
-        nested = bool(getattr(layer, "layers", None))
-        yield from of_object(layer, f"{prefix}{layer.name}/" if nested else prefix)
+@contextmanager
+def of_file(path: str | os.PathLike[str], config: Any, max_bytes: int | None) -> Iterator[Seen]:
+    """From a file, for as long as it is open; `config` is the model's, or some layers' by their names."""
+    from ._hdf5 import opened
+
+    given: dict[str, Any] = {}
+    if config is not None and "layers" in config:
+        config = {"class_name": "Model", "config": config}
+    elif config is not None and not ("class_name" in config and "config" in config):
+        given, config = dict(config), None
+    source = source_of(path, ("keras", "hdf5"), max_bytes)
+    version = version_told(config) or "3"
+    if source.kind == "keras":
+        if config is not None:
+            msg = f"config: expected None, or layers by their names, for {source.name}, which has its own"
+            raise ValueError(msg)
+        members = read_zip(source, _MEMBERS)
+        config = of_json(members["config.json"], f"{source.name}!config.json")
+        metadata = of_json(members.get("metadata.json", b"{}"), f"{source.name}!metadata.json")
+        if not isinstance(metadata, Mapping) or "keras_version" in metadata:
+            version = taken(metadata, "keras_version", str, source.name)
+        data = members["model.weights.h5"]
+    else:
+        data = source.read()
+    seen, told = Seen(), Told(config, given, version)
+    with opened(data, source.name, source.max_bytes) as tree:
+        if tree.texts("layer_names") is not None or tree.folder("model_weights") is not None:
+            legacy(tree, told, seen)
+        else:
+            modern(tree, told, seen)
+        if given:
+            msg = f"config: expected names of layers without a config, got {', '.join(map(repr, given))}"
+            raise ValueError(msg)
+        yield seen
 
 
-def of_file(path: Path, config: Mapping[str, Any] | None) -> list[Entry]:
-    """From a file; `config` is the model's, for those that hold weights alone."""
-    import h5py
-
-    with path.open("rb") as file:
-        data = file.read()
-    version = "3"
-    if path.suffix == ".keras":
-        try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                config = json.loads(archive.read("config.json"))
-                version = json.loads(archive.read("metadata.json"))["keras_version"]
-                data = archive.read("model.weights.h5")
-        except (KeyError, ValueError, zipfile.BadZipFile) as error:
-            msg = f"source: expected a file of keras.Model.save, got {path.name}, which is none: {error}"
-            raise ValueError(msg) from error
-    try:
-        with h5py.File(io.BytesIO(data), "r") as tree:
-            if "layer_names" in tree.attrs or "model_weights" in tree:
-                return list(_legacy(tree, config))
-            return list(_modern(tree, config, version))
-    except (OSError, KeyError) as error:  # h5py's, of damaged files
-        msg = f"source: expected weights of Keras, got {path.name}, which cannot be read: {error}"
-        raise ValueError(msg) from error
-
-
-def _layers_of(
-    config: Mapping[str, Any], path: str = "", name: str = ""
-) -> Iterator[tuple[str, str, str, Any]]:
-    """(path in a file of weights, name, kind, config) of the recurrent layers in a model's config."""
-    layers = config.get("layers", ())
-    used: dict[str, int] = {}
-    for layer in layers:
-        kind, inner = layer["class_name"], layer["config"]
-        snake = re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", kind)).lower()
-        count = used.get(snake, 0)
-        used[snake] = count + 1
-        here = f"{path}layers/{snake}{f'_{count}' if count else ''}"
-        own = name + (layer.get("name") or inner.get("name", ""))
-        while kind == "TimeDistributed":
-            here, kind, inner = f"{here}/layer", inner["layer"]["class_name"], inner["layer"]["config"]
-        if kind in RECURRENT:
-            yield here, own, kind, inner
-        elif isinstance(inner, Mapping) and "layers" in inner:
-            yield from _layers_of(inner, f"{here}/", f"{own}/")
-
-
-def _arrays(group: Any) -> list[Array]:
-    return [np.asarray(group[str(index)]) for index in range(len(group))]
-
-
-def _modern(tree: Any, config: Mapping[str, Any] | None, version: str) -> Iterator[Entry]:
+def modern(tree: Folder, told: Told, seen: Seen) -> None:
     """From the weights of Keras 3, whose places follow from the model's config."""
-    known = list(_layers_of(config.get("config", {}))) if config is not None else []
-    if config is not None and config.get("class_name") in RECURRENT:
-        known = [("", config["config"]["name"], config["class_name"], config["config"])]
-    for path, name, kind, inner in known:
-        group = tree[path] if path else tree
-        sides = [group["forward_layer"], group["backward_layer"]] if kind == "Bidirectional" else [group]
-        weights = [array for side in sides for array in _arrays(side["cell/vars"])]
-        yield Entry(name, kind, inner, weights, version)
-    if known:
-        return
-    for name, group in _groups(tree):  # weights alone, or a model whose class is the user's
-        both = "forward_layer" in group
-        sides = [group["forward_layer"], group["backward_layer"]] if both else [group]
-        weights = [array for side in sides for array in _arrays(side["cell/vars"])]
-        yield Entry(name, "Bidirectional" if both else None, None, weights, version)
-
-
-def _groups(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The groups of recurrent layers in weights of Keras 3, by the names they have, or else their places."""
-    for key in group:
-        inner = group[key]
-        if not hasattr(inner, "keys"):
+    nodes = [] if told.config is None else nodes_of(told.config)
+    seen.kinds += [node.kind for node in nodes]
+    claimed: dict[str, Node] = {}
+    for node in nodes:
+        if not node.is_known or node.kind not in (*RECURRENT, *OTHERS):
             continue
-        own = _text(inner["vars"].attrs.get("name", key)) if "vars" in inner else key
-        name = prefix if key == "layers" else f"{prefix}/{own}".lstrip("/")
-        if "cell" in inner or "forward_layer" in inner:
-            yield name, inner
-        elif key != "vars":
-            yield from _groups(inner, name)
+        folder = tree.folder(node.path)
+        if folder is None and any(one.config == node.config for one in claimed.values()):
+            continue  # of a layer that is there twice the weights are where it was first
+        claimed[node.path] = node
+        if node.kind in OTHERS:
+            seen.add(node.name, f"expected a GRU or an LSTM, got {node.kind}")
+        elif folder is None:
+            seen.add(node.name, "expected its weights in the file, got none")
+        else:
+            seen.add(node.name, partial(_entry, folder, node.name, told.version, node.kind, node.config))
+    others = {node.path: node for node in nodes if node.path not in claimed}
+    for path, folder in _unclaimed(tree, claimed):
+        _add_unclaimed(tree, path, folder, others, told, seen)
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _legacy(tree: Any, config: Mapping[str, Any] | None) -> Iterator[Entry]:
-    """From a file of Keras 2, or of Keras 3 in its manner."""
-    version = _text(tree.attrs.get("keras_version", "2"))
-    if config is None and "model_config" in tree.attrs:
-        config = json.loads(_text(tree.attrs["model_config"]))
-    groups = tree.get("model_weights", tree)
-    version = _text(groups.attrs.get("keras_version", version))
-    names = [_text(name) for name in groups.attrs["layer_names"]]
-    if config is None:
-        for name in names:
-            arrays = [_text(own) for own in groups[name].attrs["weight_names"]]
-            if any("recurrent_kernel" in own for own in arrays):
-                kind = "Bidirectional" if any("/backward_" in own for own in arrays) else None
-                yield Entry(name, kind, None, [np.asarray(groups[name][own]) for own in arrays], version)
+def _add_unclaimed(
+    tree: Folder, path: str, folder: Folder, others: Mapping[str, Node], told: Told, seen: Seen
+) -> None:
+    """Weights that no config accounts for: of a class of the user's own, or without any config."""
+    above = max((own for own in others if f"{path}/".startswith(f"{own}/")), key=len, default=None)
+    node = None if above is None else others[above]
+    name = _name(tree, path, above or "", "" if node is None else node.name)
+    both = folder.folder("forward_layer") is not None
+    if folder.folder("cell") is None and not both:
+        seen.add(name, "expected a layer around its cell, got what looks like a cell's weights alone")
         return
-    inner = config["config"]
-    layers = {"layers": inner} if isinstance(inner, list) else inner  # a Sequential of Keras 2.0
-    for _, name, kind, options in _layers_of(layers):
-        top, _, rest = name.partition("/")
-        arrays = [_text(own) for own in groups[top].attrs["weight_names"]]
-        own = [array for array in arrays if not rest or f"/{rest.rpartition('/')[2]}/" in f"/{array}"]
-        yield Entry(name, kind, options, [np.asarray(groups[top][array]) for array in own], version)
+    known = None if node is None else _inner(node.config, path[len(above or "") :].lstrip("/"), name)
+    around = "" if node is None else f", within {node.kind}"
+    read = partial(_entry, folder, name, told.version)
+    add_unclaimed(seen, told, name, read, both=both, around=around, known=known)
+
+
+def _entry(
+    folder: Folder, name: str, version: str, kind: str | None, config: Mapping[str, Any] | None
+) -> Entry:
+    sides = [folder]
+    if kind == "Bidirectional":
+        sides = [_within(folder, "forward_layer"), _within(folder, "backward_layer")]
+    return Entry(name, kind, config, [_cells(side, name) for side in sides], version)
+
+
+def _within(folder: Folder, name: str) -> Folder:
+    found = folder.folder(name)
+    if found is None:
+        msg = f"{folder.place}: expected {name} in it, got {', '.join(folder.names()[:20])}"
+        raise ValueError(msg)
+    return found
+
+
+def _cells(folder: Folder, name: str) -> list[list[Array]]:
+    """The weights of each cell of a layer, in their order."""
+    cell = _within(folder, "cell") if folder.folder("cell") is not None else folder
+    stack = cell.folder("cells")
+    cells = [cell]
+    if stack is not None:
+        kinds = {re.sub(r"_\d+$", "", key) for key in stack.names()}
+        if len(kinds) != 1:
+            msg = f"{name}: expected cells of one kind, got {', '.join(sorted(kinds))}"
+            raise ValueError(msg)
+        numbered = sorted(
+            (int(key.rpartition("_")[2]) if key not in kinds else 0, key) for key in stack.names()
+        )
+        cells = [_within(stack, key) for _, key in numbered]
+    return [_arrays(_within(one, "vars")) for one in cells]
+
+
+def _arrays(folder: Folder) -> list[Array]:
+    names = folder.names()
+    if sorted(names) != sorted(map(str, range(len(names)))) or len(names) > 3:
+        msg = f"{folder.place}: expected weights by the names 0, 1, 2, got {', '.join(names[:20])}"
+        raise ValueError(msg)
+    return [folder.array(str(index)) for index in range(len(names))]
+
+
+def _unclaimed(tree: Folder, claimed: Mapping[str, Node]) -> list[tuple[str, Folder]]:
+    """Groups of layers with a cell, and of cells without a layer, that no config accounts for."""
+    found, left, visited = [], [("", tree)], set[int]()
+    while left:
+        path, folder = left.pop()
+        if path in claimed or folder.address() in visited:
+            continue
+        visited.add(folder.address())
+        names = folder.names()
+        if (
+            folder.folder("cell") is not None
+            or folder.folder("forward_layer") is not None
+            or _is_cell(folder)
+        ):
+            found.append((path, folder))
+            continue
+        inner = [(f"{path}/{key}".lstrip("/"), folder.folder(key)) for key in names if key != "vars"]
+        left += [(own, one) for own, one in reversed(inner) if one is not None]
+    return found
+
+
+def _is_cell(folder: Folder) -> bool:
+    """Whether weights have the shapes of a GRU's or an LSTM's cell."""
+    shapes = [folder.shape(f"vars/{index}") for index in range(4)]
+    kernel, recurrent, bias, more = shapes
+    if kernel is None or recurrent is None or more is not None or len(kernel) != 2 or len(recurrent) != 2:
+        return False
+    units, columns = recurrent
+    gates = columns in (3 * units, 4 * units) and kernel[1] == columns and units > 0
+    return gates and bias in (None, (columns,), (2, columns))
+
+
+def _name(tree: Folder, path: str, above: str, begin: str) -> str:
+    """The name of a layer at a path: those of the layers on the way, as far as the file has them."""
+    parts, name = path.split("/"), begin
+    for k in range(above.count("/") + 1 if above else 0, len(parts)):
+        vars_ = tree.folder("/".join([*parts[: k + 1], "vars"]))
+        if vars_ is not None:
+            name = f"{name}/{vars_.text('name') or parts[k]}".lstrip("/")
+    return name or parts[-1]
+
+
+def _inner(config: Mapping[str, Any], key: str, name: str) -> Any:
+    """The config of a layer within one of the user's own, if that one's has it under the attribute's name
+    and with the layer's.
+    """
+    value = config.get(key)
+    inner = value.get("config") if isinstance(value, Mapping) else None
+    is_it = isinstance(inner, Mapping) and inner.get("name") == name.rpartition("/")[2]
+    return value if is_it else None

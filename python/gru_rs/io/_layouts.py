@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .._arrays import expect_shape
 from .._cells import GRUCell, LSTMCell
 from .._layers import GRU, LSTM
 from .._words import CELLS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from .._arrays import Array
 
@@ -57,6 +58,9 @@ class Layout:
         The arrays, with their shapes.
     letters : str
         The gates in the framework's own letters.
+    parts : tuple of str
+        Where each array has a name: those of both kernels, of the bias of inputs and of that of states, each
+        of one name or of one for each gate in the order of `gates`, ``-`` for zeros.
     """
 
     framework: str
@@ -69,6 +73,36 @@ class Layout:
     swapped: bool = False
     reset: str = ""
     forget: float = 0.0
+    parts: tuple[str, ...] = ()
+
+    def fits(self, given: Mapping[str, Array]) -> bool:
+        """Whether arrays have exactly these names, and as many rows as there are gates."""
+        slots = [part.split() for part in self.parts]
+        bare = {name for slot in slots[:2] for name in slot}
+        if set(given) not in (bare, {name for slot in slots for name in slot} - {"-"}):
+            return False
+        shape = given[slots[1][0]].shape[:: -1 if self.transposed else 1]
+        return len(shape) == 2 and shape[0] * len(slots[1]) == len(self.gates) * shape[1]
+
+    def read(self, given: Mapping[str, Array]) -> Weights:
+        """The weights of arrays by the names of `parts`."""
+        slots = [part.split() for part in self.parts]
+        axis, side = (1, 0) if self.transposed else (0, 1)
+        rows = len(self.gates) * given[slots[1][0]].shape[side]
+        arrays = []
+        for slot in slots[:2]:
+            expect_shape(slot[0], given[slot[0]], ("rows", "columns"))
+            inputs = given[slot[0]].shape[side]
+            for name in slot:
+                expect_shape(name, given[name], (rows // len(slot), inputs)[:: 1 - 2 * axis])
+            arrays.append(np.concatenate([given[name] for name in slot], axis=axis))
+        has_biases = any(name in given for slot in slots[2:] for name in slot)
+        for slot in slots[2:] if has_biases else ():
+            for name in set(slot) - {"-"}:
+                expect_shape(name, given[name], (rows // len(slot),))
+            zeros = np.zeros(rows // len(slot), arrays[0].dtype)
+            arrays.append(np.concatenate([zeros if name == "-" else given[name] for name in slot]))
+        return self.take(*arrays)
 
     def take(self, w_ih: Array, w_hh: Array, b_ih: Array | None = None, b_hh: Array | None = None) -> Weights:
         """Weights of the framework as PyTorch's; of one bias `b_hh` becomes zeros."""
@@ -173,7 +207,134 @@ HAIKU = {
     ),
 }
 
+NAMED = {
+    "equinox": [
+        Layout(
+            *("Equinox", "gru", "rzn", "r, z, n"),
+            "weight_ih (3H, I), weight_hh (3H, H), bias (3H), bias_n (H)",
+            reset=AFTER,
+            parts=("weight_ih", "weight_hh", "bias", "- - bias_n"),
+        ),
+        Layout(
+            *("Equinox", "lstm", "ifgo", "i, f, g, o", "weight_ih (4H, I), weight_hh (4H, H), bias (4H)"),
+            biases=1,
+            parts=("weight_ih", "weight_hh", "bias", "-"),
+        ),
+    ],
+    "flax": [
+        Layout(
+            *("Flax linen", "gru", "rzn", "r, z, n"),
+            "ir, iz, in: kernel (I, H), bias (H); hr, hz: kernel (H, H); hn: kernel, bias",
+            transposed=True,
+            reset=AFTER,
+            parts=(
+                "ir.kernel iz.kernel in.kernel",
+                "hr.kernel hz.kernel hn.kernel",
+                "ir.bias iz.bias in.bias",
+                "- - hn.bias",
+            ),
+        ),
+        Layout(
+            *("Flax linen", "lstm", "ifgo", "i, f, g, o"),
+            "ii, if, ig, io: kernel (I, H); hi, hf, hg, ho: kernel (H, H), bias (H)",
+            transposed=True,
+            biases=1,
+            parts=(
+                "ii.kernel if.kernel ig.kernel io.kernel",
+                "hi.kernel hf.kernel hg.kernel ho.kernel",
+                "-",
+                "hi.bias hf.bias hg.bias ho.bias",
+            ),
+        ),
+        Layout(
+            *("Flax nnx", "gru", "rzn", "r, z, n"),
+            "dense_i: kernel (I, 3H), bias (3H); dense_h: kernel (H, 3H)",
+            transposed=True,
+            biases=1,
+            reset=AFTER,
+            parts=("dense_i.kernel", "dense_h.kernel", "dense_i.bias", "-"),
+        ),
+        Layout(
+            *("Flax nnx", "lstm", "ifgo", "i, f, g, o"),
+            "ii, if_, ig, io: kernel (I, H); hi, hf, hg, ho: kernel (H, H), bias (H)",
+            transposed=True,
+            biases=1,
+            parts=(
+                "ii.kernel if_.kernel ig.kernel io.kernel",
+                "hi.kernel hf.kernel hg.kernel ho.kernel",
+                "-",
+                "hi.bias hf.bias hg.bias ho.bias",
+            ),
+        ),
+        Layout(
+            *("Flax nnx, optimized", "lstm", "ifgo", "i, f, g, o"),
+            "dense_i: kernel (I, 4H); dense_h: kernel (H, 4H), bias (4H)",
+            transposed=True,
+            biases=1,
+            parts=("dense_i.kernel", "dense_h.kernel", "-", "dense_h.bias"),
+        ),
+    ],
+    "mlx": [
+        Layout(
+            *("MLX", "gru", "rzn", "r, z, n", "Wx (3H, I), Wh (3H, H), b (3H), bhn (H)"),
+            reset=AFTER,
+            parts=("Wx", "Wh", "b", "- - bhn"),
+        ),
+        Layout(
+            *("MLX", "lstm", "ifgo", "i, f, g, o", "Wx (4H, I), Wh (4H, H), bias (4H)"),
+            biases=1,
+            parts=("Wx", "Wh", "bias", "-"),
+        ),
+    ],
+    "chainer": [
+        Layout(
+            *("Chainer NStepGRU", "gru", "rzn", "r, z, h′", "w0–w2 (H, I), w3–w5 (H, H), b0–b5 (H)"),
+            reset=AFTER,
+            parts=("w0 w1 w2", "w3 w4 w5", "b0 b1 b2", "b3 b4 b5"),
+        ),
+        Layout(
+            *("Chainer NStepLSTM", "lstm", "ifgo", "i, f, a, o", "w0–w3 (H, I), w4–w7 (H, H), b0–b7 (H)"),
+            parts=("w0 w1 w2 w3", "w4 w5 w6 w7", "b0 b1 b2 b3", "b4 b5 b6 b7"),
+        ),
+        Layout(
+            *("Chainer StatefulGRU", "gru", "rzn", "r, z, h̄"),
+            "W_r, W_z, W: W (H, I), b (H); U_r, U_z, U: W (H, H), b (H)",
+            swapped=True,
+            reset=BEFORE,
+            parts=("W_r.W W_z.W W.W", "U_r.W U_z.W U.W", "W_r.b W_z.b W.b", "U_r.b U_z.b U.b"),
+        ),
+    ],
+    "mxnet": [
+        Layout(
+            *("MXNet", "gru", "rzn", "r, z, o"),
+            "i2h_weight (3H, I), h2h_weight (3H, H), i2h_bias, h2h_bias (3H)",
+            reset=AFTER,
+            parts=("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"),
+        ),
+        Layout(
+            *("MXNet", "lstm", "ifgo", "i, f, c, o"),
+            "i2h_weight (4H, I), h2h_weight (4H, H), i2h_bias, h2h_bias (4H)",
+            parts=("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"),
+        ),
+    ],
+    "flux": [
+        Layout(
+            *("Flux GRU", "gru", "rzn", "r, z, h̃", "Wi (3H, I), Wh (3H, H), b (3H)"),
+            biases=1,
+            reset=AFTER,
+            parts=("Wi", "Wh", "b", "-"),
+        ),
+        Layout(
+            *("Flux", "lstm", "ifgo", "i, f, c, o", "Wi (4H, I), Wh (4H, H), b (4H)"),
+            biases=1,
+            parts=("Wi", "Wh", "b", "-"),
+        ),
+    ],
+}
+"""Of frameworks whose arrays all have names, what `from_arrays` takes."""
+
 ALL = [*PYTORCH.values(), *KERAS.values(), *ONNX.values(), *PADDLE.values(), *HAIKU.values()]
+ALL += [layout for layouts in NAMED.values() for layout in layouts]
 
 
 def table() -> str:
@@ -184,7 +345,8 @@ def table() -> str:
         new = "σ(f + 1) by itself" if layout.forget else ""
         if "z" in layout.gates:
             new = "(1 − z) ⊙ h + z ⊙ n" if layout.swapped else "z ⊙ h + (1 − z) ⊙ n"
-        biases = "two" if layout.biases == 2 else "one, the sum"
+        is_sum = layout.biases == 1 and layout.reset != AFTER
+        biases = "one, the sum" if is_sum else "one, outside r" if layout.biases == 1 else "two"
         cells = [
             layout.framework,
             layout.cell.upper(),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ._found import everything
+from ._onnx_cells import cells_of
 from ._onnx_constants import Scope
 from ._onnx_node import Node, kind_of
 from ._onnx_read import OnnxFile, all_nodes
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import onnx
 
     from ._found import Found
+    from ._onnx_cells import Cell
     from ._onnx_layer import OnnxLayer
 
 _SHOWN = 12
@@ -51,7 +54,8 @@ def from_onnx(
     dict of str to OnnxLayer
         By the nodes' names (that of its first output for a node without one), subgraphs included. A node of
         ONNX Runtime's DynamicQuantizeLSTM has a layer of the same bytes where layers can have them, and of
-        the floats that they stand for where not; its ``note`` says which.
+        the floats that they stand for where not; its ``note`` says which. A cell that PyTorch's exporters
+        wrote as plain operators, by the name of its weights, is a layer for one step at each of its places.
 
     Raises
     ------
@@ -86,30 +90,36 @@ def from_onnx(
     found = found_in(nodes, linear_before_reset)
     layers = everything(found, name, "" if found else _instead(file.model))
     for own in layers:
-        _suspect(file.model, nodes[own], linear_before_reset)
+        node = nodes[own]
+        if isinstance(node, Node):
+            _suspect(file.model, node, linear_before_reset)
     return layers
 
 
-def found_in(nodes: dict[str, Node], believed: int | None = None) -> Found[OnnxLayer]:
+def found_in(nodes: dict[str, Node | Cell], believed: int | None = None) -> Found[OnnxLayer]:
     """How to convert each node, by its name."""
     return {name: partial(node.layer, believed) for name, node in nodes.items()}
 
 
-def nodes_of(file: OnnxFile) -> Iterator[Node]:
-    """The recurrent nodes of a model, each under a name of its own."""
+def nodes_of(file: OnnxFile) -> Iterator[Node | Cell]:
+    """The recurrent nodes of a model and its cells of plain operators, each under a name of its own."""
     taken: set[str] = set()
     counts: Counter[str] = Counter()
     for scope in Scope(file, file.model.graph).inner():
-        for node in scope.graph.node:
-            kind = kind_of(node)
-            if kind is None:
-                continue
-            own = name = node.name or next(filter(None, node.output), "node")
+        nodes = ((node, kind_of(node)) for node in scope.graph.node)
+        called = (
+            Node(node.name or next(filter(None, node.output), "node"), node, scope, kind)
+            for node, kind in nodes
+            if kind is not None
+        )
+        found: list[Node | Cell] = [*called, *cells_of(scope)]
+        for one in found:
+            own = one.name
             while own in taken:
-                counts[name] += 1
-                own = f"{name}#{counts[name] + 1}"
+                counts[one.name] += 1
+                own = f"{one.name}#{counts[one.name] + 1}"
             taken.add(own)
-            yield Node(own, node, scope, kind)
+            yield replace(one, name=own)
 
 
 def _suspect(model: onnx.ModelProto, node: Node, believed: int | None) -> None:

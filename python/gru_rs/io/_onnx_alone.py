@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from .._layers import LSTM
 from ._onnx import nodes_of
+from ._onnx_cells import Cell
 from ._onnx_layer import DIRECTIONS, OnnxLayer
 from ._onnx_node import OUTPUTS
 from ._onnx_read import OnnxFile
@@ -54,6 +55,8 @@ def node_alone(source: Any, name: str, *, whole: bool = True, steps: int = 20, r
         msg = f"name: expected that of a recurrent node, got {name!r}"
         raise ValueError(msg)
     (node,) = found
+    if isinstance(node, Cell):
+        return _cell_alone(node, rows)
     layer = node.layer()
     fixed = layer.constants
     batches = [value.shape[0 if layer.layout or value.ndim == 1 else 1] for value in fixed.values()]
@@ -62,6 +65,40 @@ def node_alone(source: Any, name: str, *, whole: bool = True, steps: int = 20, r
     feeds = _feeds(layer, rows, steps)
     given = {role: value for role, value in feeds.items() if role not in fixed}
     return Alone(_model(node, feeds, set(given), whole), given, _ours(layer, feeds, whole))
+
+
+def _cell_alone(cell: Cell, rows: int) -> Alone:
+    """The operators of a cell's first use, and one step of its layer."""
+    layer, use = cell.layer(), cell.uses[0]
+    scope, tensors = use.scope, use.tensors
+    letters = [letter for letter in "hc" if letter in tensors]
+    rng, dtype = np.random.default_rng(0), layer.layer.dtype
+    sizes = {"x": layer.layer.input_size} | dict.fromkeys(letters, layer.layer.hidden_size)
+    feeds = {tensors[role]: rng.normal(size=(rows, size)).astype(dtype) for role, size in sizes.items()}
+    ends = [tensors[f"{letter}_n"] for letter in letters]
+    todo, needed, held = list(ends), set(), {}
+    while todo:
+        name = todo.pop()
+        if not name or name in needed or name in held or name in feeds:
+            continue
+        made = scope.maker(name)
+        if made is not None:
+            needed.add(name)
+            todo += made.input
+        elif (value := scope.value(name)) is not None:
+            held[name] = value
+    nodes = [node for node in scope.graph.node if needed & set(node.output)]
+    kind = helper.np_dtype_to_tensor_dtype(dtype)
+    inputs = [helper.make_tensor_value_info(name, kind, array.shape) for name, array in feeds.items()]
+    outputs = [helper.make_tensor_value_info(name, kind, None) for name in ends]
+    initializers = [
+        numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in held.items()
+    ]
+    graph = helper.make_graph(nodes, "cell", inputs, outputs, initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", scope.version)], ir_version=8)
+    x, *states = (feeds[tensors[role]][None] for role in sizes)
+    last = layer.layer(x, states[0] if len(states) == 1 else tuple(states))[1]
+    return Alone(model, feeds, tuple(state[0] for state in (last if isinstance(last, tuple) else (last,))))
 
 
 def _feeds(layer: OnnxLayer, rows: int, steps: int) -> dict[str, Array]:

@@ -109,6 +109,11 @@ class Scope:
             "which is not in the model" if found is None else "an input of its graph, known only at run time"
         )
 
+    def maker(self, name: str) -> onnx.NodeProto | None:
+        """ONNX's own operator that makes a tensor in this graph."""
+        node = None if name in self._fed or name in self._given else self._nodes.get(name)
+        return node if node is not None and node.domain in ("", "ai.onnx") else None
+
     def value(self, name: str) -> Array | None:
         """The tensor's numbers; None if they are not fixed, or lengths of axes are not."""
         known = self.known(name)
@@ -155,9 +160,8 @@ class Scope:
         if name in self._twice:
             msg = f"{name}: expected one tensor of that name in a graph, got several"
             raise ValueError(msg)
-        node = None if name in self._fed or name in self._given else self._nodes.get(name)
-        ours = node is not None and node.domain in ("", "ai.onnx")
-        return node if node is not None and ours and node.op_type in (*_OPERATORS, "Shape") else None
+        node = self.maker(name)
+        return node if node is not None and node.op_type in (*_OPERATORS, "Shape") else None
 
     def _make(self, name: str, node: onnx.NodeProto | None) -> None:
         """Keep what is known of it, and of what its node gives besides."""
@@ -197,7 +201,7 @@ class Scope:
         """The sizes of something, of which only how many there are need be known."""
         (one,) = given.values() if len(given) == 1 else (None,)
         rank = self._rank(node.input[0]) if node.input else None
-        if one is not None and one.unknown is not None:
+        if one is not None and one.guessed:
             return None
         if one is not None:
             shape = np.array(one.values.shape, np.int64)

@@ -250,10 +250,9 @@ def _weights(graph: Graph, stack: Stack, name: str, part: Direction, *, frozen: 
     w, r = (kept.rows(layout._give) for kept in part[:2])
     more = _closing(stack, part)[:, np.newaxis].astype(graph.dtype) if frozen else None
     given = [_of_one(graph, f"{name}_W", w, more), _of_one(graph, f"{name}_R", r)]
-    if part.b_ih is None or part.b_hh is None:
-        return [*given, ""]
-    biases = np.concatenate([layout._give(bias.numbers) for bias in (part.b_ih, part.b_hh)])
-    return [*given, _of_one(graph, f"{name}_B", Kept(biases))]
+    none = np.zeros(len(w.numbers), graph.dtype)  # written, as OpenCV refuses an LSTM without
+    biases = [none if bias is None else layout._give(bias.numbers) for bias in part[2:]]
+    return [*given, _of_one(graph, f"{name}_B", Kept(np.concatenate(biases)))]
 
 
 def _of_one(graph: Graph, name: str, kept: Kept, more: Array | None = None) -> str:

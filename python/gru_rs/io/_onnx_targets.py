@@ -30,13 +30,20 @@ _KNOWN: dict[str, tuple[str, dict[str, str]]] = {
             "clip": "is dropped",
             "functions": "is dropped or refused",
             "float64": "is refused",
+            "free": "is refused of many models",
             "bytes": "is wrong",
         },
     ),
     "opencv": ("5.0.0", {"clip": "is dropped", "functions": "is refused", "float64": "is refused or wrong"}),
     "tract": (
         "0.23.9",
-        {"clip": "is dropped", "functions": "is dropped", "float64": "is refused", "lone": "is refused"},
+        {
+            "clip": "is dropped",
+            "functions": "is dropped",
+            "float64": "is refused",
+            "lone": "is refused",
+            "kept": "drifts by some 1e-7 a step",
+        },
     ),
     "iree": ("3.13.0", {"hard": "is computed as Relu", "free": "is refused"}),
     "onnx2tf": ("2.6.9", {"free": "becomes 1", "ends": "is wrong", "back": "is refused"}),
@@ -58,6 +65,7 @@ _CALLED = {
     "functions": "an activation other than sigmoid and tanh",
     "gru": "a GRU",
     "hard": "HardSigmoid",
+    "kept": "the c of an LSTM behind a row's end",
     "lone": "a single LSTM node without first states",
     "reset": "a GRU with reset_after=False",
     "rows": "an LSTM of more than one row",
@@ -99,6 +107,7 @@ def _there(model: onnx.ModelProto) -> set[str]:
         "functions": bool(functions - {b"Sigmoid", b"Tanh"}),
         "gru": "GRU" in kinds,
         "hard": b"HardSigmoid" in functions,
+        "kept": "lengths" in inputs and any(value.name == "c_n" for value in model.graph.output),
         "lone": kinds == {"LSTM"} and len(nodes) == 1 and "h0" not in inputs,
         "reset": any(
             "linear_before_reset" in given and not given["linear_before_reset"].i for given in options

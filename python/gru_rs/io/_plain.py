@@ -1,20 +1,23 @@
-"""Plain arrays of Paddle's dynamic_gru and of Haiku as parts of state dicts. NumPy alone."""
+"""Plain arrays of other frameworks as layers, or as parts of state dicts. NumPy alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._arrays import as_array, as_ndarray, expect_shape
-from .._checks import as_flag
-from ._layouts import HAIKU, PADDLE, by_name
+from .._checks import as_choice, as_flag
+from ._layouts import BEFORE, HAIKU, NAMED, PADDLE, Layout, Weights, by_name, new_layer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import ArrayLike
 
     from .._arrays import Array
+    from .._layers import GRU, LSTM
 
 
 def from_paddle(
@@ -131,6 +134,92 @@ def from_haiku(params: Mapping[str, ArrayLike], *, suffix: str = "_l0") -> dict[
     expect_shape("w_i", arrays["w_i"], ("input_size", 3 * units))
     expect_shape("b", arrays["b"], (3 * units,))
     return by_name(HAIKU["gru"].take(arrays["w_i"], arrays["w_h"], arrays["b"]), suffix)
+
+
+def from_arrays(
+    framework: str,
+    params: Mapping[str, Any] | list[Mapping[str, Any] | Sequence[Mapping[str, Any]]],
+    *,
+    batch_first: bool = False,
+) -> GRU | LSTM:
+    """Make a layer of another framework's arrays, by the names that they have there.
+
+    The arrays of a GRU or an LSTM of Equinox, Flax (linen and nnx), MLX, Chainer, MXNet or Flux; the table of
+    ``docs/layouts.md`` has the names, and recipes for others.
+
+    Parameters
+    ----------
+    framework : str
+        ``"equinox"``, ``"flax"``, ``"mlx"``, ``"chainer"``, ``"mxnet"`` or ``"flux"``.
+    params : mapping of str to array_like, or list of them
+        The arrays of one cell or layer, in dicts within dicts or by names joined by dots. A list has layer
+        after layer; of a bidirectional stack each is a pair, forward and backward.
+    batch_first : bool, default False
+        As the layer's.
+
+    Returns
+    -------
+    GRU or LSTM
+        In the arrays' dtype, with the reset gate where the framework has it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Names that are not exactly those, shapes that do not fit together, or arrays that are none of floats.
+
+    Examples
+    --------
+    >>> import gru_rs
+    >>> given = {"Wx": np.ones((24, 3)), "Wh": np.ones((24, 8)), "b": np.ones(24), "bhn": np.ones(8)}
+    >>> gru_rs.from_arrays("mlx", [(given, given)])
+    GRU(3, 8, bidirectional=True, dtype='float64', seed=0)
+    """
+    layouts = NAMED[as_choice("framework", framework, tuple(NAMED))]
+    if not isinstance(params, (Mapping, list, tuple)):
+        msg = f"params: expected a mapping (dict), or a list of them, got {type(params).__name__}"
+        raise TypeError(msg)
+    stack = [params] if isinstance(params, Mapping) else params
+    layers = [[one] if isinstance(one, Mapping) else one for one in stack]
+    directions = {len(layer) for layer in layers}
+    if directions not in ({1}, {2}):
+        msg = "params: expected a mapping, or a list of them or of pairs of them, got other lists"
+        raise ValueError(msg)
+    parts = [_named(f"params[{k}]", layouts, one) for k, layer in enumerate(layers) for one in layer]
+    kinds = {layout for layout, _ in parts}
+    if len(kinds) > 1:
+        msg = f"params: expected one kind of layer, got {sorted({f'{k.framework} {k.cell}' for k in kinds})}"
+        raise ValueError(msg)
+    (kind,) = kinds
+    options: dict[str, Any] = {"reset_after": kind.reset != BEFORE} if kind.cell == "gru" else {}
+    weights = [one for _, one in parts]
+    (count,) = directions
+    return new_layer(
+        kind.cell, weights, directions=count, batch_first=as_flag("batch_first", batch_first), **options
+    )
+
+
+def _named(where: str, layouts: list[Layout], params: Any) -> tuple[Layout, Weights]:
+    """Which layout it is, by its names and the number of its gates, and its weights."""
+    if not isinstance(params, Mapping):
+        msg = f"{where}: expected a mapping (dict) of names to arrays, got {type(params).__name__}"
+        raise TypeError(msg)
+    arrays = _floats(dict(_joined(params, "")))
+    for layout in layouts:
+        if layout.fits(arrays):
+            return layout, layout.read(arrays)
+    names = "; ".join(dict.fromkeys(layout.names for layout in layouts))
+    got = {name: array.shape for name, array in sorted(arrays.items())[:24]}
+    msg = f"{where}: expected exactly the arrays {names}; got {got}"
+    raise ValueError(msg)
+
+
+def _joined(params: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """The arrays of dicts within dicts; what is None, as a bias that is not used, is not there."""
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            yield from _joined(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield f"{prefix}{name}", value
 
 
 def _floats(given: dict[str, Any]) -> dict[str, Array]:

@@ -97,7 +97,7 @@ def found_in(source: Any, given: Mapping[str, Any] | None = None, name: str | No
 
 def _told(named: Mapping[str, Any]) -> str:
     """What a source without layers holds."""
-    whole = {value.name for value in named.values() if isinstance(value, Opaque)}
+    whole = {value.name for value in named.values() if isinstance(value, Opaque)} - {_torch_files.UNREAD}
     if whole:
         classes = ", ".join(sorted(whole)[:3])
         return (
@@ -236,5 +236,5 @@ def _safetensors_of(source: Source) -> dict[str, Any]:
         kind = "an estimator" if '"estimator"' in header else "a network"
         msg = f"source: expected PyTorch's weights, got {source.name}, {kind}: gru_rs.load takes it"
         raise ValueError(msg)
-    others = {name: Opaque("a tensor that was not read") for name in contents.tensors}
+    others = {name: Opaque(_torch_files.UNREAD) for name in contents.tensors}
     return others | contents.arrays()

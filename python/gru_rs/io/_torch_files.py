@@ -58,6 +58,9 @@ _OWN_NAMES = {
 _NUMBERS = {1: "Byte", 2: "Char", 4: "Int", 5: "Long", 6: "Half", 7: "Float", 8: "Double", 13: "BFloat16"}
 """What an exported program calls them."""
 
+UNREAD = "numbers that were not read"
+"""What stands for arrays that nobody wants."""
+
 _MOST_AXES = 8
 
 
@@ -257,10 +260,7 @@ def npz(source: Source, is_wanted: Callable[[str], bool]) -> dict[str, Any]:
     with source.opened() as (file, _), zipfile.ZipFile(file) as archive:
         names = {member.removesuffix(".npy"): member for member in archive.namelist()}
     data = read_zip(source, {member for name, member in names.items() if is_wanted(name)})
-    return {
-        name: _npy(data[member]) if member in data else Opaque("an array that was not read")
-        for name, member in names.items()
-    }
+    return {name: _npy(data[member]) if member in data else Opaque(UNREAD) for name, member in names.items()}
 
 
 def _npy(data: bytes) -> Any:

@@ -2,8 +2,13 @@
 
 `GRU`, `LSTM`, `GRUCell` and `LSTMCell` are `torch.nn`'s own classes with another forward: constructor,
 parameters, state dict, checks and manners are inherited. `accelerate` turns the modules of a model into them,
-in place. What they do not do, they leave to PyTorch: other devices and dtypes, autocast, projections,
-tracing, export to ONNX and the transformations of ``torch.func``. A second derivative is an error.
+in place. What they do not do, they leave to PyTorch's own operators: other devices and dtypes, autocast,
+projections, tracing, export, forward-mode, the transformations of ``torch.func``, and derivatives from the
+second on, which ``torch.compile`` alone has of nothing: it says so.
+
+``torch.jit.script`` makes PyTorch's own class of a module, and puts it into the model that it scripts: call
+`accelerate` again. ``torch.ao.quantization`` goes by exact classes and would leave these in floats, with a
+warning: call `restore` before.
 
 Threads are gru_rs's own: `gru_rs.set_num_threads`. ``torch.compile`` breaks its graph at every GRU and LSTM,
 unless ``torch._dynamo.config.allow_rnn`` is true: then these are one operator in it.
@@ -21,52 +26,109 @@ Examples
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from ._call import STATES, Call, Options
-from ._graph import run_call
+from ._graph import is_transformed, run_call, seeded
+from ._plain import run_plain
 
 __all__ = ["GRU", "LSTM", "GRUCell", "LSTMCell", "accelerate", "restore"]
+
+
+_FLOATS = (torch.float32, torch.float64)
+_is_exporting = getattr(torch.compiler, "is_exporting", torch.onnx.is_in_onnx_export)  # since PyTorch 2.7
 
 
 def _is_here(x: Tensor, weight: Tensor) -> bool:
     """Whether the kernels can do it."""
     return (
-        x.device.type == "cpu"
-        and weight.device.type == "cpu"
+        x.is_cpu
+        and weight.is_cpu
+        and x.dtype in _FLOATS
         and x.dtype == weight.dtype
-        and x.dtype in (torch.float32, torch.float64)
         and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
+        and not is_transformed()
         and not torch.jit.is_tracing()
-        and not torch.onnx.is_in_onnx_export()
+        and not _is_exporting()
     )
 
 
-class _Layer(nn.RNNBase):
-    """A stack of layers."""
+def _in_a_symbolic_trace(module: nn.Module, x: fx.Proxy, hx: Any) -> Any:
+    """A node of a graph of torch.fx, which takes modules outside torch.nn apart unless they say this."""
+    return x.tracer.create_proxy("call_module", x.tracer.path_of_module(module), (x, hx), {})
+
+
+class _Accelerated(nn.Module):
+    """What layers and cells share."""
 
     _cell: str
+    _theirs: Any
 
-    def forward(self, input: Any, hx: Any = None, *, resets: Tensor | None = None) -> Any:  # noqa: A002 - PyTorch's name
+    def __prepare_scriptable__(self) -> nn.Module:  # torch.jit.script asks for it
+        """PyTorch's own with the same parameters."""
+        plain: nn.Module = self._theirs.__new__(self._theirs)
+        plain.__dict__ = self.__dict__.copy()
+        return plain
+
+    @property
+    def qconfig(self) -> Any:
+        """As torch.ao.quantization sets it."""
+        return self.__dict__.get("qconfig")
+
+    @qconfig.setter
+    def qconfig(self, value: Any) -> None:
+        warnings.warn(
+            f"torch.ao.quantization goes by PyTorch's exact classes and leaves a gru_rs.torch."
+            f"{type(self).__name__} in floats; to quantize it, call gru_rs.torch.restore(model) before",
+            stacklevel=2,
+        )
+        self.__dict__["qconfig"] = value
+
+    @qconfig.deleter
+    def qconfig(self) -> None:
+        self.__dict__.pop("qconfig", None)
+
+    def _weights(self, names: list[str]) -> list[Tensor]:
+        own = self._parameters
+        try:
+            found: list[Any] = [own[name] for name in names]
+        except KeyError:  # they are computed: weight_norm, pruning, parametrizations
+            found = [getattr(self, name) for name in names]
+        return found
+
+    def _listed(self, hx: Any) -> list[Tensor]:
+        return [] if hx is None else list(hx) if STATES[self._cell] > 1 else [hx]
+
+    def _joined(self, states: list[Tensor]) -> Any:
+        return tuple(states) if STATES[self._cell] > 1 else states[0]
+
+
+class _Layer(_Accelerated, nn.RNNBase):
+    """A stack of layers."""
+
+    def forward(self, input: Any, hx: Any = None, resets: Tensor | None = None) -> Any:  # noqa: A002 - PyTorch's name
         """As PyTorch's.
 
         And with `resets`, a tensor of bool shaped as the input without its last axis: True where a step
         begins a new sequence. The states before it are zeros, and gradients do not go beyond it.
         """
+        if isinstance(input, fx.Proxy):
+            return _in_a_symbolic_trace(self, input, hx)
         packed = isinstance(input, PackedSequence)
         x = input.data if packed else input
-        weights = [getattr(self, name) for name in self._flat_weights_names]
-        here = not self.proj_size and x.dim() in (2, 3) and _is_here(x, weights[0])
+        weights = self._weights(self._flat_weights_names)
+        possible = not self.proj_size and x.dim() in (2, 3)
+        here = possible and _is_here(x, weights[0])
         if resets is not None:
-            self._check_resets(resets, x, here and not packed)
-        if not here:
+            self._check_resets(resets, x, possible and not packed)
+        elif not here:
             return super().forward(input, hx)
-        states = [] if hx is None else list(hx) if STATES[self._cell] > 1 else [hx]
+        states = self._listed(hx)
         dropout = self.dropout if self.training and self.num_layers > 1 else 0.0
         options = Options(self._cell, self.num_layers, self.batch_first, dropout, self.bidirectional)
         if packed:
@@ -81,7 +143,9 @@ class _Layer(nn.RNNBase):
             x, states = x.unsqueeze(batch_axis), [state.unsqueeze(1) for state in states]
             resets = None if resets is None else resets.unsqueeze(batch_axis)
         self._check(x, states, None)
-        y, finals = run_call(Call(x, states, weights, None, resets, None), options)
+        call = Call(x, states, weights, None, resets, None)
+        y: Any
+        y, finals = run_call(call, options) if here else run_plain(seeded(call, options), options)
         if axes == 2:
             y, finals = y.squeeze(batch_axis), [state.squeeze(1) for state in finals]
         return y, self._joined(finals)
@@ -101,15 +165,12 @@ class _Layer(nn.RNNBase):
     @staticmethod
     def _check_resets(resets: Any, x: Tensor, possible: bool) -> None:
         if not possible:
-            message = (
-                "resets: expected an input in float32 or float64 on the CPU, not packed, of a layer without "
-            )
-            message += "projection: PyTorch has no resets of its own"
+            message = "resets: expected an input of 2 or 3 axes, not packed, of a layer without projection"
             raise RuntimeError(message)
-        if not isinstance(resets, Tensor) or resets.dtype != torch.bool or resets.device.type != "cpu":
+        if not isinstance(resets, Tensor) or resets.dtype != torch.bool or resets.device != x.device:
             is_tensor = isinstance(resets, Tensor)
             got = f"{resets.dtype} on {resets.device}" if is_tensor else type(resets).__name__
-            message = f"resets: expected a tensor of bool on the CPU, got {got}"
+            message = f"resets: expected a tensor of bool on the {x.device} as the input is, got {got}"
             raise TypeError(message)
         if resets.shape != x.shape[:-1]:
             message = f"resets: expected shape {tuple(x.shape[:-1])}, got {tuple(resets.shape)}"
@@ -119,9 +180,6 @@ class _Layer(nn.RNNBase):
         self.check_input(x, sizes)
         for state in states:
             self.check_hidden_size(state, self.get_expected_hidden_size(x, sizes))
-
-    def _joined(self, states: list[Tensor]) -> Any:
-        return tuple(states) if STATES[self._cell] > 1 else states[0]
 
 
 class GRU(_Layer, nn.GRU):
@@ -138,6 +196,7 @@ class GRU(_Layer, nn.GRU):
     """
 
     _cell = "gru"
+    _theirs = nn.GRU
 
 
 class LSTM(_Layer, nn.LSTM):
@@ -151,30 +210,29 @@ class LSTM(_Layer, nn.LSTM):
     """
 
     _cell = "lstm"
+    _theirs = nn.LSTM
 
 
-class _Cell(nn.RNNCellBase):
+class _Cell(_Accelerated, nn.RNNCellBase):
     """One step."""
-
-    _cell: str
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:  # noqa: A002 - PyTorch's name
         """As PyTorch's."""
-        states = [] if hx is None else list(hx) if STATES[self._cell] > 1 else [hx]
-        rows = input.shape[:-1]
-        fits = input.dim() in (1, 2) and input.shape[-1] == self.input_size
-        fits = fits and all(state.shape == (*rows, self.hidden_size) for state in states)
-        if not fits or not _is_here(input, self.weight_ih):
+        if isinstance(input, fx.Proxy):
+            return _in_a_symbolic_trace(self, input, hx)
+        states, shape = self._listed(hx), input.shape
+        state_shape = (*shape[:-1], self.hidden_size)
+        fits = len(shape) in (1, 2) and shape[-1] == self.input_size
+        fits = fits and all(state.shape == state_shape for state in states)
+        weights = self._weights(_NAMES[bool(self.bias)])
+        if not fits or not _is_here(input, weights[0]):
             return super().forward(input, hx)  # which says what is wrong
-        names = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else [])]
-        weights = [getattr(self, name) for name in names]
-        batch = (1, -1, self.hidden_size)
-        states = [state.reshape(batch) for state in states]
-        x = input.reshape(1, -1, self.input_size)
-        options = Options(self._cell, 1, False, 0.0, False)
-        _, finals = run_call(Call(x, states, weights, None, None, None), options)
-        shaped = [state.reshape(*rows, self.hidden_size) for state in finals]
-        return tuple(shaped) if STATES[self._cell] > 1 else shaped[0]
+        _, finals = run_call(Call(input, states, weights, None, None, None), _STEP[self._cell])
+        return self._joined(finals)
+
+
+_NAMES = {True: ["weight_ih", "weight_hh", "bias_ih", "bias_hh"], False: ["weight_ih", "weight_hh"]}
+_STEP = {cell: Options(cell, 1, False, 0.0, False) for cell in STATES}
 
 
 class GRUCell(_Cell, nn.GRUCell):
@@ -187,6 +245,7 @@ class GRUCell(_Cell, nn.GRUCell):
     """
 
     _cell = "gru"
+    _theirs = nn.GRUCell
 
 
 class LSTMCell(_Cell, nn.LSTMCell):
@@ -200,9 +259,10 @@ class LSTMCell(_Cell, nn.LSTMCell):
     """
 
     _cell = "lstm"
+    _theirs = nn.LSTMCell
 
 
-_ACCELERATED = {nn.GRU: GRU, nn.LSTM: LSTM, nn.GRUCell: GRUCell, nn.LSTMCell: LSTMCell}
+_ACCELERATED = {one._theirs: one for one in (GRU, LSTM, GRUCell, LSTMCell)}
 
 
 def accelerate(model: nn.Module) -> nn.Module:

@@ -163,6 +163,10 @@ class Functions(Session):
         w = {"w_i": self.floats(2, 9), "w_h": self.floats(3, 9), "b": self.floats(9)}
         return gru_rs.from_haiku, {"params": ("table", w)}, {}
 
+    def of_arrays(self):
+        w = {"Wx": self.floats(9, 2), "Wh": self.floats(9, 3), "b": self.floats(9), "bhn": self.floats(3)}
+        return gru_rs.from_arrays, {"framework": ("word", "mlx"), "params": ("table", w)}, {}
+
     def of_classes(self):
         kind = pick(self.rng, [gru_rs.Stream, gru_rs.Tape, gru_rs.CellTape, gru_rs.Grads])
 
