@@ -60,10 +60,10 @@ without a word. Lengths as plain operators are right with free sizes, too.""",
 `mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", …, "--MNNModel", …, "--bizCode", "x"])` of the
 extension module `_tools`, then `MNN.nn.load_module_from_file`. Do not import `MNN.tools` nor run its console
 command: both have pip install another package into the Python that is first in PATH, and report what is
-converted. Fix all sizes; GRUs with `reset_after=True` only; forward and bidirectional only. If a call fails,
+converted. Fix all sizes; GRUs with `reset_after=True` only, forward and bidirectional. If a call fails,
 its list of outputs is empty and nothing is raised.""",
     "opencv": """
-`cv2.dnn.readNetFromONNX("model.onnx")`, `setInput(x, "x")`, `forward(["y", "h_n"])`. One layer, forward or
+`cv2.dnn.readNetFromONNX("model.onnx")`, `setInput(x, "x")`, `forward(["y", "h_n"])`. Nodes are forward or
 bidirectional, σ and tanh, no `sequence_lens`. Of a GRU ask for both outputs: Y alone is its last step. A node
 with direction `reverse` is run forward if it is a GRU; an LSTM's final states are those behind one step.""",
     "tract": """
@@ -75,14 +75,16 @@ The crate `rten`, `Model::load_file("model.onnx")`. GRUs with `reset_after=True`
 no clip. It drops lengths; both forms with plain operators are right, free sizes too. What it cannot do it
 refuses.""",
     "candle": """
-The crate `candle-onnx`, `simple_eval`. It has LSTM and RNN, no GRU.""",
+The crate `candle-onnx`, `simple_eval`. It has forward LSTMs with σ and tanh, and no GRU; of more than one row
+the LSTM's steps and rows come mixed up. Lengths of 32 bits, which are ONNX's, are refused.""",
     "iree": """
 `iree-import-onnx`, `iree-compile --iree-hal-target-backends=llvm-cpu`, `iree-run-module`, or the same from
-Python. Opset 17 or newer (older ones are converted here first). Fix all sizes.""",
+Python. Opset 17 or newer (older ones are converted here first). Forward nodes with fixed sizes: `to_onnx`
+writes each direction as one. HardSigmoid is computed as Relu.""",
     "onnx2tf": """
 `onnx2tf -i model.onnx`, then LiteRT. It wants Python 3.12; it runs in 3.11 (`pip install
---ignore-requires-python`). Fix all sizes: free ones become 1. A bidirectional LSTM that is given initial
-states gives them back as the final ones.""",
+--ignore-requires-python`). Fix all sizes: free ones become 1. An LSTM that is given initial states gives them
+back as the final ones.""",
     "tinygrad": "It has no recurrent operator.",
     "tvm": "Relax's reader of ONNX has no recurrent operator.",
     "onnx2torch": """
