@@ -36,6 +36,9 @@ it:
   gate: σ is 1 there, and the state stays as it is. Nothing is picked nor reversed. Y times (t < length) as
   before. It needs σ as the gate, and no clip.
 
+`to_onnx` writes the first, with GatherND in place of ReverseSequence and a sum over (t = length) in place of
+GatherElements, which more engines have.
+
 A sign is for all of: lengths, lengths with a 0, the same with initial states, two layers; free sizes are the
 last of them with free numbers of rows and steps."""
 

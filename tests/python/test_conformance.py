@@ -113,11 +113,17 @@ def warned(case, engine):
     return bool(said)
 
 
+# Of these it warns of more than is wrong here: the same models of other sizes were.
+CAREFUL = {"mnn", "tract", "iree", "onnx2tf"}
+
+
 def test_to_onnx_warns_of_what_the_table_has():
     written = [case for case in CASES if case.form == "to_onnx"]
     for engine, own in record.read(NAMES).items():
         bad = {case.name for case in written if own.cases[case.name][0] != "right"}
-        assert {case.name for case in written if warned(case, engine)} == bad, engine
+        said = {case.name for case in written if warned(case, engine)}
+        assert bad <= said, (engine, bad - said)
+        assert engine in CAREFUL or said == bad, (engine, said - bad)
 
 
 # Diagnosis --------------------------------------------------------------------------------------------------

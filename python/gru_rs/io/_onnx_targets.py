@@ -45,8 +45,26 @@ _KNOWN: dict[str, tuple[str, dict[str, str]]] = {
             "kept": "drifts by some 1e-7 a step",
         },
     ),
-    "iree": ("3.13.0", {"hard": "is computed as Relu", "free": "is refused"}),
-    "onnx2tf": ("2.6.9", {"free": "becomes 1", "ends": "is wrong", "back": "is refused"}),
+    "iree": (
+        "3.13.0",
+        {
+            "hard": "is computed as Relu",
+            "clip": "is refused",
+            "float64": "is refused",
+            "free": "is refused",
+        },
+    ),
+    "onnx2tf": (
+        "2.6.9",
+        {
+            "clip": "is refused or wrong",
+            "functions": "is refused or wrong",
+            "float64": "is refused or wrong",
+            "free": "becomes 1",
+            "ends": "is wrong",
+            "back": "is refused",
+        },
+    ),
     "candle": ("0.11.1", {"gru": "is refused", "rows": "is wrong"}),
     "tvm": ("0.27.0", {}),
     "onnx2torch": ("1.5.15", {}),
