@@ -50,8 +50,8 @@ and tanh, use layout 0 and float32, and compare one answer with the layer's own 
 DEPLOY = {
     "onnxruntime": """
 `InferenceSession("model.onnx").run(None, {"x": x})`. Everything that `to_onnx` writes in float32 is right.
-Float64 and layout 1 are refused: `layer.astype` first. With `sequence_lens`, a row of length 0 gives the
-state 0, not the one it was given.""",
+Float64 and layout 1 are refused: load the weights into a float32 layer first. With `sequence_lens`, a row of
+length 0 gives the state 0, not the one it was given.""",
     "reference": """
 `onnx.reference.ReferenceEvaluator("model.onnx").run(None, {"x": x})`: to look into a model, not to serve it.
 It drops lengths, clip, activations and input_forget without a word.""",

@@ -192,7 +192,7 @@ class Stub(Engine):
 def test_aborts_and_hangs_end_their_case_alone(tmp_path):
     cases = CASES[:5]
     driver.put_cases(tmp_path / "cases", cases)
-    version, found = driver.outcomes(Stub("stub", "Stub", seconds=5), tmp_path / "cases", cases)
+    version, found = driver.outcomes(Stub("stub", "Stub", seconds=10), tmp_path / "cases", cases)
     assert version == "engine 1"
     assert [found[case.name] for case in cases] == [
         ("refused", diagnose.NOTHING),
