@@ -152,7 +152,7 @@ test-peers: $(DEVELOPED) $(PEERS_READY) ## the bridge beside PyTorch, Keras and 
 	PYTHONPATH=python $(PEERS)/bin/python -m pytest tests/peers --doctest-modules $(wildcard $(NEED_PEERS))
 ENGINES ?=
 conformance: $(DEVELOPED) $(PEERS_READY) ## which engine computes GRU, LSTM and RNN nodes right (ENGINES="onnxruntime mnn": these): docs/engines.md
-	PYTHONPATH=tests $(BIN)/python -m conformance $(ENGINES)
+	PYTHONPATH=tests:python $(BIN)/python -m conformance $(ENGINES)
 .PHONY: test-frameworks
 test-frameworks: $(DEVELOPED) ## layouts of Equinox, Flax, MLX, Chainer, Paddle and ncnn beside their engines (2 GB of them)
 	test -x $(FRAMEWORKS)/bin/python || $(PYTHON) -m venv $(FRAMEWORKS)

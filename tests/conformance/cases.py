@@ -24,8 +24,8 @@ LENGTHS, SOME_ZERO = np.array([4, 6, 2], np.int32), np.array([4, 0, 6], np.int32
 class Case:
     """A model as it is to be made, and what it is fed.
 
-    `form` is how the model is written: node (as ONNX has it), outer (within an If, weights outside), gated or
-    picked (lengths as plain operators, as `to_onnx` writes them).
+    `form` is how the model is written: to_onnx (by gru-rs), node (as ONNX has it), outer (within an If,
+    weights outside), gated or picked (lengths as plain operators, as `to_onnx` writes them).
     """
 
     name: str
@@ -41,14 +41,19 @@ class Case:
     dtype: Any = np.float32
     attributes: dict[str, Any] = field(default_factory=dict)
 
+    def answers(self, nodes=None, x=None):
+        """All that these nodes give, in float64, by name."""
+        x = self.x if x is None else x
+        return answers(self.nodes if nodes is None else nodes, x, self.flat, self.form == "to_onnx")
+
     def expected(self):
-        """What has to come out, in float64, by name."""
-        found = answers(self.nodes, self.x, self.flat)
+        """What has to come out."""
+        found = self.answers()
         return {name: found[name] for name in self.outputs}
 
     @property
     def flat(self) -> bool:
-        return len(self.nodes) > 1 or self.form in ("gated", "picked")
+        return len(self.nodes) > 1 or self.form in ("gated", "picked", "to_onnx")
 
 
 # What a node is given beyond X, W, R and B. All but the first few have initial states, without which some
@@ -115,6 +120,20 @@ FORMS = {
     "free sizes, lengths, initial states": {"free": True, "lengths": LENGTHS, "states": True},
     "two layers, lengths": {"layers": 2, "lengths": LENGTHS},
 }
+# Of layers, written by gru-rs.
+LAYERS = {
+    "plain": {},
+    "initial states": {"states": True},
+    "lengths": {"lengths": LENGTHS},
+    "a length of 0, initial states": {"lengths": SOME_ZERO, "states": True},
+    "two layers, lengths, initial states": {"layers": 2, "lengths": LENGTHS, "states": True},
+    "free sizes": {"free": True},
+    "free sizes, lengths, initial states": {"free": True, "lengths": LENGTHS, "states": True},
+    "no bias": {"bias": False},
+    "clip": {"clip": 0.3},
+    "HardSigmoid": {"functions": ["HardSigmoid"]},
+    "float64": {"dtype": np.float64},
+}
 SLOPES = {"Affine", "LeakyRelu", "ThresholdedRelu", "ScaledTanh", "HardSigmoid", "Elu"}
 BOTH = {"Affine", "ScaledTanh", "HardSigmoid"}
 
@@ -136,6 +155,11 @@ def all_cases() -> list[Case]:
                 found += [
                     case_of(kind, direction, f"{form}: {option}", form=form, **given)
                     for option, given in FORMS.items()
+                ]
+            if op != "RNN" and direction != "reverse":
+                found += [
+                    case_of(kind, direction, f"to_onnx: {option}", form="to_onnx", **given)
+                    for option, given in LAYERS.items()
                 ]
     assert len({case.name for case in found}) == len(found)
     return found

@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 
 from .cases import Case
-from .reference import Node, answers, joined
+from .reference import Node
 
 # Absolute, and relative above 1: engines round each product and sum, and some have sigmoid and tanh by
 # polynomials.
@@ -42,7 +42,7 @@ def verdict(case: Case, found: list[np.ndarray]) -> tuple[str, str]:
         return "right", ""
     wrong_shapes = [name for name, value in named.items() if value.shape != expected[name].shape]
     if wrong_shapes:
-        every = answers(case.nodes, case.x, case.flat)
+        every = case.answers()
         for name in wrong_shapes:
             for other, value in every.items():
                 if near(named[name], value, COARSE):
@@ -84,7 +84,7 @@ def guesses(case: Case) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
             for _, change in chosen:
                 nodes = [change(node) for node in nodes]
             texts = [text for text, _ in chosen]
-            found = answers(nodes, case.x, case.flat)
+            found = case.answers(nodes)
             if count:
                 yield ", ".join(texts), found
             if count == 3:
@@ -242,7 +242,7 @@ def last_step_of_reverse(nodes, case, found):
     last = nodes[-1]
     if last.layout or len(nodes) > 1 or "reverse" not in last.ways:
         return None
-    begun = answers([replace(last, lengths=None)], case.x[-1:], case.flat)
+    begun = case.answers([replace(last, lengths=None)], case.x[-1:])
     back = np.array([way == "reverse" for way in last.ways])[:, None, None]
     return found | {name: np.where(back, begun[name], found[name]) for name in states_of(nodes, found)}
 
@@ -251,21 +251,18 @@ def unpadded(nodes, case, found):
     """Steps past a row's length are not zero, all else is right."""
     if all(node.lengths is None for node in nodes):
         return None
-    return found | {"Y": answers([replace(node, lengths=None) for node in nodes], case.x, case.flat)["Y"]}
+    return found | {"Y": case.answers([replace(node, lengths=None) for node in nodes])["Y"]}
 
 
 def one_state_twice(_nodes, _case, found):
     return found | {"Y_c": found["Y_h"]} if "Y_c" in found else None
 
 
-def other_rows(nodes, case, found):
-    """The batch taken for the steps."""
-    if nodes[0].layout or len(nodes) > 1 or nodes[0].lengths is not None or nodes[0].h0 is not None:
-        return None
-    steps, batch = case.x.shape[:2]
-    other = answers(nodes, case.x.reshape(batch, steps, -1).swapaxes(0, 1), False)
-    Y = other["Y"].transpose(2, 0, 1, 3).reshape(found["Y"].shape) if not case.flat else joined(other["Y"])
-    return other | {"Y": Y}
+def mixed(_nodes, case, found):
+    """Steps and rows of Y in the other order, under a shape that says they are not."""
+    Y = found["Y"]
+    order = (1, 0, 2) if case.flat else (2, 0, 1, 3)
+    return found | {"Y": Y.transpose(order).reshape(Y.shape)}
 
 
 SWAPS = {
@@ -275,5 +272,5 @@ SWAPS = {
     "final state of reverse taken at the last step": last_step_of_reverse,
     "Y not zero past the length": unpadded,
     "Y_c is Y_h": one_state_twice,
-    "batch and steps mixed up": other_rows,
+    "steps and rows of Y mixed up": mixed,
 }

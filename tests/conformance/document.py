@@ -7,7 +7,7 @@ from collections import defaultdict
 from .cases import Case
 from .engines import ENGINES
 from .record import OUTCOMES, Found
-from .text import BEGIN, DEPLOY, END, FORMS
+from .text import BEGIN, DEPLOY, END, FORMS, NODES, WRITTEN
 
 # Of an engine's reasons to refuse so many are told, those of most cases.
 MOST = 5
@@ -19,6 +19,9 @@ def document(found: dict[str, Found], cases: list[Case]) -> str:
     parts = [
         BEGIN.format(cases=len(cases)),
         counts(found, engines),
+        WRITTEN,
+        written(found, engines, cases),
+        NODES,
         options(found, engines, cases),
         FORMS,
         forms(found, engines, cases),
@@ -43,37 +46,41 @@ def counts(found, engines) -> str:
 
 
 def options(found, engines, cases) -> str:
-    """Options by engines: nodes as ONNX has them. Engines without recurrent operators are left out."""
-    shown = [name for name in engines if any(one[0] != "refused" for one in found[name].cases.values())]
+    """Nodes as ONNX has them: by kind and direction, and by option."""
     plain = [case for case in cases if case.form in ("node", "outer")]
-    rows = []
-    for kind in dict.fromkeys(case.kind for case in plain):
-        own = [case for case in plain if case.kind == kind and case.option == "plain"]
-        for case in own:
-            rows.append([f"{kind}, {case.direction}", *cells(found, shown, [case])])
-    for option in dict.fromkeys(case.option for case in plain if case.option != "plain"):
-        rows.append([option, *cells(found, shown, [case for case in plain if case.option == option])])
-    return table(["", *(ENGINES[name].title for name in shown)], rows)
+    groups = {f"{case.kind}, {case.direction}": [case] for case in plain if case.option == "plain"}
+    for case in plain:
+        if case.option != "plain":
+            groups.setdefault(case.option, []).append(case)
+    return by_engine(found, engines, groups)
+
+
+def written(found, engines, cases) -> str:
+    """What to_onnx writes: by kind and direction, and by option."""
+    own = [case for case in cases if case.form == "to_onnx"]
+    groups = {}
+    for case in own:
+        groups.setdefault(f"{case.kind}, {case.direction}", []).append(case)
+    for case in own:
+        groups.setdefault(case.option.removeprefix("to_onnx: "), []).append(case)
+    return by_engine(found, engines, groups)
 
 
 def forms(found, engines, cases) -> str:
+    """Ways to write lengths: by form, kind and direction."""
+    groups = {}
+    for case in cases:
+        if case.form in ("picked", "gated"):
+            sizes = "free" if case.free else "fixed"
+            label = f"{case.form}: {case.kind}, {case.direction}, {sizes} sizes"
+            groups.setdefault(label, []).append(case)
+    return by_engine(found, engines, dict(sorted(groups.items(), key=lambda item: item[0][0] != "p")))
+
+
+def by_engine(found, engines, groups) -> str:
+    """A row a group; engines without recurrent operators are left out."""
     shown = [name for name in engines if any(one[0] != "refused" for one in found[name].cases.values())]
-    own = [case for case in cases if case.form in ("picked", "gated")]
-    rows = []
-    for form in ("picked", "gated"):
-        for kind in dict.fromkeys(case.kind for case in own):
-            for direction in dict.fromkeys(case.direction for case in own):
-                for free in (False, True):
-                    chosen = [
-                        case
-                        for case in own
-                        if (case.form, case.kind, case.direction, case.free) == (form, kind, direction, free)
-                    ]
-                    if chosen:
-                        sizes = "free" if free else "fixed"
-                        rows.append(
-                            [f"{form}: {kind}, {direction}, {sizes} sizes", *cells(found, shown, chosen)]
-                        )
+    rows = [[label, *cells(found, shown, chosen)] for label, chosen in groups.items()]
     return table(["", *(ENGINES[name].title for name in shown)], rows)
 
 

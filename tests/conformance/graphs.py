@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from . import ours
 from .cases import Case
 
 # A gate that is closed for what is past a row's length: its sigmoid is 0 or 1 in every dtype.
@@ -13,11 +14,13 @@ SHUT = 1e4
 
 
 def model_of(case: Case) -> onnx.ModelProto:
-    return Writer(case).model()
+    return ours.model_of(case) if case.form == "to_onnx" else Writer(case).model()
 
 
 def feeds_of(case: Case) -> dict[str, np.ndarray]:
     """What the model is given, by name."""
+    if case.form == "to_onnx":
+        return ours.feeds_of(case)
     first = case.nodes[0]
     feeds = {"X": case.x}
     if first.lengths is not None:
@@ -28,6 +31,11 @@ def feeds_of(case: Case) -> dict[str, np.ndarray]:
         if node.c0 is not None:
             feeds[f"c0_{k}"] = node.c0
     return feeds
+
+
+def outputs_of(case: Case) -> list[str]:
+    """What the model calls its outputs."""
+    return [ours.OUTPUTS[name] for name in case.outputs] if case.form == "to_onnx" else list(case.outputs)
 
 
 class Writer:

@@ -50,7 +50,9 @@ def kept(version: str, date: str, outcomes: dict[str, tuple[str, str]]) -> Found
 def plain(message: str) -> str:
     """A refusal without what differs from case to case: numbers of nodes and sizes."""
     message = re.sub(r"^.*Diagnostics: <stdin>:\d+:\d+: |Node number \d+ ", "", message)
-    message = re.split(r" ?(?:Stack backtrace|Inputs were|Required inputs|: %\d)", message)[0]
+    message = re.split(
+        r" ?(?:Stack backtrace|0: candle_core|for op NodeProto|Inputs were|Required inputs|: %\d)", message
+    )[0]
     message = re.sub(r"#?\b\d+ (?=\")|(?<=[A-Za-z])_\d+\b", "", message)
     message = re.sub(r"\d+(,\d+)+(,F\d+)?|\[\d+(, \d+)*\]", "…", message)
     return message[:LONGEST].strip()

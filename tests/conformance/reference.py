@@ -144,12 +144,16 @@ def joined(Y):
     return Y.transpose(0, 2, 1, 3).reshape(*Y.shape[:1], Y.shape[2], -1)
 
 
-def answers(nodes: list[Node], x, flat: bool):
-    """The outputs of nodes one on top of the other: Y of the last, flat if asked, and its final states."""
-    for node in nodes[:-1]:
-        x = joined(run(node, x)[0])
-    Y, h, c = run(nodes[-1], x)
-    return {"Y": joined(Y) if flat else Y, "Y_h": h} | ({"Y_c": c} if nodes[-1].op == "LSTM" else {})
+def answers(nodes: list[Node], x, flat: bool, every: bool = False):
+    """The outputs of nodes one on top of the other: Y of the last, flat if asked, and its final states, or
+    every node's."""
+    states = []
+    for node in nodes:
+        Y, *last = run(node, x)
+        states.append(last)
+        x = joined(Y)
+    h, c = (np.concatenate(parts) for parts in zip(*(states if every else states[-1:]), strict=True))
+    return {"Y": x if flat else Y, "Y_h": h} | ({"Y_c": c} if nodes[-1].op == "LSTM" else {})
 
 
 def changed(nodes: list[Node], **how) -> list[Node]:

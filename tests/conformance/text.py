@@ -14,10 +14,18 @@ comparing it with the reference of a node in which something is left out or turn
 *aborts* its process or *hangs*, only that is recorded. ONNX does not say what a row of length 0 gives; here
 it keeps its initial state, as in PyTorch's and gru-rs's own layers."""
 
-FORMS = """✓ all right, ✗ all wrong, – all refused, else how many of each. Engines that are not in the table
-have no recurrent operator.
+WRITTEN = """## What `to_onnx` writes
 
-## Lengths as plain operators
+Layers of gru-rs with the same weights, by `to_onnx`: with lengths, initial states, free or fixed sizes. ✓ all
+right, ✗ all wrong, – all refused, else how many of each. Engines that are not in the table have no recurrent
+operator. `to_onnx(target=…)` warns of what an engine is known not to compute right."""
+
+NODES = """## Nodes as ONNX has them
+
+What other exporters write, and what they may: all options of the operators, on top of initial states where
+nothing else is said."""
+
+FORMS = """## Lengths as plain operators
 
 `sequence_lens` is what engines most often drop without a word. There are two ways to write lengths without
 it:
@@ -27,6 +35,9 @@ it:
 * *gated*, of a GRU: one more input, which is 1 past a row's length, with a weight of 10,000 to the update
   gate: σ is 1 there, and the state stays as it is. Nothing is picked nor reversed. Y times (t < length) as
   before. It needs σ as the gate, and no clip.
+
+`to_onnx` writes the first, with GatherND in place of ReverseSequence and a sum over (t = length) in place of
+GatherElements, which more engines have.
 
 A sign is for all of: lengths, lengths with a 0, the same with initial states, two layers; free sizes are the
 last of them with free numbers of rows and steps."""
@@ -39,8 +50,8 @@ and tanh, use layout 0 and float32, and compare one answer with the layer's own 
 DEPLOY = {
     "onnxruntime": """
 `InferenceSession("model.onnx").run(None, {"x": x})`. Everything that `to_onnx` writes in float32 is right.
-Float64 and layout 1 are refused: `layer.astype` first. With `sequence_lens`, a row of length 0 gives the
-state 0, not the one it was given.""",
+Float64 and layout 1 are refused: load the weights into a float32 layer first. With `sequence_lens`, a row of
+length 0 gives the state 0, not the one it was given.""",
     "reference": """
 `onnx.reference.ReferenceEvaluator("model.onnx").run(None, {"x": x})`: to look into a model, not to serve it.
 It drops lengths, clip, activations and input_forget without a word.""",
@@ -52,28 +63,31 @@ without a word. Lengths as plain operators are right with free sizes, too.""",
 `mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", …, "--MNNModel", …, "--bizCode", "x"])` of the
 extension module `_tools`, then `MNN.nn.load_module_from_file`. Do not import `MNN.tools` nor run its console
 command: both have pip install another package into the Python that is first in PATH, and report what is
-converted. Fix all sizes; GRUs with `reset_after=True` only; forward and bidirectional only. If a call fails,
+converted. Fix all sizes; GRUs with `reset_after=True` only, forward and bidirectional. If a call fails,
 its list of outputs is empty and nothing is raised.""",
     "opencv": """
-`cv2.dnn.readNetFromONNX("model.onnx")`, `setInput(x, "x")`, `forward(["y", "h_n"])`. One layer, forward or
-bidirectional, fixed sizes, no lengths; ask for both outputs.""",
+`cv2.dnn.readNetFromONNX("model.onnx")`, `setInput(x, "x")`, `forward(["y", "h_n"])`. Nodes are forward or
+bidirectional, σ and tanh, no `sequence_lens`. Of a GRU ask for both outputs: Y alone is its last step. A node
+with direction `reverse` is run forward if it is a GRU; an LSTM's final states are those behind one step.""",
     "tract": """
 `tract.onnx().load(path).into_model().into_runnable()`, or the crate `tract-onnx`. A node with direction
-`reverse` is run forward, and clip and activations are dropped, without a word: forward and bidirectional
-layers with σ and tanh only. Gated lengths with fixed sizes are right.""",
+`reverse` is run forward, and clip and activations are dropped, without a word; an LSTM needs its initial
+states as inputs (`states=True`) if there is more than one row; ReverseSequence is refused.""",
     "rten": """
 The crate `rten`, `Model::load_file("model.onnx")`. GRUs with `reset_after=True`, and LSTMs, with σ and tanh,
 no clip. It drops lengths; both forms with plain operators are right, free sizes too. What it cannot do it
 refuses.""",
     "candle": """
-The crate `candle-onnx`, `simple_eval`. It has LSTM and RNN, no GRU.""",
+The crate `candle-onnx`, `simple_eval`. It has forward LSTMs with σ and tanh, and no GRU; of more than one row
+the LSTM's steps and rows come mixed up. Lengths of 32 bits, which are ONNX's, are refused.""",
     "iree": """
 `iree-import-onnx`, `iree-compile --iree-hal-target-backends=llvm-cpu`, `iree-run-module`, or the same from
-Python. Opset 17 or newer (older ones are converted here first). Fix all sizes.""",
+Python. Opset 17 or newer (older ones are converted here first). Forward nodes with fixed sizes: `to_onnx`
+writes each direction as one. HardSigmoid is computed as Relu.""",
     "onnx2tf": """
 `onnx2tf -i model.onnx`, then LiteRT. It wants Python 3.12; it runs in 3.11 (`pip install
---ignore-requires-python`). Fix all sizes: free ones become 1. A bidirectional LSTM that is given initial
-states gives them back as the final ones.""",
+--ignore-requires-python`). Fix all sizes: free ones become 1. An LSTM that is given initial states gives them
+back as the final ones.""",
     "tinygrad": "It has no recurrent operator.",
     "tvm": "Relax's reader of ONNX has no recurrent operator.",
     "onnx2torch": """

@@ -333,8 +333,13 @@ def test_quantized_layers(width, dtype):
 @pytest.mark.parametrize(
     ("target", "layer", "options", "said"),
     [
-        ("mnn", gru_rs.GRU(3, 4, reset_after=False, clip=1.0), {}, ["reset_after=False", "clip is dropped"]),
-        ("mnn", gru_rs.GRU(3, 4).quantize(), {}, ["8 bits is wrong"]),
+        (
+            "mnn",
+            gru_rs.GRU(3, 4, reset_after=False, clip=1.0),
+            {"batch": 1, "steps": 5},
+            ["reset_after=False", "clip is dropped"],
+        ),
+        ("mnn", gru_rs.GRU(3, 4).quantize(), {"batch": 1, "steps": 5}, ["8 bits is wrong"]),
         (
             "iree",
             gru_rs.GRU(3, 4, recurrent_activation="hard_sigmoid"),
@@ -355,7 +360,8 @@ def test_quantized_layers(width, dtype):
         ("onnxruntime", gru_rs.GRU(3, 4, dtype=np.float64), {}, ["float64 is refused"]),
         ("onnxruntime", gru_rs.LSTM(3, 4, bidirectional=True, clip=1.0), {}, []),
         ("openvino", gru_rs.GRU(3, 4, bidirectional=True), {"lengths": True}, []),
-        ("mnn", gru_rs.GRU(3, 4, bidirectional=True), {"lengths": True}, []),
+        ("mnn", gru_rs.GRU(3, 4, bidirectional=True), {"lengths": True}, ["size that is free"]),
+        ("mnn", gru_rs.GRU(3, 4, bidirectional=True), {"lengths": True, "batch": 1, "steps": 5}, []),
         ("opencv", gru_rs.Model(3, 4, 2, cell="lstm", bidirectional=True), {"lengths": True}, []),
         ("candle", gru_rs.LSTM(3, 4), {"batch": 1}, []),
         ("tract", gru_rs.LSTM(3, 4), {"lengths": True, "states": True}, ["behind a row's end drifts"]),

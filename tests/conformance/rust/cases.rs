@@ -34,12 +34,13 @@ pub fn main(version: &str, run: impl Fn(&Path, Vec<Array>, &[String]) -> Answer)
             let outputs = fs::read_to_string(folder.join("outputs.txt")).unwrap();
             let outputs: Vec<String> = outputs.lines().map(String::from).collect();
             // A panic is a library's way to refuse, too.
-            catch_unwind(AssertUnwindSafe(|| run(&folder.join("model.onnx"), feeds, &outputs)))
-                .unwrap_or_else(|panic| {
+            catch_unwind(AssertUnwindSafe(|| run(&folder.join("model.onnx"), feeds, &outputs))).unwrap_or_else(
+                |panic| {
                     let text = panic.downcast_ref::<String>().cloned();
                     let text = text.or(panic.downcast_ref::<&str>().map(|text| text.to_string()));
                     Err(format!("panic: {}", text.unwrap_or_default()))
-                })
+                },
+            )
         });
         match found {
             Ok(arrays) => put(answers, name, &arrays),

@@ -5,8 +5,8 @@ mod cases;
 
 use cases::{Array, Numbers};
 use rten::{Model, Value};
-use rten_tensor::prelude::*;
 use rten_tensor::Tensor;
+use rten_tensor::prelude::*;
 use std::path::Path;
 
 fn main() {
@@ -27,11 +27,9 @@ fn run(path: &Path, feeds: Vec<Array>, outputs: &[String]) -> Result<Vec<Array>,
     let wanted = outputs.iter().map(|name| id(name)).collect::<Result<Vec<_>, _>>()?;
     let found = model.run(given, &wanted, None).map_err(|error| error.to_string())?;
     let arrays = found.into_iter().zip(outputs).map(|(value, name)| match value {
-        Value::FloatTensor(tensor) => Ok(Array {
-            name: name.clone(),
-            sizes: tensor.shape().to_vec(),
-            numbers: Numbers::Float(tensor.to_vec()),
-        }),
+        Value::FloatTensor(tensor) => {
+            Ok(Array { name: name.clone(), sizes: tensor.shape().to_vec(), numbers: Numbers::Float(tensor.to_vec()) })
+        }
         _ => Err(format!("{name} is no tensor of floats")),
     });
     arrays.collect()
