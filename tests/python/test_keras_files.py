@@ -224,13 +224,9 @@ def test_attributes(tmp_path):
         with pytest.raises(ValueError, match=r"model_config|JSON"):
             gru_rs.from_keras(path)
     path.write_bytes(legacy())
-    with h5py.File(path, "r+") as file:  # many names, each as long as may be
-        text = "x" * 1_000_000
-        file["model_weights"].attrs["layer_names"] = np.array([text] * 2000, h5py.string_dtype())
-    size = path.stat().st_size
-    with h5py.File(path, "r") as file:
-        assert file["model_weights"].attrs["layer_names"].shape == (2000,)
-    assert size > 0
+    with h5py.File(path, "r+") as file:  # many names, each of which may be as long as the file
+        file["more"] = np.ones(2**18, np.float32)
+        file["model_weights"].attrs["layer_names"] = np.array(["x"] * 200, h5py.string_dtype())
     with pytest.raises(ValueError, match="expected at most"):
         gru_rs.from_keras(path)
 
@@ -241,7 +237,7 @@ def test_attributes(tmp_path):
 def test_archives(tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(archive(h5=b"nothing"))
-    with pytest.raises(ValueError, match="expected a whole HDF5 file"):
+    with pytest.raises(ValueError, match="expected HDF5 of version 0 to 3"):
         gru_rs.from_keras(path)
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as file:

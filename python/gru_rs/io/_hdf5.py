@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import struct
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
 
     from .._arrays import Array
 
-DEEPEST = 64
-"""Groups within groups."""
-
+_HEAP = b"GCOL\x01\0\0\0"
 _DEFLATE, _SHUFFLE = 1, 2
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}
 _LAYOUTS = (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)
@@ -54,7 +53,9 @@ class Folder:
     def names(self) -> list[str]:
         """Of all that is in it."""
         with _door(self.place):
-            return list(self._group)
+            return [
+                one if isinstance(one, str) else one.decode(errors="backslashreplace") for one in self._group
+            ]
 
     def address(self) -> int:
         """Where it is in the file: the same of what is in the tree twice."""
@@ -113,7 +114,7 @@ class Folder:
     def _child(self, group: Any, name: str) -> Any:
         place = f"{self.place}/{name}"
         with _door(place):
-            key = name.encode("utf-8", "surrogateescape")
+            key = name.encode(errors="backslashreplace")
             if not name or name == "." or not group.id.links.exists(key):
                 return None
             if group.id.links.get_info(key).type != h5py.h5l.TYPE_HARD:
@@ -146,12 +147,33 @@ class _File:
 @contextmanager
 def opened(data: bytes, name: str, max_bytes: int) -> Iterator[Folder]:
     """The root of a file that is held in memory; at most `max_bytes` of numbers and texts come out of it."""
+    _expect_plain(data, name)
     with _door(name):
         file = h5py.File(io.BytesIO(data), "r")
     try:
         yield Folder(file["/"], name, _File(len(data), max_bytes))
     finally:
         file.close()
+
+
+def _expect_plain(data: bytes, name: str) -> None:
+    """Sizes of 8 bytes, and heaps of texts that have an end: the library walks one without for ever."""
+    sizes = {0: data[13:15], 1: data[13:15], 2: data[9:11], 3: data[9:11]}.get(data[8] if data[8:] else -1)
+    if sizes != b"\x08\x08":
+        msg = f"{name}: expected HDF5 of version 0 to 3 with addresses of 8 bytes, got another"
+        raise ValueError(msg)
+    at = data.find(_HEAP)
+    while at >= 0:
+        (size,) = struct.unpack_from("<Q", data, at + 8) if at + 16 <= len(data) else (0,)
+        end, place = at + size, at + 16
+        while place + 16 <= end <= len(data):
+            index, length = struct.unpack_from("<H6xQ", data, place)
+            step = length if index == 0 else 16 + length + -length % 8
+            if step < 16 or place + step > end:
+                msg = f"{name}: expected a heap of texts, got one with {length} bytes for one at {place}"
+                raise ValueError(msg)
+            place += step
+        at = data.find(_HEAP, at + 4)
 
 
 @contextmanager
