@@ -46,6 +46,28 @@ def test_convert(folder, tmp_path):
     assert len(json.loads(call("inspect", tmp_path / "back.safetensors", "--json"))) == 4  # a direction each
 
 
+def test_what_is_refused_is_told_beside_the_others(tmp_path):
+    """A layer with a name left over hides no other, and is not left out of what is written without a word."""
+    state = {f"good.{name}": array for name, array in gru_rs.GRU(3, 8, seed=1).state_dict().items()}
+    state |= {f"bad.{name}": array for name, array in gru_rs.LSTM(3, 4).state_dict().items()}
+    np.savez(tmp_path / "model.npz", **state, **{"bad.weight_ci": np.ones(4, np.float32)})
+    good, bad = json.loads(call("inspect", tmp_path / "model.npz", "--json"))
+    assert good["layer"] == "GRU(3, 8, seed=0)"
+    assert "got weight_ci beside them" in bad["refused"]
+    assert "weight_ci" in call("inspect", tmp_path / "model.npz")
+    target = tmp_path / "x.safetensors"
+    text = " ".join(call("convert", tmp_path / "model.npz", target, code=1).split())
+    assert (
+        "expected one of 'good', got none where some are refused: 'bad': bad: expected PyTorch's names"
+        in text
+    )
+    text = " ".join(call("convert", tmp_path / "model.npz", target, "--name", "bad", code=1).split())
+    assert "expected one of 'good', got bad: expected PyTorch's names" in text
+    assert not target.exists()
+    call("convert", tmp_path / "model.npz", target, "--name", "good")
+    assert np.array_equal(gru_rs.from_torch(target).flat, gru_rs.GRU(3, 8, seed=1).flat)
+
+
 def test_mistakes(folder, tmp_path):
     def refused(*arguments):
         return " ".join(call(*arguments, code=1).split())

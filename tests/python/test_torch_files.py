@@ -211,6 +211,34 @@ def test_tensors_that_are_not_there(change, words, tmp_path):
         gru_rs.from_torch(path)
 
 
+@pytest.mark.parametrize("form", ["zip", "legacy", "npz", "pickle", "safetensors"])
+def test_no_more_bytes_than_are_allowed(form, tmp_path):
+    path = tmp_path / "model"
+    if form == "zip":
+        archive(path, prefixed(GRU))
+    elif form == "npz":
+        with path.open("wb") as file:
+            np.savez(file, **prefixed(GRU))
+    elif form == "safetensors":
+        gru_rs.to_safetensors(GRU, path)
+    else:
+        magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." if form == "legacy" else b""
+        path.write_bytes(magic + pickle.dumps(prefixed(GRU)))
+    with pytest.raises(ValueError, match=r"max_bytes|in such an archive"):
+        gru_rs.from_torch(path, max_bytes=1000)
+    with pytest.raises(TypeError, match="max_bytes: expected an int"):
+        gru_rs.from_torch(path, max_bytes="1")
+
+
+def test_in_an_archive(tmp_path):
+    inner = archive(tmp_path / "model.pt", prefixed(GRU))
+    with zipfile.ZipFile(tmp_path / "models.zip", "w") as file:
+        file.write(inner, "models/model.pt")
+        file.writestr("README", "what it is")
+    np.testing.assert_array_equal(gru_rs.from_torch(tmp_path / "models.zip").flat, GRU.flat)
+    np.testing.assert_array_equal(gru_rs.from_torch(f"{tmp_path}/models.zip!models/model.pt").flat, GRU.flat)
+
+
 def test_dicts_without_an_end(tmp_path):
     """A dict that holds itself, and one that holds another twice, forty times over."""
     path = tmp_path / "model.pkl"

@@ -16,6 +16,7 @@ from ._beside import TOLERANCE, Found, differences
 
 File = Annotated[Path, typer.Argument(help="A .pt, .pth, .safetensors, .keras, .h5 or .onnx file.")]
 Name = Annotated[str | None, typer.Option(help="Which layer, where there are several.")]
+_SHOWN = 20
 Json = Annotated[bool, typer.Option("--json", help="One JSON value instead of text.")]
 
 
@@ -30,18 +31,19 @@ def _kind(path: Path) -> str:
     return kinds.get(path.suffix.lower(), "torch")
 
 
-def _read(path: Path) -> dict[str, Found]:
+def _read(path: Path) -> tuple[dict[str, Found], dict[str, str]]:
+    """What can be had of it, and of everything else why not, by name."""
     if _kind(path) == "torch":
-        from gru_rs.io._found import everything
+        from gru_rs.io._found import sorted_out
         from gru_rs.io._torch import found_in
 
-        layers = everything(found_in(path), None, "")
-        return {name: Found(layer, layer) for name, layer in layers.items()}
+        layers, refused = sorted_out(found_in(path))
+        return {name: Found(layer, layer) for name, layer in layers.items()}, refused
     found: dict[str, Any] = gru_rs.from_onnx(path) if _kind(path) == "onnx" else gru_rs.from_keras(path)
     if not found:
         msg = f"{path.name}: expected a model with a GRU or an LSTM, got one without"
         raise ValueError(msg)
-    return {name: Found(whole.layer, whole) for name, whole in found.items()}
+    return {name: Found(whole.layer, whole) for name, whole in found.items()}, {}
 
 
 def inspect(
@@ -52,12 +54,13 @@ def inspect(
     as_json: Json = False,
 ) -> None:
     """Say what recurrent layers a file has, which variant each is, and whether they match."""
-    found = _read(file)
+    found, refused = _read(file)
     shown = [{"name": name, **_described(one)} for name, one in found.items()]
     if check:
         largest = differences(_kind(file), file, found)
         for row in shown:
             row["largest difference"] = largest[row["name"]]
+    shown += [{"name": name, "refused": reason} for name, reason in refused.items()]
     if as_json:
         print(json.dumps(shown))
     else:
@@ -110,12 +113,18 @@ def convert(
     name: Name = None,
 ) -> None:
     """Write the recurrent layers of a file as another framework has them."""
-    found = _read(source)
+    found, refused = _read(source)
     if name is not None:
         if name not in found:
-            msg = f"--name: expected one of {', '.join(map(repr, found))}, got {name!r}"
+            got = refused.get(name, repr(name))
+            msg = f"--name: expected one of {', '.join(map(repr, found))}, got {got}"
             raise ValueError(msg)
-        found = {name: found[name]}
+        found, refused = {name: found[name]}, {}
+    if refused:
+        reasons = "; ".join(f"{own!r}: {reason}" for own, reason in list(refused.items())[:_SHOWN])
+        good = ", ".join(map(repr, found)) or "none"
+        msg = f"--name: expected one of {good}, got none where some are refused: {reasons}"
+        raise ValueError(msg)
     layers = {name: _plain(name, one) for name, one in found.items()}
     writers = {
         ".onnx": _to_onnx,

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 
 def from_torch(
-    source: Any, name: str | None = None, *, batch_first: bool | None = None, dropout: float | None = None
+    source: Any,
+    name: str | None = None,
+    *,
+    batch_first: bool | None = None,
+    dropout: float | None = None,
+    max_bytes: int | None = None,
 ) -> Layer:
     """Take a GRU, LSTM, GRUCell or LSTMCell of PyTorch with its weights.
 
@@ -44,6 +49,8 @@ def from_torch(
     batch_first, dropout : optional
         For state dicts, files and traced modules, which do not know; a module's own when missing, else False
         and 0.
+    max_bytes : int, optional
+        Of a file that would take more, nothing is read; 4 GiB when missing.
 
     Returns
     -------
@@ -79,15 +86,20 @@ def from_torch(
     """
     options = {"batch_first": batch_first, "dropout": dropout}
     given = {option: value for option, value in options.items() if value is not None}
-    return chosen(found_in(source, given, name), name, "")
+    return chosen(found_in(source, given, name, max_bytes), name, "")
 
 
-def found_in(source: Any, given: Mapping[str, Any] | None = None, name: str | None = None) -> Found[Layer]:
+def found_in(
+    source: Any,
+    given: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    max_bytes: int | None = None,
+) -> Found[Layer]:
     """Every one of them by its name, with the options that are given for those that do not know them."""
     if hasattr(source, "named_modules"):
         found, there = modules_in(source, given or {}, name), type(source).__name__
     else:
-        named = flat(_read(source))
+        named = flat(_read(source, max_bytes))
         found, there = layers_in(named, given or {}), _told(named)
     if not found:
         msg = f"source: expected a GRU, LSTM, GRUCell or LSTMCell of PyTorch within, got none in {there}"
@@ -203,7 +215,7 @@ def _expect_known(layer: Layer) -> None:
             raise ValueError(msg)
 
 
-def _read(source: Any) -> Any:
+def _read(source: Any, max_bytes: int | None) -> Any:
     """Dicts of arrays, of what is there or of a file."""
     if isinstance(getattr(source, "state_dict", None), Mapping):  # an exported program's
         return source.state_dict
@@ -212,7 +224,7 @@ def _read(source: Any) -> Any:
     if not isinstance(source, (str, os.PathLike)):
         msg = f"source: expected a torch.nn.Module, a state dict or a path, got {type(source).__name__}"
         raise TypeError(msg)
-    found = source_of(source, ("safetensors", "npz", *_torch_files.KINDS))
+    found = source_of(source, ("safetensors", "npz", *_torch_files.KINDS), max_bytes)
     try:
         if found.kind == "npz":
             return _torch_files.npz(found, is_weight)
