@@ -19,8 +19,8 @@ from test_mutants import cut, edit, exchanged, flipped, inserted, largest, remov
 SEED = int(os.environ.get("GRU_RS_SEED", "1"))
 COUNT = int(os.environ.get("GRU_RS_KERAS_MUTANTS", "60"))
 DAMAGES = [flipped, flipped, flipped, cut, inserted, removed, exchanged]
-LARGEST = 256 * 2**20
-"""Bytes that all of them may take: files here have some kilobytes, and a small one may unpack to 64 MiB."""
+LARGEST = 400 * 2**20
+"""Bytes that all of them may take: files here have some kilobytes, and a text may become 64 MiB."""
 SLOWEST = 20.0
 COUNTS = Counter()
 
