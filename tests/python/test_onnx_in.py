@@ -670,7 +670,7 @@ def test_check_of_quantized_nodes_and_what_is_not_converted(tmp_path):
     onnx.save(quantized()[0], tmp_path / "int8.onnx")
     (row,) = json.loads(call("inspect", tmp_path / "int8.onnx", "--check", "--json"))
     assert row["largest difference"] <= TOLERANCE
-    assert row["weights"] == "its bytes, as they are"
+    assert row["note"] == "its bytes, as they are"
     for extra, held, words in (
         (["", "h"], {"h": LEARNT}, "a constant initial_h that is not zeros"),
         (["n"], {"n": np.array([2], np.int32)}, "constant sequence_lens"),

@@ -99,7 +99,7 @@ def _described(found: Found) -> dict[str, Any]:
     merge = getattr(found.whole, "merge_mode", None)
     manners += [f"merge_mode={merge}"] if merge else []
     described["manners"] = ", ".join(manners)
-    described["weights"] = getattr(found.whole, "note", "")
+    described["note"] = getattr(found.whole, "note", "")
     return described
 
 

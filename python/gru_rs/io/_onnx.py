@@ -74,7 +74,7 @@ def from_onnx(
 
     Examples
     --------
-    >>> import gru_rs
+    >>> import gru_rs, numpy as np
     >>> model = gru_rs.to_onnx(gru_rs.GRU(3, 8, seed=1))
     >>> node = gru_rs.from_onnx(model)["gru"]
     >>> node.layer

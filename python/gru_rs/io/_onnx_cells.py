@@ -72,6 +72,10 @@ class Cell:
         zeros = np.zeros(len(w_ih), w_ih.dtype)
         biases = [self._weights(role) if role in given else zeros for role in ("b_ih", "b_hh")]
         ordered = [self._ordered(array) for array in (w_ih, w_hh, *(biases if given else ()))]
+        if len({array.dtype for array in ordered}) > 1:
+            got = ", ".join(sorted({array.dtype.name for array in ordered}))
+            msg = f"{self.name}: expected weights in one dtype, got {got}"
+            raise ValueError(msg)
         part = Weights(ordered[0], ordered[1], *(ordered[2:] if given else (None, None)))
         states, constants = _CELLS[use.cell], {}
         for letter in states:
@@ -94,10 +98,15 @@ class Cell:
 
     def _weights(self, role: str) -> Array:
         use = self.uses[0]
-        value, rows = use.scope.value(use.tensors[role]), len(use.order)
+        value, axes = use.scope.value(use.tensors[role]), 2 if role.startswith("w") else 1
         floats = ("float16", "bfloat16", "float32", "float64")
-        if value is None or value.dtype.name not in floats or not value.ndim or len(value) % rows:
-            msg = f"{self.name}: expected constant weights of floats, got {use.tensors[role]!r}"
+        if (
+            value is None
+            or value.dtype.name not in floats
+            or value.ndim != axes
+            or len(value) % len(use.order)
+        ):
+            msg = f"{self.name}: expected constant weights of floats in rows, got {use.tensors[role]!r}"
             raise ValueError(msg)
         return value.astype(np.float64 if value.dtype == np.float64 else np.float32)
 
@@ -111,7 +120,7 @@ def cells_of(scope: Scope) -> Iterator[Cell]:
     """The cells of a graph by itself, and nothing of those within it."""
     found: dict[tuple[str, ...], list[Use]] = {}
     for node in scope.graph.node:
-        if node.op_type not in ("Mul", "Add"):
+        if node.op_type not in ("Mul", "Add") or len(node.output) != 1:
             continue
         for swaps in product((False, True), repeat=4):
             with suppress(_OtherError):
@@ -141,6 +150,13 @@ class _Graph:
             raise _OtherError
         return node
 
+    def before(self, op: str, name: str) -> str:
+        """What that operator makes the tensor of."""
+        given = self.made(op, name).input
+        if not given:
+            raise _OtherError
+        return str(given[0])
+
     def both(self, node: onnx.NodeProto) -> tuple[str, str]:
         """What an operator takes, either first."""
         one, other = _two(node)
@@ -150,16 +166,18 @@ class _Graph:
 def _lstm(graph: _Graph, last: onnx.NodeProto) -> Use:
     """h' = σ(o) ⊙ tanh(c'), c' = σ(f) ⊙ c + σ(i) ⊙ tanh(g), the gates of one sum of x's product and h's."""
     o, new = graph.both(last)
-    c_n = graph.made("Tanh", new).input[0]
+    c_n = graph.before("Tanh", new)
     kept, added = graph.both(graph.made("Add", c_n))
     f, c = graph.both(graph.made("Mul", kept))
     i, g = graph.both(graph.made("Mul", added))
-    gates = {letter: graph.made("Sigmoid", name).input[0] for letter, name in (("i", i), ("f", f), ("o", o))}
-    gates["g"] = graph.made("Tanh", g).input[0]
+    gates = {letter: graph.before("Sigmoid", name) for letter, name in (("i", i), ("f", f), ("o", o))}
+    gates["g"] = graph.before("Tanh", g)
     split = graph.made("Split", gates["i"])
     use = Use("lstm", graph.scope, _order(graph.scope, split, gates))
     use.tensors |= {"c": c, "c_n": c_n, "h_n": last.output[0]}
-    _take_products(use, [graph.made("Gemm", name) for name in _two(graph.made("Add", split.input[0]))])
+    _take_products(
+        use, [graph.made("Gemm", name) for name in _two(graph.made("Add", graph.before("Split", gates["i"])))]
+    )
     return use
 
 
@@ -170,9 +188,9 @@ def _gru(graph: _Graph, last: onnx.NodeProto) -> Use:
     h, same = _two(graph.made("Sub", difference))
     if same != n:
         raise _OtherError
-    xn, reset = graph.both(graph.made("Add", graph.made("Tanh", n).input[0]))
+    xn, reset = graph.both(graph.made("Add", graph.before("Tanh", n)))
     hn, r = graph.both(graph.made("Mul", reset))
-    sums = [_two(graph.made("Add", graph.made("Sigmoid", name).input[0])) for name in (r, z)]
+    sums = [_two(graph.made("Add", graph.before("Sigmoid", name))) for name in (r, z)]
     splits = [graph.made("Split", name) for name in (xn, hn)]
     gates = [[name for pair in sums for name in pair if name in split.output] for split in splits]
     if any(len(own) != 2 for own in gates):
@@ -184,7 +202,7 @@ def _gru(graph: _Graph, last: onnx.NodeProto) -> Use:
     if len(orders) != 1:
         raise _OtherError
     use = Use("gru", graph.scope, orders.pop(), {"h": h, "h_n": last.output[0]})
-    _take_products(use, [graph.made("Gemm", split.input[0]) for split in splits])
+    _take_products(use, [graph.made("Gemm", graph.before("Split", name)) for name in (xn, hn)])
     return use
 
 
@@ -210,6 +228,8 @@ def _order(scope: Scope, split: onnx.NodeProto, gates: dict[str, str]) -> str:
 
 def _take_products(use: Use, products: list[onnx.NodeProto]) -> None:
     """Which of both is of x and which of h: by the cell's formula, by the shapes, or else by the names."""
+    if any(len(node.input) < 2 for node in products):
+        raise _OtherError
     values = [use.scope.value(node.input[1]) for node in products]
     square = [w is not None and w.ndim == 2 and w.shape[0] == len(use.order) * w.shape[1] for w in values]
     if "h" in use.tensors:

@@ -55,6 +55,7 @@ class OnnxFile:
             self._most -= len(data)
             self.left = min(self._most, 16 * len(data) + 2**24)
             found = _parsed(name, data)
+            _expect_text(name, found)
         self.model = _inlined(found, self.left)
 
     def _whole(self, source: Any) -> tuple[str, bytes]:
@@ -184,6 +185,27 @@ def _parsed(name: str, data: bytes) -> onnx.ModelProto:
         msg = f"source: expected an ONNX model, got {name}, without an IR version"
         raise ValueError(msg)
     return model
+
+
+def _expect_text(name: str, model: onnx.ModelProto) -> None:
+    """All names are text: of what is no UTF-8 protobuf gives bytes."""
+    said: list[Any] = [one.domain for one in model.opset_import]
+    bodies = [model.graph.node, *(function.node for function in model.functions)]
+    graphs = [model.graph]
+    for one in model.functions:
+        said += [one.domain, one.name, *one.input, *one.output, *one.attribute]
+    for node in (node for body in bodies for node in all_nodes(body)):
+        said += [node.name, node.op_type, node.domain, *node.input, *node.output]
+        for attribute in node.attribute:
+            said.append(attribute.name)
+            graphs += [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
+    for graph in graphs:
+        tensors = [*graph.initializer, *(one.values for one in graph.sparse_initializer)]
+        said += [one.name for one in (*tensors, *graph.input, *graph.output, *graph.value_info)]
+        said += [word for one in tensors for entry in one.external_data for word in (entry.key, entry.value)]
+    if bad := [word for word in said if not isinstance(word, str)]:
+        msg = f"source: expected an ONNX model, got {name}, in which {bad[0]!r} is no text"
+        raise ValueError(msg)
 
 
 def _inlined(model: onnx.ModelProto, most: int) -> onnx.ModelProto:
