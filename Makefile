@@ -174,7 +174,7 @@ bench-reading: $(DEVELOPED) ## time reading of columns and lists (BASE=an older 
 	PYTHONPATH=python $(BIN)/python benches/reading.py $(if $(BASE),--base $(BASE))
 bench-serving: $(DEVELOPED) $(PEERS_READY) ## time predictions and steps of streams beside PyTorch and ONNX Runtime (BASE=an older checkout, too), into benches/record
 	PYTHONPATH=python $(PEERS)/bin/python benches/serving.py $(if $(BASE),--base $(BASE))
-bench-bridge: $(DEVELOPED) $(PEERS_READY) ## time accelerated models, and trained ones beside their engines (5 minutes), into benches/record
+bench-bridge: $(DEVELOPED) $(PEERS_READY) ## time accelerated models, and trained ones beside their engines (7 minutes), into benches/record
 	$(PEERS)/bin/python -m pip install --quiet g2p-en==2.1.0 threadpoolctl
 	PYTHONPATH=python $(PEERS)/bin/python benches/bridge.py --record benches/record
 bench-isas: $(DEVELOPED) ## time the instruction sets of this machine beside each other (two minutes), into benches/record

@@ -1,6 +1,6 @@
-"""The bridge, timed: models of PyTorch in training, trained models of others beside their own engines.
+"""The bridge, timed: models and cells of PyTorch, trained models of others beside their own engines.
 
-    make bench-bridge            # about five minutes, into benches/record
+    make bench-bridge            # about seven minutes, into benches/record
     python benches/bridge.py --quick
 
 Each measurement runs in a process of its own. Of a model of PyTorch two copies with equal weights, one behind
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import copy
 import datetime
+import itertools
 import json
 import subprocess
 import sys
@@ -133,6 +134,46 @@ def step(model: str, hidden: int, threads: int, rounds: int) -> dict[str, float]
     }
 
 
+def cell(kind: str, hidden: int, rows: int, rounds: int) -> dict[str, float]:
+    """Seconds of a step of each, alone and with backward, by their best of some turns on one thread."""
+    import gru_rs.torch
+    import torch
+
+    gru_rs.set_num_threads(1)
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    plain = getattr(torch.nn, kind)(hidden, hidden)
+    nets = {"before": plain, "after": gru_rs.torch.accelerate(copy.deepcopy(plain))}
+    x, h = torch.randn(2, rows, hidden)
+    state = (h, h) if kind == "LSTMCell" else h
+
+    def first(net):
+        found = net(x, state)
+        return found[0] if kind == "LSTMCell" else found
+
+    def infer(net):
+        with torch.no_grad():
+            first(net)
+
+    def train(net):
+        first(net).sum().backward()
+
+    apart = (first(nets["before"]) - first(nets["after"])).abs().max().item()
+    assert apart <= 1e-6, f"{kind}, H = {hidden}: states part by {apart}"
+    seconds: dict[str, float] = {}
+    for of, run, turns in (("", infer, 200), (", training", train, 50)):
+        for _ in range(rounds):
+            for name, net in nets.items():
+                begin = time.perf_counter()
+                for _ in range(turns):
+                    run(net)
+                took = (time.perf_counter() - begin) / turns
+                seconds[name + of] = min(took, seconds.get(name + of, took))
+    for (_, a), (_, b) in zip(plain.named_parameters(), nets["after"].named_parameters(), strict=True):
+        assert (a.grad - b.grad).abs().max() <= 1e-4 * a.grad.abs().max()
+    return seconds
+
+
 def g2p_words(rounds: int) -> dict[str, float]:
     """Seconds a word of g2p-en, by its package and by `gru_rs.EncoderDecoder`, on one thread."""
     from types import SimpleNamespace
@@ -225,6 +266,23 @@ def beside_own_engines(rounds: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def cells(rounds: int) -> str:
+    """A table of cells of few rows."""
+    lines = [
+        "| cell | rows | H | PyTorch, µs | accelerated | ratio | training, PyTorch | accelerated | ratio |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for kind, rows, hidden in itertools.product(("GRUCell", "LSTMCell"), (1, 4, 16), (32, 64, 128)):
+        got = in_a_process(cell, kind, hidden, rows, rounds)
+        line = f"| {kind} | {rows} | {hidden} "
+        for of in ("", ", training"):
+            theirs, ours = got["before" + of], got["after" + of]
+            line += f"| {theirs * 1e6:.1f} | {ours * 1e6:.1f} | {theirs / ours:.2f} "
+        lines.append(line + "|")
+        print(lines[-1], flush=True)
+    return "\n".join(lines) + "\n"
+
+
 def table(rows: list[tuple]) -> str:
     lines = [
         "| model | H | threads | PyTorch, ms | accelerated, ms | ratio | bar | losses apart | loss |",
@@ -250,6 +308,7 @@ def main() -> None:
         print(json.dumps(globals()[measure](*arguments)))
         return
     trained = beside_own_engines(3 if given.quick else 25)
+    steps = cells(3 if given.quick else 25)
     rows = []
     for model in MODELS:
         for hidden in WIDE:
@@ -272,7 +331,10 @@ def main() -> None:
             f"A step: forward, backward, clipping, Adam. Both copies saw the same {STEPS} batches first.\n\n"
         )
         beside = "\n## Trained models beside their own engines, one thread\n\n"
-        (given.record / f"{today}-bridge-{commit}.md").write_text(head + text + beside + trained)
+        few = "\n## Cells of few rows, one step, one thread\n\n"
+        (given.record / f"{today}-bridge-{commit}.md").write_text(
+            head + text + beside + trained + few + steps
+        )
 
 
 if __name__ == "__main__":
