@@ -211,6 +211,34 @@ def test_tensors_that_are_not_there(change, words, tmp_path):
         gru_rs.from_torch(path)
 
 
+@pytest.mark.parametrize("form", ["zip", "legacy", "npz", "pickle", "safetensors"])
+def test_no_more_bytes_than_are_allowed(form, tmp_path):
+    path = tmp_path / "model"
+    if form == "zip":
+        archive(path, prefixed(GRU))
+    elif form == "npz":
+        with path.open("wb") as file:
+            np.savez(file, **prefixed(GRU))
+    elif form == "safetensors":
+        gru_rs.to_safetensors(GRU, path)
+    else:
+        magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19." if form == "legacy" else b""
+        path.write_bytes(magic + pickle.dumps(prefixed(GRU)))
+    with pytest.raises(ValueError, match=r"max_bytes|in such an archive"):
+        gru_rs.from_torch(path, max_bytes=1000)
+    with pytest.raises(TypeError, match="max_bytes: expected an int"):
+        gru_rs.from_torch(path, max_bytes="1")
+
+
+def test_in_an_archive(tmp_path):
+    inner = archive(tmp_path / "model.pt", prefixed(GRU))
+    with zipfile.ZipFile(tmp_path / "models.zip", "w") as file:
+        file.write(inner, "models/model.pt")
+        file.writestr("README", "what it is")
+    np.testing.assert_array_equal(gru_rs.from_torch(tmp_path / "models.zip").flat, GRU.flat)
+    np.testing.assert_array_equal(gru_rs.from_torch(f"{tmp_path}/models.zip!models/model.pt").flat, GRU.flat)
+
+
 def test_dicts_without_an_end(tmp_path):
     """A dict that holds itself, and one that holds another twice, forty times over."""
     path = tmp_path / "model.pkl"
@@ -228,12 +256,14 @@ def test_dicts_without_an_end(tmp_path):
 
 
 @given(data=st.data())
-@pytest.mark.parametrize("form", ["zip", "pickle", "npz"])
+@pytest.mark.parametrize("form", ["pickle of a zip", "zip", "pickle", "npz"])
 def test_damaged_files_are_value_errors(form, data):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.bin"
         if form == "zip":
             archive(path, prefixed(GRU))
+        elif form == "pickle of a zip":
+            path.write_bytes(state_pickle(prefixed(GRU)))
         elif form == "pickle":
             path.write_bytes(pickle.dumps(prefixed(GRU), data.draw(st.sampled_from([2, 4, 5]))))
         else:
@@ -242,7 +272,11 @@ def test_damaged_files_are_value_errors(form, data):
         whole = bytearray(path.read_bytes())
         for _ in range(data.draw(st.integers(0, 4))):
             whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
-        path.write_bytes(whole[: data.draw(st.sampled_from([len(whole), len(whole) - 100, len(whole) // 2]))])
+        whole = whole[: data.draw(st.sampled_from([len(whole), len(whole) - 100, len(whole) // 2]))]
+        if form == "pickle of a zip":  # whose own sums would tell
+            archive(path, prefixed(GRU), bytes(whole))
+        else:
+            path.write_bytes(whole)
         with contextlib.suppress(ValueError):
             assert gru_rs.from_torch(path).flat.size
 

@@ -196,13 +196,16 @@ class _Tensors:
             scheme, scale, zero = given[4][:3]
             if scheme.name != "torch.per_tensor_affine" and given[4][3] != 0:
                 return opaque
+        if not isinstance(shape, tuple) or not isinstance(strides, tuple) or not isinstance(offset, int):
+            msg = f"a tensor's shape, strides and offset, got {shape}, {strides} and {offset}"[:200]
+            raise ValueError(msg)
         return Stored(storage.data, word, shape, strides, offset + storage.skipped, self.order, scale, zero)
 
 
 def _legacy(file: BinaryIO) -> Any:
     """A file of before PyTorch 1.6: pickles, and after them the bytes of each storage."""
-    tensors = _Tensors(lambda key: places[key], "<")
     places: dict[str, bytes] = {}
+    tensors = _Tensors(lambda key: places.get(key, b""), "<")
     if tensors.read(file) != _LEGACY:
         msg = "the number that such files begin with, got another"
         raise ValueError(msg)

@@ -144,7 +144,11 @@ def _above(name: str) -> Iterator[str]:
 def _resolved(where: str, members: Mapping[str, Any]) -> dict[str, Any]:
     """A layer's own names, whatever form they were in."""
     own = dict(members)
-    _unpack(where, own)
+    try:
+        _unpack(where, own)
+    except (IndexError, TypeError, AttributeError) as error:
+        msg = f"{where}expected what quantize_dynamic packs, got something else"
+        raise ValueError(msg) from error
     for name in list(own):
         if _TWICE.fullmatch(name):  # Paddle has each array under two names
             number, side, parameter = _TWICE.fullmatch(name).groups()  # type: ignore[union-attr]
