@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,7 +18,7 @@ from ._files import MAX_BYTES, opened, read_exactly
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from ._arrays import Array
 
@@ -79,7 +80,7 @@ class Contents(NamedTuple):
         return {name: self.tensors[name].array(name, data) for name, data in self.data.items()}
 
 
-Wanted: TypeAlias = "Callable[[str, dict[str, str]], bool]"
+Wanted: TypeAlias = Callable[[str, dict[str, str]], bool]
 """Whether a tensor is read, by its name and the file's metadata."""
 
 
