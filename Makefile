@@ -199,7 +199,9 @@ ANY_LINUX := $(if $(filter Linux,$(shell uname)),--zig --compatibility manylinux
 wheel: $(VENV_READY) ## a wheel and a source distribution in dist
 	rm -rf dist
 	$(if $(ANY_LINUX),$(BIN)/python -m pip install --quiet ziglang)
-	PATH="$(abspath $(BIN)):$$PATH" maturin build --release --locked $(ANY_LINUX) --compression-level 9 --out dist
+	PATH="$(abspath $(BIN)):$$PATH" maturin build --release --locked $(ANY_LINUX) --out dist
+	$(BIN)/python -m pip install --quiet zopflipy
+	$(BIN)/python .ci/press.py dist
 	$(BIN)/maturin sdist --out dist
 audit: $(VENV_READY) ## what is in dist: its tags, its symbols, its files, its description
 	$(BIN)/python -m pip install --quiet abi3audit auditwheel twine
