@@ -31,11 +31,15 @@ def test_all_is_told_where_no_name_is_given(take):
         take({}, None, "source: nothing")
 
 
-def test_the_only_one_says_why_by_itself():
+@pytest.mark.parametrize("take", [chosen, everything])
+def test_the_only_one_says_why_by_itself(take):
     with pytest.raises(ValueError, match=r"^bad: expected"):
-        chosen({"bad": FOUND["bad"]}, None, "")
-    with pytest.raises(ValueError, match=r"layers that can be converted, got None; refused: 'bad'"):
-        everything({"bad": FOUND["bad"]}, None, "")
+        take({"bad": FOUND["bad"]}, None, "")
+
+
+def test_none_that_can_be_converted():
+    with pytest.raises(ValueError, match=r"^source: expected layers, got none; refused: 'bad' .*, 'worse' "):
+        everything({"bad": FOUND["bad"], "worse": FOUND["bad"]}, None, "")
 
 
 def test_a_message_is_short_however_many_there_are():

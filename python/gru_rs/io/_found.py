@@ -56,11 +56,14 @@ def everything(found: Found[T], name: str | None, nothing: str) -> dict[str, T]:
     if not found or name is not None:
         return {name or "": chosen(found, name, nothing)}
     taken, refused = sorted_out(found)
-    if refused:
-        words = f"expected one of {_listed(taken)}" if taken else "expected layers that can be converted"
-        msg = f"name: {words}, got None{_reasons(refused)}"
-        raise ValueError(msg)
-    return taken
+    if not refused:
+        return taken
+    if len(found) == 1:
+        raise ValueError(*refused.values())
+    words = (
+        f"name: expected one of {_listed(taken)}, got None" if taken else "source: expected layers, got none"
+    )
+    raise ValueError(words + _reasons(refused))
 
 
 def _listed(names: Mapping[str, object]) -> str:

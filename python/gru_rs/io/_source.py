@@ -330,14 +330,13 @@ class _Bounded:
 def read_zip(source: Source, names: Collection[str]) -> dict[str, bytes]:
     """The files of these names in a zip, those that are there; a ValueError for one that is damaged."""
     with source.opened() as (file, size):
-        left = min(source.max_bytes, max(_SMALL, _RATIO * size))
-        found = {}
+        total, found = 0, {}
         try:
             for own, declared, read in _zipped(file):
                 if own in names:
-                    expect_bytes(f"{source.name}!{own}", declared, size, left)
+                    total += declared
+                    expect_bytes(f"{source.name}!{own}", total, size, source.max_bytes)
                     found[own] = read()
-                    left -= declared
         except _DAMAGED as error:
             msg = f"source: expected {KINDS[source.kind]}, got {source.name}, which cannot be read: {error}"
             raise ValueError(msg) from error
