@@ -13,11 +13,11 @@ BIN := $(VENV)/bin
 # The frameworks that golden vectors and benchmarks are compared with: gigabytes, so outside the tree and shared
 # by all checkouts. An environment of your own that has them will do: GRU_RS_PEERS=/path make golden-check
 PEERS := $(or $(GRU_RS_PEERS),$(HOME)/.cache/gru-rs-peers)
-PEERS_PACKAGES := torch keras onnx onnxruntime onnxscript safetensors pytest pytest-timeout expecttest typer rich scikit-learn rapidfuzz
+PEERS_PACKAGES := torch keras onnx onnxruntime onnxscript safetensors pytest pytest-timeout expecttest typer rich scikit-learn rapidfuzz coremltools
 
 # And those whose layouts are checked beside their engines alone, which do not fit in with them.
 FRAMEWORKS := $(or $(GRU_RS_FRAMEWORKS),$(HOME)/.cache/gru-rs-frameworks)
-FRAMEWORKS_PACKAGES := numpy pytest pytest-timeout jax equinox flax mlx[cpu] paddlepaddle ncnn
+FRAMEWORKS_PACKAGES := numpy pytest pytest-timeout jax equinox flax mlx[cpu] paddlepaddle ncnn dyNET38
 
 # One interpreter for every build, so that maturin and clippy do not undo each other's work.
 export PYO3_PYTHON := $(abspath $(BIN)/python)
@@ -154,7 +154,7 @@ ENGINES ?=
 conformance: $(DEVELOPED) $(PEERS_READY) ## which engine computes GRU, LSTM and RNN nodes right (ENGINES="onnxruntime mnn": these): docs/engines.md
 	PYTHONPATH=tests:python $(BIN)/python -m conformance $(ENGINES)
 .PHONY: test-frameworks
-test-frameworks: $(DEVELOPED) ## layouts of Equinox, Flax, MLX, Chainer, Paddle and ncnn beside their engines (2 GB of them)
+test-frameworks: $(DEVELOPED) ## layouts of Equinox, Flax, MLX, Chainer, Paddle, ncnn and DyNet beside their engines (2 GB of them)
 	test -x $(FRAMEWORKS)/bin/python || $(PYTHON) -m venv $(FRAMEWORKS)
 	$(FRAMEWORKS)/bin/python -m pip install --quiet $(FRAMEWORKS_PACKAGES)
 	PYTHONPATH=python $(FRAMEWORKS)/bin/python -m pytest tests/frameworks
@@ -184,7 +184,7 @@ bench-edge: $(DEVELOPED) $(PEERS_READY) ## time single steps and narrow weights 
 
 # No --clear: GRU_RS_PEERS may name an environment that holds more than ours. pip finishes what was begun.
 $(PEERS_READY):
-	if ! KERAS_BACKEND=torch $(PEERS)/bin/python -c 'import torch, keras, onnx, onnxruntime, onnxscript, safetensors, pytest, pytest_timeout, expecttest' 2> /dev/null; then \
+	if ! KERAS_BACKEND=torch $(PEERS)/bin/python -c 'import torch, keras, onnx, onnxruntime, onnxscript, coremltools, safetensors, pytest, pytest_timeout, expecttest' 2> /dev/null; then \
 	    $(PYTHON) -m venv $(PEERS); \
 	    $(PEERS)/bin/python -m pip install --quiet $(PEERS_PACKAGES); \
 	fi

@@ -79,7 +79,8 @@ class Layout:
         """Whether arrays have exactly these names, and as many rows as there are gates."""
         slots = [part.split() for part in self.parts]
         bare = {name for slot in slots[:2] for name in slot}
-        if set(given) not in (bare, {name for slot in slots for name in slot} - {"-"}):
+        whole = {name for slot in slots for name in slot} - {"-"}
+        if set(given) not in ([whole] if self.forget else [bare, whole]):
             return False
         shape = given[slots[1][0]].shape[:: -1 if self.transposed else 1]
         return len(shape) == 2 and shape[0] * len(slots[1]) == len(self.gates) * shape[1]
@@ -315,6 +316,21 @@ NAMED = {
             *("MXNet", "lstm", "ifgo", "i, f, c, o"),
             "i2h_weight (4H, I), h2h_weight (4H, H), i2h_bias, h2h_bias (4H)",
             parts=("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias"),
+        ),
+    ],
+    "dynet": [
+        Layout(
+            *("DyNet", "gru", "zrn", "z, r, h", "_0, _3, _6 (H, I), _1, _4, _7 (H, H), _2, _5, _8 (H)"),
+            biases=1,
+            swapped=True,
+            reset=BEFORE,
+            parts=("_0 _3 _6", "_1 _4 _7", "_2 _5 _8", "-"),
+        ),
+        Layout(
+            *("DyNet VanillaLSTM", "lstm", "ifog", "i, f, o, g", "_0 (4H, I), _1 (4H, H), _2 (4H)"),
+            biases=1,
+            forget=1.0,
+            parts=("_0", "_1", "_2", "-"),
         ),
     ],
     "flux": [

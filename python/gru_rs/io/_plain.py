@@ -144,13 +144,14 @@ def from_arrays(
 ) -> GRU | LSTM:
     """Make a layer of another framework's arrays, by the names that they have there.
 
-    The arrays of a GRU or an LSTM of Equinox, Flax (linen and nnx), MLX, Chainer, MXNet or Flux; the table of
-    ``docs/layouts.md`` has the names, and recipes for others.
+    The arrays of a GRU or an LSTM of Equinox, Flax (linen and nnx), MLX, Chainer, MXNet, DyNet or Flux; the
+    table of ``docs/layouts.md`` has the names, and recipes for others.
 
     Parameters
     ----------
     framework : str
-        ``"equinox"``, ``"flax"``, ``"mlx"``, ``"chainer"``, ``"mxnet"`` or ``"flux"``.
+        ``"equinox"``, ``"flax"``, ``"mlx"``, ``"chainer"``, ``"mxnet"``, ``"dynet"`` or
+        ``"flux"``.
     params : mapping of str to array_like, or list of them
         The arrays of one cell or layer, in dicts within dicts or by names joined by dots. A list has layer
         after layer; of a bidirectional stack each is a pair, forward and backward.
