@@ -230,6 +230,23 @@ def test_traces(kind):
         assert close(torch.fx.symbolic_trace(With())(other, state), theirs(other, state))
 
 
+def test_traces_with_resets():
+    ours = gru_rs.torch.GRU(3, 4)
+
+    class With(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = ours
+
+        def forward(self, x, resets):
+            return self.inner(x, None, resets)
+
+    x, resets = torch.randn(6, 2, 3), torch.rand(6, 2) < 0.4
+    expected = ours(x, resets=resets)
+    assert not close(ours(x), expected)
+    assert close(torch.fx.symbolic_trace(With())(x, resets), expected)
+
+
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("kind", TOPS)
 def test_exports(kind, strict):

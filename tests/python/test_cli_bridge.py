@@ -170,3 +170,18 @@ def test_what_cannot_be_checked_is_not_written(tmp_path):
     assert not target.exists()
     call("convert", tmp_path / "model.safetensors", target)
     assert target.exists()
+
+
+def test_layers_of_one_name_are_not_written_over_each_other(tmp_path):
+    import onnx
+
+    first, second = (gru_rs.to_onnx(gru_rs.GRU(3, 4, seed=seed)) for seed in (1, 2))
+    both = onnx.compose.merge_models(first, second, io_map=[], prefix1="1", prefix2="2")
+    names = iter(["a/b", "a.b"])
+    for node in both.graph.node:
+        if node.op_type == "GRU":
+            node.name = next(names)
+    onnx.save(both, tmp_path / "both.onnx")
+    text = call("convert", tmp_path / "both.onnx", tmp_path / "x.safetensors", code=1)
+    assert "expected one of 'a/b', 'a.b', of which some would have the same name" in " ".join(text.split())
+    assert not (tmp_path / "x.safetensors").exists()

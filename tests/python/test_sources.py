@@ -162,6 +162,46 @@ def test_damaged_archives_are_errors(tmp_path, model, packed):
     assert refused > 50
 
 
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_of_other_compressions_is_refused(tmp_path, model, kind):
+    path = tmp_path / "other.zip"
+    path.write_bytes(zipped({"a": model}, kind))
+    with pytest.raises(
+        ValueError, match=f"a: expected a member that is stored or deflated, got compression {kind}"
+    ):
+        source_of(path, WANTED)
+
+
+@pytest.mark.parametrize("declared", [10, 2**20])
+def test_a_member_has_what_it_declares(tmp_path, declared):
+    whole = bytes(70001)
+    packed = bytearray(zipped({"a": whole}))
+    size = len(whole).to_bytes(4, "little")
+    while (at := packed.find(size)) >= 0:
+        packed[at : at + 4] = declared.to_bytes(4, "little")
+    path = tmp_path / "other.zip"
+    path.write_bytes(packed)
+    with pytest.raises(ValueError, match=r"bytes that are declared|cannot be read: Bad CRC"):
+        source_of(path, WANTED)
+
+
+def test_a_tar_ends_where_its_members_say_that_it_does_not(tmp_path):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        info = tarfile.TarInfo("a")
+        info.type = tarfile.CHRTYPE
+        archive.addfile(info)
+    member = bytearray(data.getvalue()[:512])
+    member[124:136] = b"\x80" + (2**60).to_bytes(11, "big")  # the size
+    member[156:157] = b"Z"  # the type
+    member[148:156] = b" " * 8
+    member[148:156] = b"%06o\0 " % sum(member)
+    path = tmp_path / "endless.tar"
+    path.write_bytes(member + data.getvalue()[512:])
+    with pytest.raises(ValueError, match="expected at most 67108864 bytes in such an archive"):
+        source_of(path, WANTED)
+
+
 def test_files_of_a_zip(tmp_path):
     path = tmp_path / "model.keras"
     path.write_bytes(

@@ -136,6 +136,10 @@ def convert(
         _of_saved(source, target, name, check)
         return
     layers = {own: _plain(own, one) for own, one in _chosen(source, name).items()}
+    if len({_prefix(layers, own) for own in layers}) < len(layers):
+        names = ", ".join(map(repr, layers))
+        msg = f"--name: expected one of {names}, of which some would have the same name there, got None"
+        raise ValueError(msg)
     writers[target.suffix](layers, target)
     _say(", ".join(layers), target)
     if check:

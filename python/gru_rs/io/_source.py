@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -109,10 +110,6 @@ class Source:
         with self.opened() as (file, size):
             expect_bytes(self.name, size, size, self.max_bytes)
             return read_exactly(file, size)
-
-    def called(self) -> str:
-        """For messages: its name, and what it is."""
-        return f"{self.name}, {KINDS[self.kind]}"
 
 
 def expect_bytes(name: str, declared: int, packed: int, max_bytes: int) -> None:
@@ -282,7 +279,22 @@ def _zipped(file: BinaryIO) -> Iterator[tuple[str, int, Any]]:
             raise ValueError(msg)
         for info in archive.infolist():
             if not info.is_dir() and not info.filename.startswith("__MACOSX/"):
-                yield info.filename, info.file_size, lambda info=info: archive.read(info)
+                yield info.filename, info.file_size, partial(_unzipped, archive, info)
+
+
+def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """What a member has, never more than it declares."""
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Of others Python makes whatever comes of a block before it looks at the size.
+        got = f"compression {info.compress_type}"
+        msg = f"{info.filename}: expected a member that is stored or deflated, got {got}"
+        raise ValueError(msg)
+    with archive.open(info) as member:
+        data = member.read(info.file_size + 1)
+    if len(data) != info.file_size:
+        msg = f"{info.filename}: expected the {info.file_size} bytes that are declared, got {len(data)}"
+        raise ValueError(msg)
+    return data
 
 
 def _tarred(file: BinaryIO, head: bytes, name: str, limit: int) -> Iterator[tuple[str, int, Any]]:
@@ -299,8 +311,11 @@ def _tarred(file: BinaryIO, head: bytes, name: str, limit: int) -> Iterator[tupl
         return
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for info in archive:
+            if archive.offset > limit:  # where the next one begins, up to which all would be read
+                msg = f"{name}: expected at most {limit} bytes in such an archive, got {archive.offset}"
+                raise ValueError(msg)
             if info.isfile():
-                yield info.name.removeprefix("./"), info.size, lambda info=info: _extracted(archive, info)
+                yield info.name.removeprefix("./"), info.size, partial(_extracted, archive, info)
 
 
 def _extracted(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:

@@ -58,9 +58,10 @@ def _is_here(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-def _in_a_symbolic_trace(module: nn.Module, x: fx.Proxy, hx: Any) -> Any:
+def _in_a_symbolic_trace(module: nn.Module, x: fx.Proxy, hx: Any, **more: Any) -> Any:
     """A node of a graph of torch.fx, which takes modules outside torch.nn apart unless they say this."""
-    return x.tracer.create_proxy("call_module", x.tracer.path_of_module(module), (x, hx), {})
+    given = {name: value for name, value in more.items() if value is not None}
+    return x.tracer.create_proxy("call_module", x.tracer.path_of_module(module), (x, hx), given)
 
 
 class _Accelerated(nn.Module):
@@ -118,7 +119,7 @@ class _Layer(_Accelerated, nn.RNNBase):
         begins a new sequence. The states before it are zeros, and gradients do not go beyond it.
         """
         if isinstance(input, fx.Proxy):
-            return _in_a_symbolic_trace(self, input, hx)
+            return _in_a_symbolic_trace(self, input, hx, resets=resets)
         packed = isinstance(input, PackedSequence)
         x = input.data if packed else input
         weights = self._weights(self._flat_weights_names)
