@@ -155,11 +155,13 @@ def test_views_of_the_weights_cannot_be_written(kind):
             view[...] = 0
         with pytest.raises(ValueError, match="read-only"):
             view += 1
-        with pytest.raises(ValueError, match="WRITEABLE"):
-            view.flags.writeable = True
-        with pytest.raises(ValueError, match="WRITEABLE"):
-            view.reshape(-1)[:1].setflags(write=True)
+        # They are copies: whoever insists writes in what is his own.
+        for own in (view, view.reshape(-1)[:1]):
+            with contextlib.suppress(ValueError):
+                own.setflags(write=True)
+                own[...] = 0
     assert layer.flat.tobytes() == before
+    assert not (layer.params[next(iter(layer.params))] == 0).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -334,11 +336,15 @@ REFUSED = {
         limit(50 * MB)
         refused("state_dict", layer.state_dict)
         other = copy.deepcopy(layer)                       # the memory is shared until a write
-        refused("write to a copy", lambda: other.set_flat(layer.flat))
+        refused("write to a copy", lambda: other.set_flat(grads))
+        refused("flat", lambda: other.flat)
+        limit(200 * MB)
         assert np.array_equal(other.flat[::65537], sample), "a refused write wrote"
+        limit(50 * MB)
         del other
         refused("pickle", lambda: pickle.dumps(layer))
         refused("step", lambda: gru_rs.Adam(0.1).step(layer, grads))
+        limit(200 * MB)
         assert np.array_equal(layer.flat[::65537], sample), "a refused step wrote"
     """,
 }
