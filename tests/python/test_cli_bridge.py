@@ -1,5 +1,6 @@
 """`gru-rs convert` and `inspect` as a shell sees them; beside PyTorch and Keras: tests/peers."""
 
+import importlib.util
 import json
 
 import gru_rs
@@ -185,3 +186,31 @@ def test_layers_of_one_name_are_not_written_over_each_other(tmp_path):
     text = call("convert", tmp_path / "both.onnx", tmp_path / "x.safetensors", code=1)
     assert "expected one of 'a/b', 'a.b', of which some would have the same name" in " ".join(text.split())
     assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_what_an_engine_cannot_run_is_said(tmp_path):
+    gru_rs.to_safetensors(gru_rs.GRU(3, 4, dtype=np.float64), tmp_path / "wide.safetensors")
+    text = call("convert", tmp_path / "wide.safetensors", tmp_path / "wide.onnx", "--check", code=1)
+    assert "expected a model that ONNX Runtime runs" in " ".join(text.split())
+    assert "Traceback" not in text
+
+
+def test_a_file_of_refused_layers_alone_is_an_error(tmp_path):
+    state = gru_rs.GRU(3, 4).state_dict() | {"weight_ci": np.ones(4, np.float32)}
+    np.savez(tmp_path / "refused.npz", **state)
+    for command in (["inspect"], ["convert", tmp_path / "x.safetensors"]):
+        text = " ".join(call(command[0], tmp_path / "refused.npz", *command[1:], code=1).split())
+        assert "expected layers that can be converted" in text
+        assert "expected one of none" not in text
+
+
+def test_engines_that_are_missing_are_named(folder, tmp_path):
+    if importlib.util.find_spec("torch") is None:
+        text = call("convert", folder / "gru.onnx", tmp_path / "x.pt", "--name", "gru_0", code=1)
+        assert "a .pt file needs torch, and torch is not installed: pip install torch" in " ".join(
+            text.split()
+        )
+        target = tmp_path / "x.safetensors"
+        text = call("convert", folder / "gru.onnx", target, "--name", "gru_0", "--check", code=1)
+        assert "--check needs torch" in text
+        assert not target.exists()

@@ -10,7 +10,7 @@ import numpy as np
 import gru_rs
 
 from ._beside_keras import beside_keras
-from ._numbers import ROWS, STEPS, inputs_of, largest, leaves
+from ._engines import ROWS, STEPS, engine, inputs_of, largest, leaves, run_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,8 +40,7 @@ def _beside_torch(_: Path, found: dict[str, Found]) -> dict[str, float]:
 
 def beside_torch(layer: Any, state: dict[str, Any]) -> float:
     """The largest difference of a layer's numbers from those of PyTorch's with that state."""
-    import torch
-
+    torch = engine("torch", "--check")
     x, options = inputs_of(layer), {}
     if isinstance(layer, (gru_rs.GRU, gru_rs.LSTM)):
         options = {
@@ -62,15 +61,11 @@ def beside_torch(layer: Any, state: dict[str, Any]) -> float:
 
 
 def _beside_onnx(path: Path, found: dict[str, Found]) -> dict[str, float]:
-    import onnxruntime
-
     from gru_rs.io._onnx_alone import node_alone
 
     differences = {}
     for name in found:
         alone = node_alone(path, name, steps=STEPS, rows=ROWS)
-        session = onnxruntime.InferenceSession(
-            alone.model.SerializeToString(), providers=["CPUExecutionProvider"]
-        )
-        differences[name] = largest(alone.ours, session.run(None, alone.feeds))
+        theirs = run_onnx(name, alone.model.SerializeToString(), alone.feeds)
+        differences[name] = largest(alone.ours, theirs)
     return differences

@@ -14,7 +14,7 @@ from gru_rs.io._keras import entries_of
 from gru_rs.io._keras_configs import cells_of, sides_of
 from gru_rs.io._keras_layers import MANNERS, version_of
 
-from ._numbers import inputs_of, largest, leaves
+from ._engines import engine, inputs_of, largest, leaves
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +27,7 @@ _CELL = ("units", "activation", "recurrent_activation", "use_bias", "reset_after
 
 def beside_keras(path: Path, found: Mapping[str, Any]) -> dict[str, float]:
     """The largest difference of each layer's outputs, with and without a mask, from its own framework's."""
-    try:
-        import keras
-    except ModuleNotFoundError as error:
-        msg = (
-            f"--check needs Keras with a backend; {error.name} is not installed (KERAS_BACKEND names another)"
-        )
-        raise ImportError(msg) from error
+    keras = engine("keras", "--check")
     if not keras.__version__.startswith("3."):
         msg = f"--check needs Keras 3, got {keras.__version__}"
         raise ImportError(msg)

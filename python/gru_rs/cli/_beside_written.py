@@ -12,7 +12,7 @@ from gru_rs._exported import Exported
 from gru_rs.io._source import KINDS, source_of
 
 from ._beside import beside_torch
-from ._numbers import ROWS, STEPS, inputs_of, largest
+from ._engines import ROWS, STEPS, engine, inputs_of, largest, run_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +26,8 @@ def written(layers: dict[str, Any], target: Path) -> float:
         x = x if layer.batch_first else np.ascontiguousarray(x.swapaxes(0, 1))
         y, last = layer(x)
         if target.suffix == ".onnx":
-            return largest((y, last), _run(target, {"x": x}))
-        import keras
-
+            return largest((y, last), run_onnx(target.name, target, {"x": x}))
+        keras = engine("keras", "--check")
         steps_first = x if layer.batch_first else x.swapaxes(0, 1)
         theirs = keras.ops.convert_to_numpy(keras.models.load_model(target, compile=False)(steps_first))
         return largest(y if layer.batch_first else y.swapaxes(0, 1), theirs)
@@ -43,10 +42,8 @@ def written(layers: dict[str, Any], target: Path) -> float:
 
 def _torch_state(target: Path) -> dict[str, Any]:
     """As PyTorch reads it; of .safetensors the numbers that bytes stand for."""
-    import torch
-
     if target.suffix != ".safetensors":
-        state: dict[str, Any] = torch.load(target, map_location="cpu", weights_only=True)
+        state: dict[str, Any] = engine("torch", "--check").load(target, map_location="cpu", weights_only=True)
         return state
     from gru_rs.io._torch import all_from_torch
 
@@ -58,12 +55,9 @@ def _torch_state(target: Path) -> dict[str, Any]:
     }
 
 
-def _run(target: Path, feeds: dict[str, Any]) -> list[Any]:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
-    given: list[Any] = session.run(None, {one.name: feeds[one.name] for one in session.get_inputs()})
-    return given
+def expect_engine(target: Path) -> None:
+    """That what runs such a file is here, before one is written."""
+    engine({".onnx": "onnxruntime", ".keras": "keras"}.get(target.suffix, "torch"), "--check")
 
 
 def is_saved(source: Path) -> bool:
@@ -109,7 +103,7 @@ def saved_as_onnx(whole: Any, target: Path) -> float:
         mean, factor = exported.scale or (0.0, 1.0)
         feeds = {"x": x / factor + mean if exported.scale else x.astype(model.dtype)}
         x = ((feeds["x"] - mean) * factor).astype(model.dtype)
-    (theirs,) = _run(target, feeds | {"lengths": lengths})
+    (theirs,) = run_onnx(target.name, target, feeds | {"lengths": lengths})
     scores = model.scores(x, lengths=lengths).astype(np.float64)
     if exported.moments is not None:
         scores = scores * exported.moments[1] + exported.moments[0]

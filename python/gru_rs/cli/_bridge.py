@@ -14,7 +14,8 @@ import gru_rs
 from gru_rs.io._source import source_of
 
 from ._beside import TOLERANCE, Found, differences
-from ._beside_written import expect_known, has_lengths, is_saved, saved_as_onnx, written
+from ._beside_written import expect_engine, expect_known, has_lengths, is_saved, saved_as_onnx, written
+from ._engines import engine
 
 File = Annotated[Path, typer.Argument(help="A file of PyTorch, Keras or ONNX, or archive!member.")]
 Name = Annotated[str | None, typer.Option(help="Which layer, where there are several.")]
@@ -72,8 +73,8 @@ def inspect(
     if wrong:
         msg = f"{file.name}: {', '.join(wrong)} differ by more than {TOLERANCE} from their own framework's"
         raise ValueError(msg)
-    if check and refused:
-        msg = f"{file.name}: expected layers that can be set beside their own framework's, got refused ones"
+    if refused and (check or not found):
+        msg = f"{file.name}: expected layers that can be converted, got {len(refused)} that are refused"
         raise ValueError(msg)
 
 
@@ -132,6 +133,8 @@ def convert(
     if target.suffix not in writers:
         msg = f"target: expected a file that ends in {', '.join(writers)}, got {target.name}"
         raise ValueError(msg)
+    if check:
+        expect_engine(target)
     if is_saved(source):
         _of_saved(source, target, name, check)
         return
@@ -141,7 +144,7 @@ def convert(
         msg = f"--name: expected one of {names}, of which some would have the same name there, got None"
         raise ValueError(msg)
     writers[target.suffix](layers, target)
-    _say(", ".join(layers), target)
+    _say(", ".join(own or type(layer).__name__ for own, layer in layers.items()), target)
     if check:
         _expect_same(target, written(layers, target))
 
@@ -153,6 +156,11 @@ def _chosen(source: Path, name: str | None) -> dict[str, Found]:
         return found
     if name in found:
         return {name: found[name]}
+    if not found and name is None:
+        msg = f"{source.name}: expected layers that can be converted, got refused ones: "
+        raise ValueError(
+            msg + "; ".join(f"{own}: {reason}" if own else reason for own, reason in refused.items())
+        )
     shown = f"{', '.join(map(repr, found)) or 'none'}, got {name!r}"
     reasons = "; ".join(f"{own} ({reason})" for own, reason in refused.items() if name in (None, own))
     msg = f"--name: expected one of {shown}{f'; refused: {reasons}' if reasons else ''}"
@@ -223,9 +231,9 @@ def _to_safetensors(layers: dict[str, Any], target: Path) -> None:
 def _to_pt(layers: dict[str, Any], target: Path) -> None:
     import io
 
-    import torch
-
     from gru_rs._files import write_whole
+
+    torch = engine("torch", "a .pt file")
 
     state: dict[str, Any] = {}
     for name, layer in layers.items():
@@ -236,8 +244,7 @@ def _to_pt(layers: dict[str, Any], target: Path) -> None:
 
 
 def _to_keras(layers: dict[str, Any], target: Path) -> None:
-    import keras
-
+    keras = engine("keras", "a .keras file")
     layer = _single(layers, "a Keras model")
     all_weights = gru_rs.to_keras_weights(layer)
     functions = {"recurrent_activation": layer.recurrent_activation, "activation": layer.activation}
