@@ -100,7 +100,7 @@ impl Config {
         }
         if self.dropout > 0.0 && self.layers == 1 {
             let got = format!("{} with 1 layer", self.dropout);
-            return Err(Error::value("dropout", "num_layers > 1, between which to drop,", got));
+            return Err(Error::value("dropout", "num_layers > 1, between which to drop", got));
         }
         let wide = self.input.max(shape::product("hidden_size", &[self.directions(), self.hidden])?);
         // Twice: the packed copies are padded.

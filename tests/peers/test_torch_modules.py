@@ -491,3 +491,12 @@ def test_resets_that_cannot_be():
     ]:
         with pytest.raises(kind, match=message):
             call()
+
+
+def test_what_cannot_be_changed_is_said():
+    done = gru_rs.torch.accelerate(nn.Sequential(nn.GRU(3, 4)))
+    with pytest.raises(ValueError, match="a Sequential where that was done already, of GRU"):
+        gru_rs.torch.accelerate(done)
+    normed = nn.utils.parametrizations.weight_norm(nn.GRU(3, 4), "weight_hh_l0")
+    with pytest.raises(ValueError, match="classes of their own, ParametrizedGRU"):
+        gru_rs.torch.accelerate(normed)

@@ -336,9 +336,17 @@ def _changed(model: nn.Module, classes: dict[Any, Any]) -> nn.Module:
     found = [module for module in found if all(p.device.type == "cpu" for p in module.parameters())]
     if not found:
         names = ", ".join(f"{one.__module__.partition('.')[0]}'s {one.__name__}" for one in classes)
-        message = (
-            f"model: expected a module with one of {names} on the CPU, got a {type(model).__name__} without"
+        kinds = {type(module): type(module).__name__ for module in model.modules()}
+        already = sorted(kinds[kind] for kind in kinds if kind in classes.values())
+        others = sorted(
+            word for kind, word in kinds.items() if issubclass(kind, tuple(classes)) and kind not in classes
         )
+        got = f"a {type(model).__name__} without"
+        if already:
+            got = f"a {type(model).__name__} where that was done already, of {', '.join(already)}"
+        elif others:
+            got = f"a {type(model).__name__} with classes of their own, {', '.join(others)}"
+        message = f"model: expected a module with one of {names} on the CPU, got {got}"
         raise ValueError(message)
     for module in found:
         module.__class__ = classes[type(module)]
