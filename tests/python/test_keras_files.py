@@ -6,6 +6,8 @@ They may not lead elsewhere, nor promise more than there is.
 import io
 import json
 import os
+import struct
+import time
 import tracemalloc
 import zipfile
 
@@ -229,6 +231,19 @@ def test_attributes(tmp_path):
         file["model_weights"].attrs["layer_names"] = np.array(["x"] * 200, h5py.string_dtype())
     with pytest.raises(ValueError, match="expected at most"):
         gru_rs.from_keras(path)
+
+
+def test_heaps_within_each_other(tmp_path):
+    """A text of a heap may look like a heap that ends where this one does: none makes the walk longer."""
+    path, count = tmp_path / "model.h5", 6000
+    head, size = b"GCOL\x01\0\0\0", 16 + 32 * count
+    texts = (struct.pack("<H6xQ8sQ", 1, 16, head, size - at) for at in range(32, size, 32))
+    path.write_bytes(legacy() + head + struct.pack("<Q", size) + b"".join(texts))
+    began = time.perf_counter()
+    refused(path, "expected heaps of texts beside each other, got some within each other", config=None)
+    assert time.perf_counter() - began < 3
+    path.write_bytes(legacy() + head + struct.pack("<Q", 48) + struct.pack("<H6xQ8sQ", 1, 16, head, 16))
+    assert same(gru_rs.from_keras(path))
 
 
 # Archives and configs ---------------------------------------------------------------------------------------

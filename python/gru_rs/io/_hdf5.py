@@ -162,7 +162,9 @@ def _expect_plain(data: bytes, name: str) -> None:
     if sizes != b"\x08\x08":
         msg = f"{name}: expected HDF5 of version 0 to 3 with addresses of 8 bytes, got another"
         raise ValueError(msg)
-    at = data.find(_HEAP)
+    # Heaps lie beside each other, so all of them have no more texts than there is room for. One that seems to
+    # lie within another has to be walked as well: nothing tells here which of both the library will read.
+    at, left = data.find(_HEAP), len(data) // 16
     while at >= 0:
         (size,) = struct.unpack_from("<Q", data, at + 8) if at + 16 <= len(data) else (0,)
         end, place = at + size, at + 16
@@ -172,7 +174,10 @@ def _expect_plain(data: bytes, name: str) -> None:
             if step < 16 or place + step > end:
                 msg = f"{name}: expected a heap of texts, got one with {length} bytes for one at {place}"
                 raise ValueError(msg)
-            place += step
+            place, left = place + step, left - 1
+            if left < 0:
+                msg = f"{name}: expected heaps of texts beside each other, got some within each other"
+                raise ValueError(msg)
         at = data.find(_HEAP, at + 4)
 
 
