@@ -107,6 +107,22 @@ def test_stateful(bidirectional):
     close(ours(X), layer(X))
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("sequences", [False, True])
+def test_no_steps(bidirectional, sequences):
+    """Keras gives nothing for them either: what error it raises is its backend's."""
+    layer = kl.GRU(7, return_sequences=sequences, name="it")
+    layer = kl.Bidirectional(layer, name="it") if bidirectional else layer
+    layer.build(X.shape)
+    ours, none = gru_rs.from_keras(layer)["it"], X[:, :0]
+    with pytest.raises(Exception, match=r"out of bounds|at least one|non-zero|empty"):
+        layer(none)
+    for mask in (None, np.zeros(none.shape[:2], np.bool_)):
+        with pytest.raises(ValueError, match=r"x: expected at least one step, .* got shape .4, 0, 3."):
+            ours(none, mask)
+    close(ours(X[:0]), layer(X)[:0])
+
+
 def new_model():
     inputs = keras.Input((None, 3))
     x = kl.Masking()(inputs)

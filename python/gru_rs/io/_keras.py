@@ -91,10 +91,18 @@ class KerasLayer:
         ndarray or tuple
             The outputs, ``(B, T, H)``, or the last one without `return_sequences`; with ``merge_mode=None``
             two of them; with `return_state` the states follow.
+
+        Raises
+        ------
+        ValueError
+            A shape cannot be, or there are no steps, of which Keras gives nothing either.
         """
         layer = self.layer
         given = as_array("x", x, layer.dtype)
         expect_shape("x", given, ("B", "T", layer.input_size))
+        if not given.shape[1]:
+            msg = f"x: expected at least one step, as Keras's layers do, got shape {given.shape}"
+            raise ValueError(msg)
         marks = None if mask is None else self._mask(mask, given.shape[:2])
         first = self._first(initial_state, given.shape[0])
         if self.go_backwards:
