@@ -6,6 +6,7 @@ import json
 import unittest
 
 import gru_rs
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -323,6 +324,50 @@ def test_places_in_models(tmp_path):
     model = one_model(kl.Bidirectional(kl.GRU(4, return_sequences=True), name="it"))
     model.layers[0].forward_layer.trainable = False  # which its .h5 then has behind the other
     both_ways(tmp_path, model, ["it"])
+
+
+def within(name, *layers, size=3):
+    return keras.Sequential([keras.Input((None, size)), *layers], name=name)
+
+
+@pytest.mark.parametrize("name", ["forward_enc", "backward_enc"])
+def test_words_of_directions_in_other_names(tmp_path, name):
+    """Around a Bidirectional, of a layer that is none, and of the cells of one."""
+    both = kl.Bidirectional(kl.GRU(4, return_sequences=True), name="forward_both")
+    alone = kl.GRU(4, return_sequences=True, name="backward_gru")
+    inputs = keras.Input((None, 3))
+    model = keras.Model(inputs, within(name, both, alone)(inputs))
+    both_ways(tmp_path, randomized(model), [f"{name}/forward_both", f"{name}/backward_gru"])
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        del file.attrs["model_config"]
+    with pytest.warns(UserWarning, match="no config tells its options"):
+        found = gru_rs.from_keras(tmp_path / "model.h5")
+    assert {own: layer.layer.bidirectional for own, layer in found.items()} == {
+        f"{name}/forward_both": True,
+        f"{name}/backward_gru": False,
+    }
+    cells = [kl.LSTMCell(5, name="forward_low"), kl.LSTMCell(5, name="backward_up")]
+    both = kl.Bidirectional(kl.RNN(kl.LSTMCell(5, name="backward_cell"), return_sequences=True), name="it")
+    inputs = keras.Input((None, 3))
+    both_ways(tmp_path, randomized(keras.Model(inputs, within(name, both)(inputs))), [f"{name}/it"])
+    stacked = kl.RNN(cells, return_sequences=True, name="it")
+    both_ways(tmp_path, randomized(keras.Model(inputs, within(name, stacked)(inputs))), [f"{name}/it"])
+
+
+def test_same_names_in_several_models(tmp_path):
+    def gru(size):
+        return kl.GRU(size, return_sequences=True, name="gru")
+
+    inputs = keras.Input((None, 3))
+    low, high = within("low", gru(4)), within("high", gru(5), size=4)
+    x = high(low(inputs))
+    inner = keras.Model(
+        inputs, within("deep", within("mid", gru(4), size=2), size=2)(gru(2)(x)), name="inner"
+    )
+    outer = keras.Input((None, 3))
+    model = randomized(keras.Model(outer, inner(outer)))
+    names = ["inner/low/gru", "inner/high/gru", "inner/gru", "inner/deep/mid/gru"]
+    both_ways(tmp_path, model, names)
 
 
 @pytest.mark.parametrize("policy", ["float16", "bfloat16", "mixed_float16", "mixed_bfloat16"])

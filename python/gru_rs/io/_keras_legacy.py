@@ -8,7 +8,9 @@ own: Keras 1 has an array for each gate, and CuDNN's layers have them as that li
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +31,7 @@ from ._keras_configs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .._arrays import Array
     from ._hdf5 import Folder
@@ -50,12 +52,15 @@ def legacy(tree: Folder, told: Told, seen: Seen) -> None:
     stored = {top: _weight_names(groups, top) for top in names}
     nodes = [] if told.config is None else nodes_of(told.config)
     seen.kinds += [node.kind for node in nodes] or names
+    recurrent = [node for node in nodes if node.is_known and node.kind in (*RECURRENT, *OTHERS)]
+    inner: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for node in recurrent:
+        inner[node.names[0]].append(node.names)
+    shares = {top: _shares(stored.get(top, []), paths) for top, paths in inner.items()}
     claimed: set[tuple[str, str]] = set()
-    for node in nodes:
-        if not node.is_known or node.kind not in (*RECURRENT, *OTHERS):
-            continue
+    for node in recurrent:
         top = node.names[0]
-        own = stored.get(top, []) if len(node.names) == 1 else _named(stored.get(top, []), node.names[-1])
+        own = stored.get(top, []) if len(node.names) == 1 else shares[top][node.names]
         claimed.update((top, one) for one in own)
         if node.kind in OTHERS:
             seen.add(node.name, f"expected a GRU or an LSTM, got {node.kind}")
@@ -68,7 +73,7 @@ def legacy(tree: Folder, told: Told, seen: Seen) -> None:
             last = owner.rpartition("/")[2]
             name = top if last in ("", top) else f"{top}/{last}"
             read = partial(_entry, groups, top, own, name, version)
-            add_unclaimed(seen, told, name, read, both=any(_side(one) == "backward" for one in own))
+            add_unclaimed(seen, told, name, read, both=_halves(own) is not None)
 
 
 def _weight_names(groups: Folder, top: str) -> list[str]:
@@ -77,28 +82,76 @@ def _weight_names(groups: Folder, top: str) -> list[str]:
     return [one for one in names if not re.sub(r":\d+$", "", one).endswith(_NO_WEIGHTS)]
 
 
-def _named(names: list[str], layer: str) -> list[str]:
-    """Weights of a layer within another: as it is called, or as TensorFlow counted that name."""
-    exact = [one for one in names if f"/{layer}/" in f"/{one}"]
-    counted = re.compile(rf"(^|/){re.escape(layer)}_\d+/")
-    return exact or [one for one in names if counted.search(one)]
+def _shares(names: list[str], paths: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], list[str]]:
+    """The weights of each of some layers within another: as it is called, or as TensorFlow counted that name.
+
+    How much of a layer's path the names of its weights have is the file's to choose: each weight is of the
+    layer of whose path it has the longest end.
+    """
+    ends = {path[k:] for path in paths for k in range(len(path))}
+    found: dict[tuple[bool, tuple[str, ...]], list[str]] = defaultdict(list)
+    for one in names:
+        parts = one.split("/")[:-1]
+        exact = _longest(parts, ends)
+        end = exact or _longest([re.sub(r"_\d+$", "", part) for part in parts], ends)
+        found[not exact, end].append(one)
+    return {
+        path: next(
+            (
+                found[key]
+                for key in product((False, True), (path[k:] for k in range(len(path))))
+                if key in found
+            ),
+            [],
+        )
+        for path in paths
+    }
+
+
+def _longest(parts: list[str], ends: set[tuple[str, ...]]) -> tuple[str, ...]:
+    """The longest of these ends of paths in a path, of several the first: what is behind is within it."""
+    best: tuple[str, ...] = ()
+    for last in range(len(parts)):
+        end: tuple[str, ...] = ()
+        while len(end) <= last and (longer := (parts[last - len(end)], *end)) in ends:
+            end = longer
+        best = max(best, end, key=len)
+    return best
 
 
 def _owners(names: list[str]) -> dict[str, list[str]]:
     """Recurrent weights by the path of the layer that they are of."""
-    owners: dict[str, list[str]] = {}
+    cell = re.compile(r"(gru|lstm)_cell(_\d+)?")
+    paths = {}
     for one in names:
         parts = one.split("/")[:-1]
-        while parts and re.search(r"^(forward|backward)_|(gru|lstm)_cell(_\d+)?$", parts[-1]):
+        while parts and cell.fullmatch(parts[-1]):
             parts.pop()
-        owners.setdefault("/".join(parts), []).append(one)
+        paths[one] = "/".join(parts)
+    around: dict[str, set[str]] = defaultdict(set)
+    for path in paths.values():
+        above, _, last = path.rpartition("/")
+        around[above].add(last.partition("_")[0])
+    owners: dict[str, list[str]] = {}
+    for one, path in paths.items():
+        above, _, last = path.rpartition("/")
+        is_side = last.startswith(("forward_", "backward_")) and {"forward", "backward"} <= around[above]
+        owners.setdefault(above if is_side else path, []).append(one)
     return {path: own for path, own in owners.items() if any("recurrent_kernel" in one for one in own)}
 
 
-def _side(name: str) -> str:
-    """Whose direction's a weight is, by the name that Bidirectional gave its layer."""
-    found = re.search(r"(?:^|/)(forward|backward)_", name)
-    return found[1] if found else ""
+def _halves(names: list[str]) -> list[list[str]] | None:
+    """The weights of each direction, by the names that Bidirectional gave its layers; None without such.
+
+    What is around them may begin with one of these words, and cells within with any: so it is the first part
+    of the names that has both.
+    """
+    for parts in zip(*(one.split("/")[:-1] for one in names), strict=False):
+        words = [part.partition("_")[0] for part in parts]
+        if set(words) == {"forward", "backward"}:
+            sides = ("forward", "backward")
+            return [[one for one, word in zip(names, words, strict=True) if word == side] for side in sides]
+    return None
 
 
 def _entry(
@@ -113,19 +166,16 @@ def _entry(
     sides = sides_of(name, kind, config)
     halves = [names]
     if len(sides) == 2:
-        forward = [one for one in names if _side(one) == "forward"]
         half = len(names) // 2
-        halves = (
-            [forward, [one for one in names if one not in forward]]
-            if forward
-            else [names[:half], names[half:]]
-        )
+        halves = _halves(names) or [names[:half], names[half:]]
     weights = []
     for (own, inner), half_names in zip(sides, halves, strict=True):
         cells = cells_of(name, own, inner)
         chosen = [half_names]
         if len(cells) > 1:
-            chosen = [_named(half_names, str(cell.get("name"))) for _, cell in cells]
+            paths = [(str(cell.get("name")),) for _, cell in cells]
+            shares = _shares(half_names, paths)
+            chosen = [shares[path] for path in paths]
             if sorted(one for part in chosen for one in part) != sorted(half_names):
                 msg = f"{name}: expected weights named by their cells, got {', '.join(half_names[:20])}"
                 raise ValueError(msg)
