@@ -8,6 +8,7 @@ import os
 import random
 import sys
 import time
+import tracemalloc
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -18,7 +19,21 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from test_mutants import DAMAGES, LONG, SEED
-from test_onnx_in import FED, INPUTS, STATES, UNITS, WEIGHTS, X, branches, cell_model, gru, model, quantized
+from test_onnx_in import (
+    FED,
+    INPUTS,
+    STATES,
+    UNITS,
+    WEIGHTS,
+    X,
+    branches,
+    cell_model,
+    gru,
+    model,
+    normal,
+    quantized,
+    value,
+)
 
 COUNT = 3000 if LONG else 150
 SLOWEST = 5.0  # seconds that one file may take on a busy machine
@@ -165,6 +180,59 @@ def test_what_constants_would_become_is_bounded(name):
     with pytest.raises(ValueError, match="expected at most"):
         gru_rs.from_onnx(LARGE[name].SerializeToString())
     assert time.monotonic() - start < SLOWEST
+
+
+def nodes_of_one_weight(count):
+    held = {"W": normal(1, 768, 300), "R": normal(1, 768, 256), "B": normal(1, 1536)}
+    fed = [value("X", shape=[None, None, 300])]
+    nodes = [gru(f"gru_{k}", outputs=[f"Y_{k}"], hidden_size=256) for k in range(count)]
+    return model(nodes, held, fed, [value("Y_0")])
+
+
+def states_of_one_row(count):
+    """Each of one small initializer in 16 bits, which only a layer makes 32 of."""
+    nodes = [gru(f"gru_{k}", ["X", "W", "R", "B", "", "h"], [f"Y_{k}"]) for k in range(count)]
+    held = WEIGHTS | {"h": np.ones((1, 50_000, UNITS), np.float16)}
+    return model(nodes, held, outputs=[value("Y_0")])
+
+
+def cells_of_one_weight(count):
+    """Each with a bias of its own, as cells with one are one."""
+    whole = cell_model("lstm", random.Random(0), "ifgo", inputs=30_000)
+    held = {one.name for one in whole.graph.initializer}
+    nodes = list(whole.graph.node)
+    given = held | {one.name for one in whole.graph.input}
+    del whole.graph.node[:]
+    for k in range(count):
+        bias = whole.graph.initializer.add()
+        bias.CopyFrom(next(one for one in whole.graph.initializer if one.name == "cell.bias_ih"))
+        bias.name = f"cell{k}.bias_ih"
+        names = {"cell.bias_ih": bias.name}
+        for node in nodes:
+            one = whole.graph.node.add()
+            one.CopyFrom(node)
+            one.name = f"{node.name}_{k}"
+            one.input[:] = [names.get(own, own if own in given else f"{own}_{k}") for own in node.input]
+            one.output[:] = [f"{own}_{k}" for own in node.output]
+    for one in whole.graph.output:
+        one.name += "_0"
+    return whole
+
+
+@pytest.mark.parametrize("many", [nodes_of_one_weight, states_of_one_row, cells_of_one_weight])
+def test_layers_of_one_weight_are_bounded_together(many):
+    """The bound is of all that is made of a file, however small it is itself."""
+    few, whole = many(2).SerializeToString(), many(60).SerializeToString()
+    most = 2 * len(few) + 2**21
+    assert len(gru_rs.from_onnx(few, max_bytes=most)) == 2
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=rf"expected at most {most} bytes .max_bytes., got"):
+            gru_rs.from_onnx(whole, max_bytes=most)
+        assert tracemalloc.get_traced_memory()[1] < 5 * most
+    finally:
+        tracemalloc.stop()
+    assert len(gru_rs.from_onnx(whole, name=next(iter(gru_rs.from_onnx(few))), max_bytes=most)) == 1
 
 
 @pytest.mark.parametrize("dims", [[1, 24, 2**40], [2**31, 2**31, 2**31], [1, 24, -3], [0, 24, 3], [1, 24, 4]])

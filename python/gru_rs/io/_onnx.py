@@ -47,7 +47,7 @@ def from_onnx(
     linear_before_reset : {0, 1}, optional
         What to believe in place of the GRU nodes' own attribute, for models whose exporter forgot it.
     max_bytes : int, optional
-        The most that the model and its files may have; 4 GiB when missing.
+        The most to read of the model and its files, and to make of them; 4 GiB when missing.
 
     Returns
     -------

@@ -76,6 +76,7 @@ class Cell:
             got = ", ".join(sorted({array.dtype.name for array in ordered}))
             msg = f"{self.name}: expected weights in one dtype, got {got}"
             raise ValueError(msg)
+        scope.spend(self.name, sum(array.nbytes for array in ordered))
         part = Weights(ordered[0], ordered[1], *(ordered[2:] if given else (None, None)))
         states, constants = _CELLS[use.cell], {}
         for letter in states:

@@ -99,6 +99,10 @@ class Scope:
         imports: dict[str, int] = {one.domain: one.version for one in self._file.model.opset_import}
         return imports.get("", imports.get("ai.onnx", int(onnx.defs.onnx_opset_version())))
 
+    def spend(self, name: str, count: int) -> None:
+        """Before so many bytes are made of what is fixed; an error beyond what the file may become."""
+        self._file.spend(name, count)
+
     def origin(self, name: str) -> str:
         """What gives a tensor that is not fixed, in words."""
         found = self._find(name)

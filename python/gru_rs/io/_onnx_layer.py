@@ -41,7 +41,8 @@ class OnnxLayer:
         Those of ``sequence_lens``, ``initial_h`` and ``initial_c`` that the model fixes, or gives as
         defaults; of one row if that is every row's, whatever the batch, as the zeros that exporters make.
     note : str
-        Of a quantized node what the layer's weights are: its bytes, or the floats that they stand for.
+        Of a quantized node what the layer's weights are: its bytes, or the floats that they stand for; of a
+        cell of plain operators in how many places it is.
     """
 
     name: str

@@ -117,6 +117,8 @@ class Node:
             got = ", ".join(sorted(dtype.name for dtype in dtypes))
             msg = f"{name}: expected weights in one dtype, of bytes float32, got {got}"
             raise ValueError(msg)
+        kept = [array for one in (*w, *r) for array in one if array is not None]
+        self.scope.spend(name, sum(array.nbytes for array in kept) + (0 if b is None else b.nbytes))
         parts = _parts(cell, directions, w, r, b)
         if attributes.get("input_forget", 0):
             parts = [_coupled(name, part, units, options) for part in parts]
@@ -244,6 +246,7 @@ class Node:
             if layout:
                 sizes = {1 if axis == 0 else axis: size for axis, size in sizes.items()}
             value = _filled(f"{self.name}: {role}", known, 3 if sizes else 1, sizes)
+            self.scope.spend(self.name, value.size * layer.dtype.itemsize)
             value = value.astype(np.float32) if value.dtype.name in _HALVES else value
             if value.dtype != layer.dtype if sizes else value.dtype.kind not in "iu":
                 wanted = layer.dtype if sizes else "integers"

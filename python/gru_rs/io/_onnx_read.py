@@ -18,7 +18,7 @@ import onnx.inliner
 from onnx import helper, numpy_helper
 
 from .._files import opened, read_exactly
-from ._source import _most, source_of
+from ._source import _most, expect_bytes, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,38 +35,37 @@ class TooLargeError(ValueError):
 
 
 class OnnxFile:
-    """A model, its local functions in place, and what may still be read of it and made of it.
+    """A model, its local functions in place; `max_bytes` bounds what is read of it and what is made of it.
 
     Attributes
     ----------
     model : onnx.ModelProto
         Without what lies in other files.
-    left : int
-        The bytes that may still be made of its constants.
     """
 
     def __init__(self, source: Any, max_bytes: int | None = None) -> None:
         self._folders: list[str] = []
-        self._most = _most(max_bytes)
+        self._max_bytes, self._read, self._made = _most(max_bytes), 0, 0
+        functions = self._max_bytes
         if isinstance(source, onnx.ModelProto):
-            self.left, found = self._most, source
+            self._read, found = self._max_bytes, source  # how much it is says no file
         else:
             name, data = self._whole(source)
-            self._most -= len(data)
-            self.left = min(self._most, 16 * len(data) + 2**24)
+            self._read = len(data)
+            functions = min(functions, 16 * len(data) + 2**24)
             found = _parsed(name, data)
             _expect_text(name, found)
-        self.model = _inlined(found, self.left)
+        self.model = _inlined(found, functions)
 
     def _whole(self, source: Any) -> tuple[str, bytes]:
         """What messages call it, and its bytes."""
         if isinstance(source, bytes):
-            _expect("source", len(source), self._most)
+            expect_bytes("source", len(source), len(source), self._max_bytes)
             return "bytes", source
         if not isinstance(source, (str, os.PathLike)):
             msg = f"source: expected a path, bytes or an onnx.ModelProto, got {type(source).__name__}"
             raise TypeError(msg)
-        file = source_of(source, {"protobuf"}, self._most)
+        file = source_of(source, {"protobuf"}, self._max_bytes)
         if file.path is not None:
             # Links may lead to the model and to its data, as in caches of downloads: its folder is that, too.
             folders = (file.path.absolute().parent, Path(os.path.realpath(file.path)).parent)
@@ -109,15 +108,14 @@ class OnnxFile:
     def spend(self, name: str, count: int) -> None:
         """Before so many bytes are made of constants."""
         self.expect(name, count)
-        self.left -= count
+        self._made += count
 
     def expect(self, name: str, count: int) -> None:
         """Whether so many bytes may still be made."""
-        if count > self.left:
-            msg = (
-                f"{name}: expected at most {self.left} more bytes made of this file's constants, got {count}"
-            )
-            raise TooLargeError(msg)
+        try:
+            expect_bytes(name, self._made + count, self._read, self._max_bytes)
+        except ValueError as error:
+            raise TooLargeError(*error.args) from None
 
     def _beside(self, name: str, tensor: onnx.TensorProto, count: int) -> bytes:
         """A tensor's bytes in a file of the model's folder, and of no other."""
@@ -136,9 +134,9 @@ class OnnxFile:
                     f"a length of {length}"
                 )
                 raise ValueError(msg)
-            _expect(name, count, self._most)
-            self._most -= count
-            self.left = min(self._most, self.left + 16 * count)
+            whole = self._read + count
+            expect_bytes(name, whole, whole, self._max_bytes)
+            self._read = whole
             file.seek(offset)
             return read_exactly(file, count)
 
@@ -152,12 +150,6 @@ class OnnxFile:
             if any(real.startswith(os.path.join(folder, "")) for folder in self._folders):  # noqa: PTH118
                 return real
         msg = f"expected data in a file of the model's own folder, got {location!r}"
-        raise ValueError(msg)
-
-
-def _expect(name: str, count: int, most: int) -> None:
-    if count > most:
-        msg = f"{name}: expected at most {most} bytes (max_bytes), got {count}"
         raise ValueError(msg)
 
 
