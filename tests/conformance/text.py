@@ -37,7 +37,8 @@ it:
   before. It needs σ as the gate, and no clip.
 
 `to_onnx` writes the first, with GatherND in place of ReverseSequence and a sum over (t = length) in place of
-GatherElements, which more engines have.
+GatherElements, which more engines have: what becomes of that is in *What `to_onnx` writes*, above, and not in
+this table.
 
 A sign is for all of: lengths, lengths with a 0, the same with initial states, two layers; free sizes are the
 last of them with free numbers of rows and steps."""
@@ -79,7 +80,8 @@ no clip. It drops lengths; both forms with plain operators are right, free sizes
 refuses.""",
     "candle": """
 The crate `candle-onnx`, `simple_eval`. It has forward LSTMs with σ and tanh, and no GRU; of more than one row
-the LSTM's steps and rows come mixed up. Lengths of 32 bits, which are ONNX's, are refused.""",
+the LSTM's steps and rows come mixed up. Of one row the LSTMs of `to_onnx` are right, bidirectional ones too,
+but for what is refused: lengths and tokens, which are integers of 32 bits, weights of 8 bits, float64.""",
     "iree": """
 `iree-import-onnx`, `iree-compile --iree-hal-target-backends=llvm-cpu`, `iree-run-module`, or the same from
 Python. Opset 17 or newer (older ones are converted here first). Forward nodes with fixed sizes: `to_onnx`

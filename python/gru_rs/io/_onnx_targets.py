@@ -65,7 +65,18 @@ _KNOWN: dict[str, tuple[str, dict[str, str]]] = {
             "back": "is refused",
         },
     ),
-    "candle": ("0.11.1", {"gru": "is refused", "rows": "is wrong"}),
+    "candle": (
+        "0.11.1",
+        {
+            "gru": "is refused",
+            "rows": "is wrong",
+            "integers": "are refused",
+            "clip": "is refused",
+            "functions": "is refused",
+            "float64": "is refused",
+            "bytes": "is refused",
+        },
+    ),
     "tvm": ("0.27.0", {}),
     "onnx2torch": ("1.5.15", {}),
     "jaxonnxruntime": ("0.3.0", {}),
@@ -83,6 +94,7 @@ _CALLED = {
     "functions": "an activation other than sigmoid and tanh",
     "gru": "a GRU",
     "hard": "HardSigmoid",
+    "integers": "lengths or tokens of 32 bits",
     "kept": "the c of an LSTM behind a row's end",
     "lone": "a single LSTM node without first states",
     "reset": "a GRU with reset_after=False",
@@ -125,6 +137,7 @@ def _there(model: onnx.ModelProto) -> set[str]:
         "functions": bool(functions - {b"Sigmoid", b"Tanh"}),
         "gru": "GRU" in kinds,
         "hard": b"HardSigmoid" in functions,
+        "integers": any(value.type.tensor_type.elem_type == _INT32 for value in model.graph.input),
         "kept": "lengths" in inputs and any(value.name == "c_n" for value in model.graph.output),
         "lone": kinds == {"LSTM"} and len(nodes) == 1 and "h0" not in inputs,
         "reset": any(
@@ -135,5 +148,5 @@ def _there(model: onnx.ModelProto) -> set[str]:
     return {name for name, there in found.items() if there}
 
 
-_FLOAT64 = 11
-"""ONNX's number of it."""
+_INT32, _FLOAT64 = 6, 11
+"""ONNX's numbers of them."""
