@@ -19,7 +19,9 @@ TOLERANCE = 1e-6
 
 
 def run(model, feeds):
-    """By name what ONNX Runtime gives."""
+    """By name what ONNX Runtime gives, of a model that holds nothing for no use."""
+    taken = {given for node in model.graph.node for given in node.input}
+    assert {one.name for one in model.graph.initializer} <= taken
     onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -67,6 +69,20 @@ def padded(scores, lengths, steps):
         out[row, :length] = scores[begin : begin + length]
         begin += length
     return out
+
+
+@pytest.mark.parametrize("layer", [gru_rs.GRU, gru_rs.LSTM])
+@pytest.mark.parametrize("sizes", [{}, {"batch": 2}, {"batch": 2, "steps": 3}])
+@pytest.mark.parametrize("more", [{}, {"lengths": True}, {"states": True}])
+def test_nothing_is_written_that_no_node_takes(layer, sizes, more):
+    one = layer(3, 4, 2, bidirectional=True, seed=1)
+    x, state = np.ones((3, 2, 3), np.float32), np.ones((4, 2, 4), np.float32)
+    feeds = {"x": x} | ({"lengths": np.array([3, 1])} if "lengths" in more else {})
+    letters = ("h0", "c0")[: 1 + (layer is gru_rs.LSTM)] if "states" in more else ()
+    feeds |= dict.fromkeys(letters, state)
+    first = None if not letters else state if len(letters) == 1 else (state, state)
+    y, _ = one(x, first, lengths=feeds.get("lengths"))
+    close(y, run(gru_rs.to_onnx(one, **sizes, **more), feeds)["y"])
 
 
 # Models -----------------------------------------------------------------------------------------------------

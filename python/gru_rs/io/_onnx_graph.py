@@ -126,8 +126,9 @@ class Graph:
         self._outputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
 
     def model(self, name: str, about: dict[str, str]) -> onnx.ModelProto:
-        """All of it, checked."""
-        constants = list(self._constants.values())
+        """All of it, checked. Constants that no node takes are left out: ONNX Runtime warns of them."""
+        taken = {given for node in self._nodes for given in node.input}
+        constants = [one for own, one in self._constants.items() if own in taken]
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, constants)
         imports = [helper.make_opsetid("", self.opset)]
         model = helper.make_model(graph, opset_imports=imports, producer_name="gru-rs")
