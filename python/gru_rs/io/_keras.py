@@ -232,7 +232,7 @@ def from_keras(
     (2, 8)
     """
     with _seen(source, config, max_bytes) as seen:
-        return everything(_found(seen), name, seen.nothing("one"))
+        return everything(_found(seen), name, seen.nothing())
 
 
 def all_from_keras(
@@ -241,7 +241,7 @@ def all_from_keras(
     """What `from_keras` can take, and of all others why it refuses them; by name."""
     with _seen(source, config, max_bytes) as seen:
         if not seen.places:
-            raise ValueError(seen.nothing("one"))
+            raise ValueError(seen.nothing())
         return sorted_out(_found(seen))
 
 

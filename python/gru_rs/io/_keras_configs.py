@@ -77,11 +77,11 @@ class Seen:
             own = f"{name}_{count}"
         self.places[own] = refusal(f"{own}: {found}") if isinstance(found, str) else found
 
-    def nothing(self, what: str) -> str:
+    def nothing(self) -> str:
         """The message where there is no recurrent layer."""
         kinds = list(dict.fromkeys(self.kinds))
         shown = ", ".join(kinds[:20]) + (f" and {len(kinds) - 20} more kinds" if len(kinds) > 20 else "")
-        return f"source: expected a model with a GRU or an LSTM, got {what} of {shown or 'no layers'}"
+        return f"source: expected a model with a GRU or an LSTM, got one of {shown or 'no layers'}"
 
 
 @dataclass
