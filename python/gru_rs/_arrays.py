@@ -59,6 +59,11 @@ def as_array(name: str, value: ArrayLike, dtype: np.dtype[Any]) -> Array:
     return np.require(array, dtype, ["C", "A"])
 
 
+def widened(array: Array) -> Array:
+    """Numbers of 16 bits as float32, which has all of them; others as they are."""
+    return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
+
+
 def _is_array(value: Any) -> bool:
     """Something whose dtype is a decision, not a default of NumPy's for Python's floats."""
     return hasattr(value, "dtype") or hasattr(value, "__dlpack__") or hasattr(value, "__array_interface__")

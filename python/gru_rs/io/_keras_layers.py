@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._arrays import expect_shape
+from .._arrays import expect_shape, widened
 from .._words import cell_of_rows
 from ._keras_configs import FRAMEWORKS, cells_of, sides_of
 from ._layouts import KERAS, Weights, new_layer
@@ -248,8 +248,7 @@ def _part(name: str, options: dict[str, Any], weights: list[Array]) -> Weights:
 
 def _wide(name: str, array: Array) -> Array:
     """In 32 or 64 bits, where those of 16 are the same numbers."""
-    if array.dtype.name in ("float16", "bfloat16"):
-        return array.astype(np.float32)
+    array = widened(array)
     if array.dtype not in (np.float32, np.float64):
         msg = f"{name}: expected weights in float16, bfloat16, float32 or float64, got {array.dtype}"
         raise ValueError(msg)

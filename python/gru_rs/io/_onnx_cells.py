@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._arrays import widened
 from ._layouts import PYTORCH_GATES, Weights, new_layer
 from ._onnx_layer import OnnxLayer
 
@@ -100,16 +101,16 @@ class Cell:
     def _weights(self, role: str) -> Array:
         use = self.uses[0]
         value, axes = use.scope.value(use.tensors[role]), 2 if role.startswith("w") else 1
-        floats = ("float16", "bfloat16", "float32", "float64")
+        value = None if value is None else widened(value)
         if (
             value is None
-            or value.dtype.name not in floats
+            or value.dtype not in (np.float32, np.float64)
             or value.ndim != axes
             or len(value) % len(use.order)
         ):
             msg = f"{self.name}: expected constant weights of floats in rows, got {use.tensors[role]!r}"
             raise ValueError(msg)
-        return value.astype(np.float64 if value.dtype == np.float64 else np.float32)
+        return value
 
     def _ordered(self, rows: Array) -> Array:
         order = self.uses[0].order

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from onnx import helper
 
-from .._arrays import expect_shape
+from .._arrays import expect_shape, widened
 from .._layers import GRU, LSTM
 from .._quantize import SCALE, from_tensors
 from ._layouts import ONNX, Weights, names_of, new_layer
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
 _QUANTIZED = ("W_scale", "W_zero_point", "R_scale", "R_zero_point")
 OUTPUTS = ("Y", "Y_h", "Y_c")
-_HALVES = ("float16", "bfloat16")
 _BYTES = "its bytes, as they are"
 _FLOATS = "the floats that its bytes stand for, as those are not within 127 of their zero points"
 
@@ -87,7 +86,7 @@ class Node:
             got = "none" if given is None else f"{given!r}, {self.scope.origin(given)}"
             msg = f"{self.name}: expected a constant {role}, got {got}"
             raise ValueError(msg)
-        return value.astype(np.float32) if value.dtype.name in _HALVES else value
+        return widened(value)
 
     def floats(self, role: str) -> Array:
         """The same of floats."""
@@ -247,7 +246,7 @@ class Node:
                 sizes = {1 if axis == 0 else axis: size for axis, size in sizes.items()}
             value = _filled(f"{self.name}: {role}", known, 3 if sizes else 1, sizes)
             self.scope.spend(self.name, value.size * layer.dtype.itemsize)
-            value = value.astype(np.float32) if value.dtype.name in _HALVES else value
+            value = widened(value)
             if value.dtype != layer.dtype if sizes else value.dtype.kind not in "iu":
                 wanted = layer.dtype if sizes else "integers"
                 msg = f"{self.name}: expected {role} of {wanted}, got {value.dtype}"
