@@ -18,7 +18,7 @@ import onnx.inliner
 from onnx import helper, numpy_helper
 
 from .._files import opened, read_exactly
-from ._source import _most, expect_bytes, source_of
+from ._source import as_max_bytes, expect_bytes, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ class OnnxFile:
 
     def __init__(self, source: Any, max_bytes: int | None = None) -> None:
         self._folders: list[str] = []
-        self._max_bytes, self._read, self._made = _most(max_bytes), 0, 0
+        self._max_bytes, self._read, self._made = as_max_bytes(max_bytes), 0, 0
         functions = self._max_bytes
         if isinstance(source, onnx.ModelProto):
             self._read, found = self._max_bytes, source  # how much it is says no file

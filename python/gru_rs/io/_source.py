@@ -129,7 +129,7 @@ def source_of(path: str | os.PathLike[str], wanted: Collection[str], max_bytes: 
 
     An OSError if it cannot be read; a ValueError that says what it is instead.
     """
-    most = _most(max_bytes)
+    most = as_max_bytes(max_bytes)
     given = Path(path)
     member = None
     if not given.exists() and "!" in os.fspath(path):
@@ -150,7 +150,7 @@ def source_of(path: str | os.PathLike[str], wanted: Collection[str], max_bytes: 
     raise ValueError(_unwanted(wanted, f"{given.name}, {KINDS[kind]}"))
 
 
-def _most(max_bytes: int | None) -> int:
+def as_max_bytes(max_bytes: int | None) -> int:
     if max_bytes is None:
         return MAX_BYTES
     if isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
