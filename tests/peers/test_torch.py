@@ -192,6 +192,71 @@ def test_weight_norm(norm, dim, tmp_path):
         close(gru_rs.from_torch(source, batch_first=True)(x.numpy())[0], module(x)[0])
 
 
+class Sum(nn.Module):
+    def forward(self, a, b):
+        return a + b
+
+    def right_inverse(self, whole):
+        return whole / 4, whole * 3 / 4
+
+
+def test_another_parametrization_of_two_tensors():
+    module = nn.GRU(5, 9)
+    nn.utils.parametrize.register_parametrization(module, "weight_hh_l0", Sum())
+    close(gru_rs.from_torch(module).params["weight_hh_l0"], module.weight_hh_l0, 0)
+    with pytest.raises(
+        ValueError, match="expected weight norm of weight_hh_l0, got two tensors of one shape"
+    ):
+        gru_rs.from_torch(module.state_dict())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_views_of_other_signs_and_of_one_number(dtype, is_zip, tmp_path):
+    state = nn.GRU(5, 9).to(dtype).state_dict()
+    state["weight_ih_l0"] = torch._neg_view(state["weight_ih_l0"])
+    state["weight_hh_l0"] = torch._neg_view(torch.nn.Parameter(state["weight_hh_l0"])).t().contiguous().t()
+    state["bias_ih_l0"] = torch.ones(1, dtype=dtype).expand(27)
+    torch.save(state, tmp_path / "model.pt", _use_new_zipfile_serialization=is_zip)
+    for layer in (gru_rs.from_torch(state), gru_rs.from_torch(tmp_path / "model.pt")):
+        for name, value in state.items():
+            value = value.resolve_neg().detach()
+            close(layer.params[name], value if dtype.itemsize > 2 else value.float(), 0)
+
+
+@pytest.mark.parametrize("form", ["meta", "sparse"])
+def test_tensors_without_numbers_are_value_errors(form):
+    module = nn.GRU(5, 9)
+    state = module.to("meta").state_dict() if form == "meta" else module.state_dict()
+    if form == "sparse":
+        state["weight_ih_l0"] = state["weight_ih_l0"].to_sparse()
+    words = f"weight_ih_l0: expected a tensor whose numbers are there, got .*{form}"
+    for source in (module, state) if form == "meta" else (state,):
+        with pytest.raises(ValueError, match=words):
+            gru_rs.from_torch(source)
+
+
+class Steps(nn.Module):
+    """A cell of PyTorch, and one of somebody else's with its names."""
+
+    def __init__(self):
+        super().__init__()
+        self.good, self.bad = nn.GRUCell(5, 9), GRU()
+
+    def forward(self, x):
+        return self.good(x), self.bad(x), self.good(x + 1)
+
+
+def test_exported_programs_tell_classes(tmp_path):
+    model = Steps()
+    program = torch.export.export(model, (torch.zeros(2, 5),))
+    torch.export.save(program, tmp_path / "model.pt2")
+    for source in (program, tmp_path / "model.pt2", torch.export.load(tmp_path / "model.pt2")):
+        assert np.array_equal(gru_rs.from_torch(source, "good").flat, gru_rs.from_torch(model.good).flat)
+        with pytest.raises(ValueError, match="bad: expected PyTorch's names alone, got class GRU beside"):
+            gru_rs.from_torch(source, "bad")
+
+
 def test_pruned_weights():
     module = nn.LSTM(5, 9)
     nn.utils.prune.random_unstructured(module, "weight_hh_l0", 0.5)
@@ -319,6 +384,11 @@ def test_quantized_cells_and_what_a_state_dict_cannot_tell():
         cell = gru_rs.from_torch(model)
         close(cell.params["weight_ih"], model[0].get_weight()["weight_ih"].dequantize(), 0)
         assert np.array_equal(gru_rs.from_torch(model.state_dict()).flat, cell.flat)
+    for layers in (3, 4, 6):
+        for bidirectional in (False, True):
+            whole = nn.Sequential(nn.LSTM(4, 4, layers, bidirectional=bidirectional))
+            many = torch.ao.quantization.quantize_dynamic(whole, {nn.LSTM})
+            assert np.array_equal(gru_rs.from_torch(many.state_dict()).flat, gru_rs.from_torch(many).flat)
     two = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.GRU(9, 9, 2)), {nn.GRU})
     assert gru_rs.from_torch(two).num_layers == 2
     with pytest.raises(ValueError, match="0: expected to know whether it is bidirectional"):

@@ -1,5 +1,7 @@
 """Layers by name, good ones beside bad ones: what every converter does with them."""
 
+import weakref
+
 import pytest
 from gru_rs.io._found import chosen, everything, refusal, sorted_out
 
@@ -47,3 +49,30 @@ def test_a_message_is_short_however_many_there_are():
     with pytest.raises(ValueError, match=r"and 49980 more, got None.* and 49980 more$") as caught:
         chosen(many, None, "")
     assert len(str(caught.value)) < 2_000
+
+
+def test_what_is_tried_for_its_name_is_not_kept():
+    """Many may share one part of a file, and each would have numbers of its own."""
+    alive, most = weakref.WeakSet(), []
+
+    def convert():
+        made = Made()
+        alive.add(made)
+        most.append(len(alive))
+        return made
+
+    with pytest.raises(ValueError, match="with 50 to choose from"):
+        chosen({f"layer{k}": convert for k in range(50)}, None)
+    assert max(most) == 1
+
+
+class Made:
+    pass
+
+
+def test_long_names_are_cut():
+    many = {f"{k}{'a' * 10_000}": refusal(f"{k}{'a' * 10_000}: no") if k % 2 else int for k in range(4)}
+    for name in (None, "b" * 10_000):
+        with pytest.raises(ValueError, match="a…") as caught:
+            chosen(many, name)
+        assert len(str(caught.value)) < 1_000

@@ -172,6 +172,41 @@ def test_weight_norm(layer, names, axis):
     np.testing.assert_allclose(again.flat, layer.flat, rtol=4 * np.finfo(layer.dtype).eps)
 
 
+@pytest.mark.parametrize(
+    "names", ["{}_g {}_v", "parametrizations.{}.original0 parametrizations.{}.original1"]
+)
+@pytest.mark.parametrize("shape", [(24, 8), (24,), (8,), (1,), (24, 1, 1), (8, 1), (1, 24)])
+def test_pairs_that_are_no_weight_norm_are_refused(names, shape):
+    """Lengths of the weight's own shape are another parametrization's: a state dict has no word of it."""
+    state = LAYERS[0].state_dict()
+    length, direction = names.format(*["weight_hh_l0"] * 2).split()
+    state |= {length: np.ones(shape, np.float32), direction: state.pop("weight_hh_l0")}
+    with pytest.raises(
+        ValueError, match=r"expected lengths for a weight|two tensors of one shape: give the module"
+    ):
+        gru_rs.from_torch(state)
+
+
+def test_weight_norm_of_one_input():
+    """By its old names it is known; by the new ones it might be any pair of tensors of that shape."""
+    cell = gru_rs.GRUCell(1, 4, seed=1)
+    state = cell.state_dict()
+    length, direction = normed(state.pop("weight_ih"), 1)
+    again = gru_rs.from_torch(state | {"weight_ih_g": length, "weight_ih_v": direction})
+    np.testing.assert_allclose(again.flat, cell.flat, rtol=1e-6)
+    begin = "parametrizations.weight_ih.original"
+    with pytest.raises(ValueError, match="two tensors of one shape: give the module"):
+        gru_rs.from_torch(state | {f"{begin}0": length, f"{begin}1": direction})
+
+
+@pytest.mark.parametrize("mask", [np.ones((1, 8)), np.ones(8), np.full((24, 8), "a"), None])
+def test_masks_that_do_not_fit_are_refused(mask):
+    state = LAYERS[0].state_dict()
+    state |= {"weight_hh_l0_orig": state.pop("weight_hh_l0"), "weight_hh_l0_mask": mask}
+    with pytest.raises(ValueError, match=r"weight_hh_l0: expected a mask|got weight_hh_l0_orig"):
+        gru_rs.from_torch({name: value for name, value in state.items() if value is not None})
+
+
 def test_pruned_weights():
     state = LAYERS[0].state_dict()
     mask = np.random.default_rng(0).random((24, 8)) < 0.5

@@ -6,6 +6,7 @@ Each converter finds all names first and converts each by itself, so that a bad 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NoReturn, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -15,6 +16,13 @@ Found: TypeAlias = Mapping[str, Callable[[], T]]
 
 _SHOWN = 20
 """Names that a message tells before it counts the others: a file may hold any number."""
+_LETTERS = 100
+"""Of a name that a message tells."""
+
+
+def shown(name: str) -> str:
+    """A name in a message, cut if it is long."""
+    return name if len(name) <= _LETTERS else f"{name[:_LETTERS]}…"
 
 
 def refusal(message: str) -> Callable[[], NoReturn]:
@@ -37,7 +45,12 @@ def sorted_out(found: Found[T]) -> tuple[dict[str, T], dict[str, str]]:
     return taken, refused
 
 
-def chosen(found: Found[T], name: str | None, nothing: str) -> T:
+def _tried(convert: Callable[[], object]) -> None:
+    """Whether it can be converted: what comes is not kept, as many may share one part of a file."""
+    convert()
+
+
+def chosen(found: Found[T], name: str | None, nothing: str = "") -> T:
     """What is called `name`, or all there is; `nothing` is the message where there is nothing at all."""
     if not found:
         raise ValueError(nothing)
@@ -45,8 +58,9 @@ def chosen(found: Found[T], name: str | None, nothing: str) -> T:
         (name,) = found
     if name is not None and name in found:
         return found[name]()
-    taken, refused = sorted_out(found) if name is None else (dict.fromkeys(found), {})
-    got = f"None, with {len(found)} to choose from" if name is None else repr(name)
+    tries = {own: partial(_tried, convert) for own, convert in found.items()}
+    taken, refused = sorted_out(tries) if name is None else (dict.fromkeys(found), {})
+    got = f"None, with {len(found)} to choose from" if name is None else repr(shown(name))
     msg = f"name: expected one of {_listed(taken)}, got {got}{_reasons(refused)}"
     raise ValueError(msg)
 
@@ -67,15 +81,15 @@ def everything(found: Found[T], name: str | None, nothing: str) -> dict[str, T]:
 
 
 def _listed(names: Mapping[str, object]) -> str:
-    shown = ", ".join(map(repr, sorted(names)[:_SHOWN]))
+    some = ", ".join(repr(shown(name)) for name in sorted(names)[:_SHOWN])
     more = len(names) - _SHOWN
-    return (shown or "none") + (f" and {more} more" if more > 0 else "")
+    return (some or "none") + (f" and {more} more" if more > 0 else "")
 
 
 def _reasons(refused: Mapping[str, str]) -> str:
     if not refused:
         return ""
-    told = [(name, reason.removeprefix(f"{name}: ")) for name, reason in sorted(refused.items())[:_SHOWN]]
-    reasons = [f"{name!r} ({reason})" for name, reason in told]
+    told = [(shown(own), reason.removeprefix(f"{own}: ")) for own, reason in sorted(refused.items())[:_SHOWN]]
+    reasons = [f"{own!r} ({reason.removeprefix(f'{own}: ')})" for own, reason in told]
     more = len(refused) - _SHOWN
     return f"; refused: {', '.join(reasons)}" + (f" and {more} more" if more > 0 else "")

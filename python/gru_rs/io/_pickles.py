@@ -9,11 +9,11 @@ from __future__ import annotations
 import pickletools
 import re
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import BinaryIO
 
 
@@ -22,8 +22,9 @@ class Opaque:
     """What a pickle would import or make: its whole name, what it would be made of, its state."""
 
     name: str
-    arguments: Any = None
-    state: Any = None
+    # A text of them may have no end: a list that holds another twice, this one another, and so on.
+    arguments: Any = field(default=None, repr=False)
+    state: Any = field(default=None, repr=False)
 
 
 class _Mark:
@@ -64,7 +65,7 @@ class Reader:
                     return self._stack.pop()
                 if code.name not in _IGNORED:
                     self._step(code.name, value)
-        except (IndexError, KeyError, TypeError, AttributeError, struct.error) as error:
+        except (IndexError, KeyError, TypeError, AttributeError, RecursionError, struct.error) as error:
             msg = f"a pickle that is whole, got one that is damaged ({type(error).__name__})"
             raise ValueError(msg) from error
         msg = "a pickle that is whole, got one without an end"
@@ -146,11 +147,7 @@ class Reader:
         self._update(self._since_mark())
 
     def _update(self, items: list[Any]) -> None:
-        for key in items[::2]:
-            # A hash goes through all of a tuple: of tuples that hold one twice, and so on, it never ends.
-            if isinstance(key, tuple) and any(isinstance(part, tuple) for part in key):
-                msg = "keys that are no tuples of tuples, got one"
-                raise ValueError(msg)
+        expect_keys(items[::2])
         if isinstance(self._stack[-1], dict):
             self._stack[-1].update(zip(items[::2], items[1::2], strict=True))
 
@@ -159,6 +156,9 @@ class Reader:
 
     def _stack_global(self, _: Any) -> None:
         name, module = self._stack.pop(), self._stack.pop()
+        if not isinstance(module, str) or not isinstance(name, str):
+            msg = "names that are texts, got others"
+            raise ValueError(msg)
         self._stack.append(Opaque(f"{module}.{name}"))
 
     def _reduce(self, _: Any) -> None:
@@ -188,6 +188,15 @@ class Reader:
 
     def _binpersid(self, _: Any) -> None:
         self._stack.append(self._persistent(self._stack.pop()))
+
+
+def expect_keys(keys: Iterable[Any]) -> None:
+    """Those of a dict that can be made; a ValueError if it would never be done."""
+    for key in keys:
+        # A hash goes through all of a tuple: of tuples that hold one twice, and so on, it never ends.
+        if isinstance(key, tuple) and any(isinstance(part, tuple) for part in key):
+            msg = "keys that are no tuples of tuples, got one"
+            raise ValueError(msg)
 
 
 def read(file: BinaryIO, persistent: Callable[[Any], Any], made: Callable[[Opaque], Any]) -> Any:

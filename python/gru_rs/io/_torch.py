@@ -15,15 +15,18 @@ from .._files import write_whole
 from .._layers import GRU, LSTM
 from .._quantize import to_tensors
 from . import _torch_files
-from ._found import Found, chosen, sorted_out
+from ._found import Found, chosen, shown, sorted_out
 from ._pickles import Opaque
 from ._source import KINDS, Source, source_of
-from ._torch_modules import modules_in
-from ._torch_names import flat, is_weight, layers_in
+from ._torch_modules import classes, modules_in
+from ._torch_names import flat, is_weight, layers_in, with_classes
 
 if TYPE_CHECKING:
     from .._arrays import Array
-    from ._torch_names import Layer
+    from ._torch_names import Layer, Spend
+
+FILES = ("safetensors", "npz", *_torch_files.KINDS)
+"""Of `Source`, the kinds that are read here."""
 
 
 def from_torch(
@@ -50,7 +53,7 @@ def from_torch(
         For state dicts, files and traced modules, which do not know; a module's own when missing, else False
         and 0.
     max_bytes : int, optional
-        The most to read of a file, and to make of it; 4 GiB when missing.
+        The most to read of a file, and to make of it, of all its layers together; 4 GiB when missing.
 
     Returns
     -------
@@ -74,6 +77,10 @@ def from_torch(
     (``_orig`` and ``_mask``), fastai's ``_raw`` weights, Equinox's ``bias`` and ``bias_n``, Paddle's arrays
     under two names.
 
+    Names are all that a state dict tells: weights of another class with PyTorch's names and shapes are taken
+    for PyTorch's own. Modules are known by their class; so are TorchScript's, and those of exported programs
+    as far as the graph says of which module a step is.
+
     Examples
     --------
     >>> import gru_rs
@@ -86,7 +93,7 @@ def from_torch(
     """
     options = {"batch_first": batch_first, "dropout": dropout}
     given = {option: value for option, value in options.items() if value is not None}
-    return chosen(found_in(source, given, name, max_bytes), name, "")
+    return chosen(found_in(source, given, name, max_bytes), name)
 
 
 def found_in(
@@ -99,8 +106,9 @@ def found_in(
     if hasattr(source, "named_modules"):
         found, there = modules_in(source, given or {}, name), type(source).__name__
     else:
-        named = flat(_read(source, max_bytes))
-        found, there = layers_in(named, given or {}), _told(named)
+        tree, spend = _read(source, max_bytes)
+        named = flat(tree)
+        found, there = layers_in(named, given or {}, spend), _told(named)
     if not found:
         msg = f"source: expected a GRU, LSTM, GRUCell or LSTMCell of PyTorch within, got none in {there}"
         raise ValueError(msg)
@@ -114,13 +122,12 @@ def all_from_torch(source: Any, max_bytes: int | None = None) -> tuple[dict[str,
 
 def _told(named: Mapping[str, Any]) -> str:
     """What a source without layers holds."""
-    whole = {value.name for value in named.values() if isinstance(value, Opaque)} - {_torch_files.UNREAD}
+    objects = [one for one in named.values() if isinstance(one, Opaque) and not _torch_files.is_array(one)]
+    whole = {one.name for one in objects} - {_torch_files.UNREAD}
     if whole:
-        classes = ", ".join(sorted(whole)[:3])
-        return (
-            f"objects of {classes}: save what their state_dict() gives, which can be read without their code"
-        )
-    names = ", ".join(map(repr, list(named)[:3]))
+        some = ", ".join(map(shown, sorted(whole)[:3]))
+        return f"objects of {some}: save what their state_dict() gives, which can be read without their code"
+    names = ", ".join(repr(shown(name)) for name in list(named)[:3])
     return f"{len(named)} arrays" + (f", the first of them {names}" if named else "")
 
 
@@ -220,20 +227,18 @@ def _expect_known(layer: Layer) -> None:
             raise ValueError(msg)
 
 
-def _read(source: Any, max_bytes: int | None) -> Any:
-    """Dicts of arrays, of what is there or of a file."""
+def _read(source: Any, max_bytes: int | None) -> tuple[Any, Spend]:
+    """Dicts of arrays, of what is there or of a file, and of a file how much may be made of it."""
     if isinstance(getattr(source, "state_dict", None), Mapping):  # an exported program's
-        return source.state_dict
+        return with_classes(source.state_dict, classes(source)), None
     if isinstance(source, (Mapping, list, tuple)):
-        return source
+        return source, None
     if not isinstance(source, (str, os.PathLike)):
         msg = f"source: expected a torch.nn.Module, a state dict or a path, got {type(source).__name__}"
         raise TypeError(msg)
-    found = source_of(source, ("safetensors", "npz", *_torch_files.KINDS), max_bytes)
+    found = source_of(source, FILES, max_bytes)
     try:
-        if found.kind == "npz":
-            return _torch_files.npz(found, is_weight)
-        return _safetensors_of(found) if found.kind == "safetensors" else _torch_files.read(found)
+        return _contents(found), _torch_files.Budget(found).spend
     except ValueError as error:
         if str(error).startswith("source: "):
             raise
@@ -241,6 +246,14 @@ def _read(source: Any, max_bytes: int | None) -> Any:
             f"source: expected {KINDS[found.kind]}, got {found.name}, which cannot be read: expected {error}"
         )
         raise ValueError(msg) from error
+
+
+def _contents(source: Source) -> Any:
+    if source.kind == "npz":
+        return _torch_files.npz(source, is_weight)
+    if source.kind == "pt2":
+        return with_classes(_torch_files.read(source), _torch_files.classes(source))
+    return _safetensors_of(source) if source.kind == "safetensors" else _torch_files.read(source)
 
 
 def _safetensors_of(source: Source) -> dict[str, Any]:

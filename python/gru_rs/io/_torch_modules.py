@@ -40,6 +40,13 @@ def modules_in(source: Any, given: Mapping[str, Any], name: str | None) -> Found
     return found
 
 
+def classes(program: Any) -> dict[str, str]:
+    """The classes of an exported program's modules, by the modules' names."""
+    stacks = [node.meta.get("nn_module_stack") or {} for node in program.graph.nodes]
+    found = {(path.partition("@")[0], of) for stack in stacks for path, of in stack.values()}
+    return {path: of if isinstance(of, str) else f"{of.__module__}.{of.__qualname__}" for path, of in found}
+
+
 def _bases(module: Any) -> list[tuple[str, str]]:
     """Where its classes are, and their names; of a ScriptModule that which it was made of."""
     if hasattr(module, "original_name") and hasattr(module, "_c"):

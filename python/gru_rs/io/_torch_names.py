@@ -18,18 +18,21 @@ from .._cells import GRUCell, LSTMCell
 from .._layers import GRU, LSTM
 from .._quantize import SCALE, from_tensors
 from .._words import CELLS, cell_of_rows
+from ._found import shown
 from ._layouts import PYTORCH
 from ._pickles import Opaque
 from ._torch_files import array_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .._arrays import Array
     from ._found import Found
 
 Layer: TypeAlias = GRU | LSTM | GRUCell | LSTMCell
 """What weights of PyTorch make."""
+Spend: TypeAlias = "Callable[[int], None] | None"
+"""Told how many bytes a tensor's numbers take before they are made: a ValueError if there are too many."""
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 KINDS: dict[str, Any] = {"GRU": GRU, "LSTM": LSTM, "GRUCell": GRUCell, "LSTMCell": LSTMCell}
@@ -40,8 +43,8 @@ _KEPT = re.compile(rf"({_OWN.pattern})(?:_raw|_g|_v|_orig|_mask|\.scale)?")
 _INDIRECT = re.compile(rf"parametrizations\.({_OWN.pattern})\..*")
 _PACKED = re.compile(r"_all_weight_values\.(\d{1,6})\.param|_packed_weight_(ih|hh)")
 _TWICE = re.compile(rf"(\d{{1,6}})\.cell(|_fw|_bw)\.({'|'.join(PARAMETERS)})")
-_PYTORCHS = re.compile(r"__torch__\.(torch\.nn|gru_rs\.torch)\.")
-_MOST_NAMES, _MOST_LEVELS, _SHOWN = 10**6, 64, 8
+_PYTORCHS = re.compile(r"(__torch__\.)?(torch\.nn|gru_rs\.torch)\.")
+_MOST_NAMES, _MOST_LEVELS, _SHOWN, _LONGEST = 10**6, 64, 8, 1000
 _MOST_VALUES = 10**7
 """That are looked at: a small file may have one in two others, these in two others, and so on."""
 
@@ -67,23 +70,48 @@ def _leaves(tree: Any, prefix: str, level: int) -> Iterator[tuple[str, Any]]:
     if isinstance(tree, Opaque) and tree.name.startswith("__torch__.") and isinstance(tree.state, dict):
         of, tree = tree.name, tree.state  # one of TorchScript's modules
         if not _PYTORCHS.match(of) and any(is_own(name) for name in tree if isinstance(name, str)):
-            yield f"{prefix}.class {of.rpartition('.')[2]}".lstrip("."), Opaque(of)  # so that it is refused
+            yield _class(prefix, of), Opaque(of)  # so that it is refused
     if level > _MOST_LEVELS:
         msg = f"source: expected at most {_MOST_LEVELS} dicts within each other, got more"
         raise ValueError(msg)
     if isinstance(tree, Mapping):
-        for name, value in tree.items():
-            yield from _leaves(value, f"{prefix}.{name}" if prefix else f"{name}", level + 1)
+        for index, (name, value) in enumerate(tree.items()):
+            yield from _leaves(value, _joined(prefix, name, index), level + 1)
     elif isinstance(tree, (list, tuple)):
         for index, value in enumerate(tree):
             yield prefix, None
             if isinstance(value, (Mapping, Opaque)):
-                yield from _leaves(value, f"{prefix}.{index}" if prefix else f"{index}", level + 1)
-    elif isinstance(tree, Opaque):
-        array = array_of(tree)
-        yield prefix, tree if array is None else array
-    elif hasattr(tree, "shape") or type(tree).__name__ == "ScriptObject":
+                yield from _leaves(value, _joined(prefix, index, index), level + 1)
+    elif isinstance(tree, Opaque) or hasattr(tree, "shape") or type(tree).__name__ == "ScriptObject":
         yield prefix, tree
+
+
+def _joined(prefix: str, key: Any, index: int) -> str:
+    """A name within a dict; of a key that is no text or number, whose text may have no end, what it is."""
+    is_plain = isinstance(key, (str, int, float)) or key is None
+    own = f"{key}" if is_plain else f"{type(key).__name__} {index}"
+    if len(prefix) + len(own) > _LONGEST:
+        msg = f"source: expected names of at most {_LONGEST} letters, got {shown(prefix or own)!r} and more"
+        raise ValueError(msg)
+    return f"{prefix}.{own}" if prefix else own
+
+
+def _class(prefix: str, of: str) -> str:
+    """A name for the class of a module among those of its parameters."""
+    return f"{prefix}.class {shown(of.rpartition('.')[2])}".lstrip(".")
+
+
+def with_classes(named: Any, classes: Mapping[str, str]) -> Any:
+    """A program's weights and, so that they are refused, the classes of a user's own among the names.
+
+    `classes` has the whole name of each module's class, by the module's own name.
+    """
+    if not isinstance(named, Mapping):
+        return named
+    parts = [name.rpartition(".") for name in named if isinstance(name, str)]
+    own = {prefix: classes[prefix] for prefix, _, last in parts if is_own(last) and prefix in classes}
+    others = {_class(prefix, of): Opaque(of) for prefix, of in own.items() if not _PYTORCHS.match(of)}
+    return dict(named) | others
 
 
 # Which names are whose --------------------------------------------------------------------------------------
@@ -109,7 +137,7 @@ def _whose(name: str) -> str | None:
     return None
 
 
-def layers_in(named: Mapping[str, Any], options: Mapping[str, Any]) -> Found[Layer]:
+def layers_in(named: Mapping[str, Any], options: Mapping[str, Any], spend: Spend = None) -> Found[Layer]:
     """Each layer by what its names begin with."""
     whose = {name: _whose(name) for name in named}
     groups: dict[str, dict[str, Any]] = {prefix: {} for prefix in whose.values() if prefix is not None}
@@ -129,7 +157,7 @@ def layers_in(named: Mapping[str, Any], options: Mapping[str, Any]) -> Found[Lay
         above, _, number = begin.rpartition(".")
         if cell in ("cell", "cell_fw", "cell_bw") and number.isdecimal() and above in groups:
             del groups[prefix]
-    return {prefix: partial(layer, prefix, own, options) for prefix, own in groups.items()}
+    return {prefix: partial(layer, prefix, own, options, spend) for prefix, own in groups.items()}
 
 
 def _above(name: str) -> Iterator[str]:
@@ -144,11 +172,6 @@ def _above(name: str) -> Iterator[str]:
 def _resolved(where: str, members: Mapping[str, Any]) -> dict[str, Any]:
     """A layer's own names, whatever form they were in."""
     own = dict(members)
-    try:
-        _unpack(where, own)
-    except (IndexError, TypeError, AttributeError) as error:
-        msg = f"{where}expected what quantize_dynamic packs, got something else"
-        raise ValueError(msg) from error
     for name in list(own):
         if _TWICE.fullmatch(name):  # Paddle has each array under two names
             number, side, parameter = _TWICE.fullmatch(name).groups()  # type: ignore[union-attr]
@@ -159,19 +182,24 @@ def _resolved(where: str, members: Mapping[str, Any]) -> dict[str, Any]:
         if f"{name}_raw" in own:  # before dropout: what the layer has when it is not trained
             own[name] = own.pop(f"{name}_raw")
         if {f"{name}_g", f"{name}_v"} <= set(own):
-            own[name] = _normed(name, own.pop(f"{name}_g"), own.pop(f"{name}_v"))
+            own[name] = _normed(where + name, own.pop(f"{name}_g"), own.pop(f"{name}_v"))
         if {f"{name}_orig", f"{name}_mask"} <= set(own):
-            whole, mask = numbers(name, own.pop(f"{name}_orig")), np.asarray(own.pop(f"{name}_mask"))
-            own[name] = whole * mask.astype(whole.dtype)
+            own[name] = _masked(name, own.pop(f"{name}_orig"), own.pop(f"{name}_mask"))
     for name in {found[1] for found in map(_INDIRECT.fullmatch, list(own)) if found}:
         begin = f"parametrizations.{name}."
         if sorted(o.removeprefix(begin) for o in own if o.startswith(begin)) == ["original0", "original1"]:
-            own[name] = _normed(name, own.pop(f"{begin}original0"), own.pop(f"{begin}original1"))
+            pair = own.pop(f"{begin}original0"), own.pop(f"{begin}original1")
+            if getattr(pair[0], "shape", ()) == getattr(pair[1], "shape", None):
+                msg = f"{where}expected weight norm of {name}, got two tensors of one shape: give the module"
+                raise ValueError(msg)
+            own[name] = _normed(where + name, *pair)
     if "bias" in own and "weight_hh" in own and not {"bias_ih", "bias_hh"} & set(own):
         _split_bias(own)
     left = sorted(name for name in own if not _OWN.fullmatch(name.removesuffix(SCALE)))
     if left:
-        names = ", ".join(left[:_SHOWN]) + (f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else "")
+        names = ", ".join(map(shown, left[:_SHOWN])) + (
+            f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
+        )
         msg = (
             f"{where}expected PyTorch's names alone, got {names} beside them; where these are no part of the "
             "layer, give from_torch a dict without them"
@@ -180,23 +208,35 @@ def _resolved(where: str, members: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
+def _masked(name: str, value: Any, mask: Any) -> Array:
+    """What pruning leaves."""
+    whole, kept = numbers(name, value), as_array(name, mask)
+    if kept.shape != whole.shape or kept.dtype.kind not in "biuf":
+        msg = f"{name}: expected a mask of shape {whole.shape}, got shape {kept.shape} of {kept.dtype}"
+        raise ValueError(msg)
+    made: Array = whole * kept.astype(whole.dtype)
+    return made
+
+
 def _normed(name: str, length: Any, direction: Any) -> Array:
-    """Weight norm: the direction at that length, along the axes where there is one length for all."""
+    """Weight norm: the direction at that length, one for all of it or for each place along one axis."""
     g, v = numbers(name, length), numbers(name, direction)
-    wide = v.astype(np.float64)
-    axes = tuple(k for k in range(v.ndim) if g.ndim != v.ndim or g.shape[k] == 1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        normed = wide * (g / np.sqrt(np.square(wide).sum(axes, keepdims=True)))
-    if normed.shape != v.shape:
+    axes = tuple(k for k in range(v.ndim) if not g.ndim or g.shape[k : k + 1] == (1,))
+    along = [v.shape[k] if k not in axes else 1 for k in range(v.ndim)]
+    if g.ndim and (list(g.shape) != along or len(axes) < v.ndim - 1 or not axes):
         msg = f"{name}: expected lengths for a weight of shape {v.shape}, got shape {g.shape}"
         raise ValueError(msg)
+    wide = v.astype(np.float64)
+    with np.errstate(all="ignore"):
+        normed = wide * (g / np.sqrt(np.square(wide).sum(axes, keepdims=True)))
     made: Array = normed.astype(v.dtype)
     return made
 
 
 def _split_bias(own: dict[str, Any]) -> None:
     """Equinox's biases: one of all gates, and for a GRU that which the reset gate multiplies."""
-    hidden = np.shape(own["weight_hh"])[-1]
+    hidden = numbers("weight_hh", own["weight_hh"]).shape[-1:]
+    (hidden,) = hidden or (0,)
     bias = numbers("bias", own["bias"])
     second = np.zeros_like(bias)
     if "bias_n" in own and bias.shape == (3 * hidden,):
@@ -212,29 +252,46 @@ def _split_bias(own: dict[str, Any]) -> None:
     own |= {"bias_ih": bias, "bias_hh": second}
 
 
-def _unpack(where: str, own: dict[str, Any]) -> None:
-    """The weights that `quantize_dynamic` has packed, as the numbers that they stand for."""
-    packed = {name: found for name in own if (found := _PACKED.fullmatch(name))}
+def _unpacked(where: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    """Its members, and of what `quantize_dynamic` has packed the tensors that it is made of."""
+    own = {name: value for name, value in members.items() if not _PACKED.fullmatch(name)}
+    packed = {found: members[name] for name in members if (found := _PACKED.fullmatch(name))}
     layers: list[list[Any]] = []
-    for name in sorted(packed, key=lambda name: int(packed[name][1] or 0)):
-        state = _state(own.pop(name))
-        if packed[name][2]:
-            weight, bias = state
-            own |= {f"weight_{packed[name][2]}": weight, f"bias_{packed[name][2]}": bias}
-        else:
-            (w_ih, b_ih), (w_hh, b_hh) = map(_state, state[4])
-            layers.append([w_ih, w_hh, *(state[1] or [b_ih, b_hh])])
-    if layers:
-        hidden, inputs = np.shape(layers[0][1])[1], np.shape(layers[0][0])[1]
-        sides = 2 if len(layers) % 2 == 0 and np.shape(layers[1][0])[1] == inputs else 1
-        if len(layers) == 2 and inputs == hidden:
-            msg = f"{where}expected to know whether it is bidirectional, got the same sizes: give the module"
-            raise ValueError(msg)
-        for index, parts in enumerate(layers):
-            tail = f"_l{index // sides}{'_reverse' if index % sides else ''}"
-            own |= {begin + tail: part for begin, part in zip(PARAMETERS, parts, strict=True)}
-    for name in [name for name, value in own.items() if value is None]:
-        del own[name]
+    parts: dict[str, Any] = {}
+    try:
+        for found in sorted(packed, key=lambda found: int(found[1] or 0)):
+            state = _state(packed[found])
+            if found[2]:
+                parts[f"weight_{found[2]}"], parts[f"bias_{found[2]}"] = state
+            else:
+                (w_ih, b_ih), (w_hh, b_hh) = map(_state, state[4])
+                layers.append([w_ih, w_hh, *(state[1] or [b_ih, b_hh])])
+        sides = _sides([(w_hh.shape[1], w_ih.shape[1]) for w_ih, w_hh, *_ in layers])
+        for index, arrays in enumerate(layers):
+            tail = f"_l{index // (sides or 1)}{'_reverse' if index % (sides or 1) else ''}"
+            parts |= {begin + tail: part for begin, part in zip(PARAMETERS, arrays, strict=True)}
+        # A list may hold another twice, this one another, and so on: it must not be asked for its numbers.
+        parts = {name: part for name, part in parts.items() if part is not None and len(part.shape) > 0}
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        msg = f"{where}expected what quantize_dynamic packs, got something else"
+        raise ValueError(msg) from error
+    if sides is None:
+        msg = f"{where}expected to know whether it is bidirectional, got the same sizes: give the module"
+        raise ValueError(msg)
+    return own | parts
+
+
+def _sides(sizes: list[tuple[int, int]]) -> int | None:
+    """How many directions packed layers have, by their states and inputs; None where these do not tell."""
+    if len(sizes) % 2:
+        return 1
+    # What the second layer is given are the states of the first, one or two of each.
+    hidden, inputs = sizes[0] if sizes else (0, 1)
+    if len(sizes) > 2:
+        return 2 if sizes[2][1] == 2 * hidden else 1
+    if inputs == hidden:
+        return None
+    return 2 if sizes and sizes[1][1] == inputs else 1
 
 
 def _state(packed: Any) -> Any:
@@ -247,36 +304,69 @@ def _state(packed: Any) -> Any:
 # Layers -----------------------------------------------------------------------------------------------------
 
 
-def numbers(name: str, value: Any) -> Array:
-    """A tensor or an array as one of a layer's dtypes."""
+def as_array(name: str, value: Any) -> Array:
+    """A tensor or an array as NumPy has it, its numbers as they are or, of narrow floats, as float32."""
     if isinstance(value, Opaque):
-        msg = f"{name}: expected an array of numbers, got {value.name}"
+        msg = f"{name}: expected an array of numbers, got {shown(value.name)}"
         raise ValueError(msg)
-    if type(value).__module__.partition(".")[0] == "torch":
-        value = value.detach().cpu()
-        value = value.dequantize() if value.is_quantized else value
-        if not value.dtype.is_floating_point:
-            msg = f"{name}: expected weights in a float dtype, got {value.dtype}"
-            raise ValueError(msg)
-        value = (value.float() if value.dtype.itemsize < 4 else value).numpy()
     try:
+        if hasattr(value, "is_quantized"):  # of PyTorch
+            value = value.detach().cpu().resolve_neg()
+            value = value.dequantize() if value.is_quantized else value
+            is_narrow = value.dtype.is_floating_point and value.dtype.itemsize < 4
+            value = (value.float() if is_narrow else value).numpy()
         array = np.asarray(value)
     except ValueError as error:
         msg = f"{name}: {error}"
         raise ValueError(msg) from error
-    if array.dtype == np.float16 or array.dtype.name == "bfloat16":
-        array = array.astype(np.float32)
+    except (RuntimeError, TypeError) as error:  # what PyTorch raises where no numbers are, or other ones
+        msg = f"{name}: expected a tensor whose numbers are there, {_place(value)}"
+        raise ValueError(msg) from error
+    narrow = array.dtype == np.float16 or array.dtype.name == "bfloat16"
+    return array.astype(np.float32) if narrow else array
+
+
+def _place(tensor: Any) -> str:
+    return (
+        f"got {getattr(tensor, 'layout', type(tensor).__name__)} on {getattr(tensor, 'device', 'no device')}"
+    )
+
+
+def numbers(name: str, value: Any) -> Array:
+    """A tensor or an array as one of a layer's dtypes."""
+    array = as_array(name, value)
     if array.dtype not in (np.float32, np.float64):
         msg = f"{name}: expected weights in float16, float32 or float64, got {array.dtype}"
         raise ValueError(msg)
     return array
 
 
-def layer(name: str, members: Mapping[str, Any], options: Mapping[str, Any]) -> Layer:
+def _paid(name: str, members: Mapping[str, Any], spend: Spend) -> dict[str, Any]:
+    """The same, pickled arrays as arrays, once all are told."""
+    own = dict(members)
+    if spend is None:
+        return own
+    for key, value in members.items():
+        array = array_of(value) if isinstance(value, Opaque) else None
+        own[key] = value if array is None else array
+        try:
+            spend(getattr(own[key], "nbytes", 0))
+        except ValueError as error:
+            msg = f"{name}.{shown(key)}: {error}".lstrip(".")
+            raise ValueError(msg) from error
+    return own
+
+
+def layer(name: str, members: Mapping[str, Any], options: Mapping[str, Any], spend: Spend = None) -> Layer:
     """The layer whose parameters these are; a ValueError says why there is none."""
+    name = shown(name)
     where = f"{name}: " if name else ""
-    parameters = _resolved(where, members)
-    bytes_ = {own: np.asarray(value) for own, value in parameters.items() if own + SCALE in parameters}
+    parameters = _resolved(where, _paid(name, _unpacked(where, members), spend))
+    bytes_ = {
+        own: as_array(f"{name}.{own}".lstrip("."), value)
+        for own, value in parameters.items()
+        if own + SCALE in parameters
+    }
     floats = {own: value for own, value in parameters.items() if own not in bytes_}
     arrays = {own: numbers(f"{name}.{own}".lstrip("."), value) for own, value in floats.items()}
     dtype = np.result_type(*arrays.values()) if arrays else np.dtype(np.float32)
