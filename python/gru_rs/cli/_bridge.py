@@ -12,6 +12,7 @@ from rich.table import Table
 
 import gru_rs
 from gru_rs.io._source import source_of
+from gru_rs.io._torch import FILES
 
 from ._beside import TOLERANCE, Found, differences
 from ._beside_written import expect_engine, expect_known, has_lengths, is_saved, saved_as_onnx, written
@@ -28,8 +29,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(inspect)
 
 
-_TORCH = ("safetensors", "npz", "torch", "torch_legacy", "torchscript", "pt2", "pickle")
-_FRAMEWORKS = {"protobuf": "onnx", "keras": "keras", "hdf5": "keras"} | dict.fromkeys(_TORCH, "torch")
+_FRAMEWORKS = {"protobuf": "onnx", "keras": "keras", "hdf5": "keras"} | dict.fromkeys(FILES, "torch")
 """Whose files are whose, by what they are."""
 
 

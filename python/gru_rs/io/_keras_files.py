@@ -40,7 +40,7 @@ _MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 
 
 @contextmanager
-def of_file(path: str | os.PathLike[str], config: Any, max_bytes: int | None) -> Iterator[Seen]:
+def of_file(path: str | os.PathLike[str], config: Any, max_bytes: int) -> Iterator[Seen]:
     """From a file, for as long as it is open; `config` is the model's, or some layers' by their names."""
     from ._hdf5 import opened
 

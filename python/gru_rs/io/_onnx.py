@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .._files import MAX_BYTES
 from ._found import everything, sorted_out
 from ._onnx_cells import cells_of
 from ._onnx_constants import Scope
@@ -33,7 +34,7 @@ def from_onnx(
     name: str | None = None,
     *,
     linear_before_reset: int | None = None,
-    max_bytes: int | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> dict[str, OnnxLayer]:
     """Take every GRU and LSTM node of an ONNX model; the rest of the graph stays with your own engine.
 
@@ -46,8 +47,8 @@ def from_onnx(
         Take this node alone, whatever is to be said of the others.
     linear_before_reset : {0, 1}, optional
         What to believe in place of the GRU nodes' own attribute, for models whose exporter forgot it.
-    max_bytes : int, optional
-        The most to read of the model and its files, and to make of them; 4 GiB when missing.
+    max_bytes : int, default 2**32
+        The most to read of the model and its files, and to make of them.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def from_onnx(
     return layers
 
 
-def all_from_onnx(source: Any, max_bytes: int | None = None) -> tuple[dict[str, OnnxLayer], dict[str, str]]:
+def all_from_onnx(source: Any, max_bytes: int = MAX_BYTES) -> tuple[dict[str, OnnxLayer], dict[str, str]]:
     """What `from_onnx` can take, and of all others why it refuses them; by name."""
     file = OnnxFile(source, max_bytes)
     nodes = {one.name: one for one in nodes_of(file)}

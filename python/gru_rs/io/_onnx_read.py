@@ -17,7 +17,7 @@ import onnx
 import onnx.inliner
 from onnx import helper, numpy_helper
 
-from .._files import opened, read_exactly
+from .._files import MAX_BYTES, opened, read_exactly
 from ._source import as_max_bytes, expect_bytes, source_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class OnnxFile:
         Without what lies in other files.
     """
 
-    def __init__(self, source: Any, max_bytes: int | None = None) -> None:
+    def __init__(self, source: Any, max_bytes: int = MAX_BYTES) -> None:
         self._folders: list[str] = []
         self._max_bytes, self._read, self._made = as_max_bytes(max_bytes), 0, 0
         functions = self._max_bytes

@@ -100,8 +100,9 @@ def to_onnx(
         Forecaster         from ``y`` (B, n) or (B, n, K), exactly the last n values that it needs, to
                            ``prediction``, shaped as `predict` gives it behind an axis of rows; as it was
                            fitted also ``past_exog`` (B, n, k), ``exog`` (B, horizon, k), ``observed`` (B, n,
-                           p), ``missing`` (B, n, K + p), and of several series ``mean``, ``deviation``
-                           (B, K), the units of each
+                           p), ``missing`` (B, n, K + p), bool, and of several series ``mean``,
+                           ``deviation`` (B, K), the units of each; where a value is missing stands the last
+                           one known before it, as with ``gaps="fill"``
         ================== ==========================================================================
 
         What is given for steps behind a row's end is zeros. Of an `EncoderDecoder` or a `Seq2Seq`
@@ -149,6 +150,9 @@ def to_onnx(
     >>> [value.name for value in model.graph.input]
     ['x', 'lengths']
     """
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        msg = f"path: expected a path or None, got {type(path).__name__}"
+        raise TypeError(msg)
     export = _Export(_opset(opset), as_flag("lengths", lengths), as_flag("states", states), batch, steps)
     written = export.of(layer, io_dtype)
     for model in written.values():

@@ -124,7 +124,7 @@ def expect_bytes(name: str, declared: int, packed: int, max_bytes: int) -> None:
         raise ValueError(msg)
 
 
-def source_of(path: str | os.PathLike[str], wanted: Collection[str], max_bytes: int | None = None) -> Source:
+def source_of(path: str | os.PathLike[str], wanted: Collection[str], max_bytes: int = MAX_BYTES) -> Source:
     """A file of one of the wanted kinds, or the one such in an archive; ``archive!member`` names it.
 
     An OSError if it cannot be read; a ValueError that says what it is instead.
@@ -150,9 +150,7 @@ def source_of(path: str | os.PathLike[str], wanted: Collection[str], max_bytes: 
     raise ValueError(_unwanted(wanted, f"{given.name}, {KINDS[kind]}"))
 
 
-def as_max_bytes(max_bytes: int | None) -> int:
-    if max_bytes is None:
-        return MAX_BYTES
+def as_max_bytes(max_bytes: int) -> int:
     if isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
         msg = f"max_bytes: expected an int, got {type(max_bytes).__name__}"
         raise TypeError(msg)

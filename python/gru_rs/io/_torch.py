@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _safetensors
 from .._cells import GRUCell, LSTMCell
-from .._files import write_whole
+from .._files import MAX_BYTES, write_whole
 from .._layers import GRU, LSTM
 from .._quantize import to_tensors
 from . import _torch_files
@@ -35,7 +35,7 @@ def from_torch(
     *,
     batch_first: bool | None = None,
     dropout: float | None = None,
-    max_bytes: int | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> Layer:
     """Take a GRU, LSTM, GRUCell or LSTMCell of PyTorch with its weights.
 
@@ -52,8 +52,8 @@ def from_torch(
     batch_first, dropout : optional
         For state dicts, files and traced modules, which do not know; a module's own when missing, else False
         and 0.
-    max_bytes : int, optional
-        The most to read of a file, and to make of it, of all its layers together; 4 GiB when missing.
+    max_bytes : int, default 2**32
+        The most to read of a file, and to make of it, of all its layers together.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def found_in(
     source: Any,
     given: Mapping[str, Any] | None = None,
     name: str | None = None,
-    max_bytes: int | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> Found[Layer]:
     """Every one of them by its name, with the options that are given for those that do not know them."""
     if hasattr(source, "named_modules"):
@@ -115,7 +115,7 @@ def found_in(
     return found
 
 
-def all_from_torch(source: Any, max_bytes: int | None = None) -> tuple[dict[str, Layer], dict[str, str]]:
+def all_from_torch(source: Any, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Layer], dict[str, str]]:
     """What `from_torch` can take, and of all others why it refuses them; by name."""
     return sorted_out(found_in(source, max_bytes=max_bytes))
 
@@ -227,7 +227,7 @@ def _expect_known(layer: Layer) -> None:
             raise ValueError(msg)
 
 
-def _read(source: Any, max_bytes: int | None) -> tuple[Any, Spend]:
+def _read(source: Any, max_bytes: int) -> tuple[Any, Spend]:
     """Dicts of arrays, of what is there or of a file, and of a file how much may be made of it."""
     if isinstance(getattr(source, "state_dict", None), Mapping):  # an exported program's
         return with_classes(source.state_dict, classes(source)), None
