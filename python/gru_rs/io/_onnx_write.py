@@ -114,8 +114,11 @@ def to_onnx(
         Texts are made tokens, and tokens numbers, outside; there dates are read and gaps of series filled,
         too. The metadata of an estimator's model has, each as JSON under ``gru_rs.`` and its name: ``kind``,
         ``classes``, ``feature_names``, ``vocabulary`` (a list, of which the place of a token is its number; 0
-        is the unknown one), ``analyzer``, ``lowercase``, ``token_features``, ``max_length``, ``chain``,
-        ``begin``, ``end``, of a forecaster ``length``, ``series`` and so on, where it has such.
+        is the unknown one; with ``token_features`` "spelling" also pairs: each step has ``per_step`` numbers,
+        those of the token, ``["small", …]``: in small letters, ``["end", …]``, ``["begin", …]``: their last
+        and first three, and ``["shape", …]``), ``analyzer``, ``lowercase``, ``token_features``,
+        ``max_length``, ``chain``, ``begin``, ``end``, of a forecaster ``length``, ``series`` and so on, where
+        it has such.
 
     Raises
     ------
