@@ -7,7 +7,7 @@ stands there is a part of something that is not PyTorch's layer.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,14 +24,14 @@ from ._pickles import Opaque
 from ._torch_files import array_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from .._arrays import Array
     from ._found import Found
 
 Layer: TypeAlias = GRU | LSTM | GRUCell | LSTMCell
 """What weights of PyTorch make."""
-Spend: TypeAlias = "Callable[[int], None] | None"
+Spend: TypeAlias = Callable[[int], None] | None
 """Told how many bytes a tensor's numbers take before they are made: a ValueError if there are too many."""
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
