@@ -151,7 +151,7 @@ def _same(one: Network, other: Network) -> bool:
     """Whether two layers differ in nothing that training goes on from."""
     if type(one) is not type(other) or (one._options, one.dtype) != (other._options, other.dtype):
         return False
-    return one.flat.tobytes() == other.flat.tobytes()
+    return one._flat_view.tobytes() == other._flat_view.tobytes()
 
 
 class SGD(_Optimizer):

@@ -189,9 +189,15 @@ class Network(ABC):
         are the numbers that they stand for. It is a copy because not all heed that an array is read-only:
         ``torch.from_dlpack`` and ``torch.from_numpy`` make writable tensors of one.
         """
-        flat = np.array(self._core.flat())
+        flat: Array = self._flat_view.copy()
         flat.flags.writeable = False
         return flat
+
+    @property
+    def _flat_view(self) -> Array:
+        """`flat` without a copy, for whoever does not hand it on."""
+        view: Array = np.asarray(self._core.flat())
+        return view
 
     @property
     def params(self) -> dict[str, Array]:
@@ -209,7 +215,7 @@ class Network(ABC):
             ``_reverse`` and ``_l1``; gates in PyTorch's order, r, z, n or i, f, g, o. A cell's names
             have no ``_l0``.
         """
-        return {name: value.copy() for name, value in self.params.items()}
+        return {name: value.copy() for name, value in split(self._flat_view, self._names).items()}
 
     def load_state_dict(self, state_dict: Mapping[str, ArrayLike]) -> None:
         """Take all parameters from a dict as `state_dict` gives it; on an error none is changed.

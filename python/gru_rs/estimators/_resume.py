@@ -36,7 +36,7 @@ _MODEL, _OWN = "model", "own"
 
 def kept(estimator: Any) -> tuple[dict[str, Any], dict[str, Array]]:
     """What the header says of training, and the tensors."""
-    progress, flat = estimator._progress, estimator.model_.flat
+    progress, flat = estimator._progress, estimator.model_._flat_view
     tensors: dict[str, Array] = {}
     remembered = estimator._optimizer._remembered(estimator.model_)
     optimizer = None
@@ -139,14 +139,14 @@ class _Tensors:
 
     def flat(self, name: str) -> Array:
         """A number for each parameter."""
-        return self.array(name, self.model.flat.shape)
+        return self.array(name, self.model._flat_view.shape)
 
     def weights(self, name: str, where: Any) -> Array | None:
         """Weights, by where they are."""
         if where is None:
             return None
         _expect(name, where in (_MODEL, _OWN), f"None, {_MODEL!r} or {_OWN!r}", where)
-        return self.model.flat.copy() if where == _MODEL else self.flat(name)
+        return self.model.flat if where == _MODEL else self.flat(name)
 
     def expect_all_asked(self) -> None:
         """There are no others."""

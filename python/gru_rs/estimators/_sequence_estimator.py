@@ -248,7 +248,7 @@ class SequenceEstimator(SupervisedEstimator):
     def _embed(self, choice: Choice, reader: Reader, model: SequenceNetwork) -> None:
         """An embedding begins as vectors that were given; what is unknown says nothing before training."""
         if isinstance(reader, TokenReader):
-            flat = model.flat.copy()
+            flat = model._flat_view.copy()
             _, first, last, shape = model._names[0]
             rows = flat[first:last].reshape(shape)
             if choice.vectors is not None:

@@ -153,7 +153,7 @@ def _is_of(made: Model, network: SequenceNetwork) -> bool:
     """Whether it was made of the weights as they are: those of quantized networks do not change."""
     if network.quantization is not None:
         return True
-    own, theirs = made.flat, network.flat
+    own, theirs = made._flat_view, network._flat_view
     places = {_shared(name): (begin, end) for name, begin, end, _ in network._names}
     for name, begin, end, _ in made._names:
         if not name.startswith("head."):

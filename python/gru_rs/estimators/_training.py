@@ -114,7 +114,7 @@ class Labelled:
         parts = by_length(self.sequences.lengths, batch, len(batch), TRAINING)
         if len(parts) == 1:
             return self._learn(model, loss, batch)
-        lost, gradients, total = 0.0, np.zeros_like(model.flat), 0.0
+        lost, gradients, total = 0.0, np.zeros_like(model._flat_view), 0.0
         for part in parts:
             one, slope, weight = self._learn(model, loss, part)
             lost, total = lost + one * weight, total + weight
@@ -217,7 +217,7 @@ class Trainer:
         """
         if progress.last is not None:
             # Unless somebody has given the model others than the best.
-            if progress.best is not None and np.array_equal(self.model.flat, progress.best):
+            if progress.best is not None and np.array_equal(self.model._flat_view, progress.best):
                 self.model.set_flat(progress.last)
             progress.set(last=None)
         # Of the optimizer, besides those of the run.
@@ -243,7 +243,7 @@ class Trainer:
             warnings.warn(f"{error}; the weights are of the best epoch so far", stacklevel=2)
         finally:
             if progress.best is not None:
-                progress.set(last=None if progress.data is None else self.model.flat.copy())
+                progress.set(last=None if progress.data is None else self.model.flat)
                 self.model.set_flat(progress.best)
             progress.set(ended=ended)
             if plan.verbose:
@@ -259,7 +259,7 @@ class Trainer:
             loss, count = place.loss / max(place.weight, _LEAST), place.batches
             score = None if plan.validate is None else plan.validate()
             _expect_finite("the validation score", 0.0 if score is None else score, epoch)
-            weights = self.model.flat.copy() if plan.keep_best else None
+            weights = self.model.flat if plan.keep_best else None
             plateau = self.rates.end_of_epoch(loss if score is None else -score)
             best = progress.end_epoch(loss, score, plan.tolerance, weights, plateau)
             if plan.verbose:
@@ -316,8 +316,8 @@ class Trainer:
             _expect_finite("the norm of the gradients", self._norm, epoch)
             self.optimizer.lr = rate = self.rates.at(place.steps)
             bold = rate > _BOLD or rate * plan.weight_decay > _BOLD
-            before = self.model.flat.copy() if bold else None
-            kept = plan.frozen.kept(self.model.flat) if self._moves else None
+            before = self.model.flat if bold else None
+            kept = plan.frozen.kept(self.model._flat_view) if self._moves else None
             place = place.after_batch(loss, count)
             self.optimizer.step(self.model, gradients)
             self._stepped(plan.frozen, kept, progress, place, examples)
@@ -329,7 +329,7 @@ class Trainer:
                 self.model._core.set_rng_state(drawn)
                 examples.carried = carried
             raise
-        if before is not None and not np.isfinite(self.model.flat).all():
+        if before is not None and not np.isfinite(self.model._flat_view).all():
             self.model.set_flat(before)
             _expect_finite("a weight", np.inf, epoch)
         return loss
@@ -339,7 +339,7 @@ class Trainer:
     ) -> None:
         """What belongs to a step that was made; to do it twice does no harm."""
         if kept:
-            self.model.set_flat(frozen.restored(self.model.flat, kept))
+            self.model.set_flat(frozen.restored(self.model._flat_view, kept))
         progress.set(place=place, carried=examples.carried, moved=True)
 
 
