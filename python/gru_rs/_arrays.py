@@ -64,6 +64,12 @@ def widened(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
 
 
+def of_bfloat16(bits: Array) -> Array:
+    """The numbers of bfloat16, given as unsigned integers of 16 bits, as float32: its first two bytes."""
+    numbers: Array = (bits.astype(np.uint32) << 16).view(np.float32)
+    return numbers
+
+
 def _is_array(value: Any) -> bool:
     """Something whose dtype is a decision, not a default of NumPy's for Python's floats."""
     return hasattr(value, "dtype") or hasattr(value, "__dlpack__") or hasattr(value, "__array_interface__")

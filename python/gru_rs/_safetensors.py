@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ._arrays import of_bfloat16
 from ._files import MAX_BYTES, opened, read_exactly
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Tensor(NamedTuple):
             raise ValueError(msg)
         dtype = np.dtype(_DTYPES[self.dtype])
         numbers = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=False).reshape(self.shape)
-        return (numbers.astype(np.uint32) << 16).view(np.float32) if self.dtype == "BF16" else numbers
+        return of_bfloat16(numbers) if self.dtype == "BF16" else numbers
 
 
 class Contents(NamedTuple):

@@ -9,22 +9,12 @@ import random
 import gru_rs.torch
 import pytest
 import torch
+from conftest import CELLS, LAYERS, tensors_of
 from torch import nn
 from torch.autograd import forward_ad, functional, gradcheck, gradgradcheck
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
 
-KINDS = {nn.GRU: gru_rs.torch.GRU, nn.LSTM: gru_rs.torch.LSTM}
-CELLS = {nn.GRUCell: gru_rs.torch.GRUCell, nn.LSTMCell: gru_rs.torch.LSTMCell}
 DOUBLE = {"dtype": torch.float64}
-
-
-def tensors_of(tree):
-    """The tensors of nested tuples and packed sequences."""
-    if isinstance(tree, torch.Tensor):
-        return [tree]
-    if isinstance(tree, PackedSequence):
-        return [tree.data]
-    return [leaf for branch in tree for leaf in tensors_of(branch)]
 
 
 def checked(module, x, states, as_input=lambda x: x, **options):
@@ -45,7 +35,7 @@ def checked(module, x, states, as_input=lambda x: x, **options):
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("form", ["whole", "unbatched", "packed", "resets"])
-@pytest.mark.parametrize("kind", KINDS.values())
+@pytest.mark.parametrize("kind", LAYERS.values())
 def test_layers_twice(kind, form, seed):
     draw = random.Random(f"{form} {seed}")
     layers, dropout = draw.choice([1, 2, 2]), draw.choice([0.0, 0.4])
@@ -193,13 +183,13 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("kind", [*KINDS, *CELLS])
+@pytest.mark.parametrize("kind", [*LAYERS, *CELLS])
 def test_every_way_is_as_pytorchs_own(kind, way):
     torch.manual_seed(0)
     theirs = kind(2, 3, **DOUBLE)
     ours = gru_rs.torch.accelerate(copy.deepcopy(theirs))
     x = torch.randn(
-        *((3, 2, 2) if kind in KINDS else (3, 2)), requires_grad=way == "a graph of a jacobian", **DOUBLE
+        *((3, 2, 2) if kind in LAYERS else (3, 2)), requires_grad=way == "a graph of a jacobian", **DOUBLE
     )
     expected, found = (tensors_of(WAYS[way](module, x)) for module in (theirs, ours))
     for a, b in zip(expected, found, strict=True):
@@ -208,7 +198,7 @@ def test_every_way_is_as_pytorchs_own(kind, way):
     assert max(a.abs().max() for a in expected) > 1e-3
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYERS)
 def test_penalty_of_a_packed_sequence(kind):
     torch.manual_seed(0)
     theirs = kind(2, 3, 2, bidirectional=True)
@@ -218,7 +208,7 @@ def test_penalty_of_a_packed_sequence(kind):
         assert (a - b).abs().max() <= 5e-6
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
+@pytest.mark.parametrize("kind", LAYERS.values())
 def test_first_derivatives_keep_their_bits(kind):
     """Whether or not there will be second ones."""
     torch.manual_seed(0)
@@ -234,7 +224,7 @@ def test_first_derivatives_keep_their_bits(kind):
         assert b.requires_grad
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
+@pytest.mark.parametrize("kind", LAYERS.values())
 def test_resets_under_transformations(kind):
     """PyTorch's own layers have none: the derivatives of a call that is run as it is met are the judge."""
     torch.manual_seed(0)
@@ -253,7 +243,7 @@ def test_resets_under_transformations(kind):
     assert (found - functional.hessian(lambda x: run(x).sum(), x)).abs().max() <= 1e-13
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
+@pytest.mark.parametrize("kind", LAYERS.values())
 def test_masks_are_the_kernels(kind):
     """Dropout's masks, made again by PyTorch's operators, are those of the call."""
     torch.manual_seed(0)
@@ -276,14 +266,14 @@ def test_masks_are_the_kernels(kind):
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-@pytest.mark.parametrize("kind", [*KINDS, *CELLS])
+@pytest.mark.parametrize("kind", [*LAYERS, *CELLS])
 def test_a_compiled_graph_twice(kind, backend):
     """Right numbers, or the error that PyTorch's compiler has for all second derivatives."""
     torch.manual_seed(0)
     theirs = kind(2, 3, **DOUBLE)
     ours = gru_rs.torch.accelerate(copy.deepcopy(theirs))
-    x = torch.randn(*((3, 2, 2) if kind in KINDS else (3, 2)), requires_grad=True, **DOUBLE)
-    states = (torch.randn(*((1, 2, 3) if kind in KINDS else (3, 3)), requires_grad=True, **DOUBLE),)
+    x = torch.randn(*((3, 2, 2) if kind in LAYERS else (3, 2)), requires_grad=True, **DOUBLE)
+    states = (torch.randn(*((1, 2, 3) if kind in LAYERS else (3, 3)), requires_grad=True, **DOUBLE),)
     states = states * 2 if kind in (nn.LSTM, nn.LSTMCell) else states
 
     def seconds(run, module):

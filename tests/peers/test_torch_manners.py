@@ -13,22 +13,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from conftest import CELLS, LAYERS, tensors_of
 from torch import nn
 from torch.nn.utils import parametrizations, prune
-from torch.nn.utils.rnn import PackedSequence, pack_sequence
+from torch.nn.utils.rnn import pack_sequence
 
-KINDS = {nn.GRU: gru_rs.torch.GRU, nn.LSTM: gru_rs.torch.LSTM}
-CELLS = {nn.GRUCell: gru_rs.torch.GRUCell, nn.LSTMCell: gru_rs.torch.LSTMCell}
-ALL = KINDS | CELLS
-
-
-def tensors_of(tree):
-    """The tensors of nested tuples and packed sequences."""
-    if isinstance(tree, torch.Tensor):
-        return [tree]
-    if isinstance(tree, PackedSequence):
-        return [tree.data]
-    return [leaf for branch in tree for leaf in tensors_of(branch)]
+ALL = LAYERS | CELLS
 
 
 def pair(kind, *arguments, **options):
@@ -101,7 +91,7 @@ def test_what_is_given_may_be_written(kind, write, form):
 
 @pytest.mark.parametrize("kind", ALL)
 def test_what_a_compiled_module_gives_may_be_written(kind):
-    shape = (5, 2, 3) if kind in KINDS else (5, 3)
+    shape = (5, 2, 3) if kind in LAYERS else (5, 3)
     x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
     theirs, ours = pair(kind, 3, 4, dtype=torch.float64)
 
@@ -179,7 +169,7 @@ def test_scripts(kind):
     """Scripted is PyTorch's own class with the same parameters; a module by itself stays as it is."""
     theirs, ours, x = top(kind)
     expected, scripted = theirs(x), torch.jit.script(ours)
-    if kind in KINDS:  # of a scripted GRU PyTorch itself has no forward, but one for each form of input
+    if kind in LAYERS:  # of a scripted GRU PyTorch itself has no forward, but one for each form of input
         scripted = torch.jit.script(nn.Sequential(ours))
     assert close(scripted(x), expected)
     kept = io.BytesIO()

@@ -10,21 +10,10 @@ from pathlib import Path
 import gru_rs.torch
 import pytest
 import torch
+from conftest import CELLS, LAYERS, tensors_of
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence, pad_packed_sequence
 from torch.testing._internal.common_modules import module_db
-
-KINDS = {nn.GRU: gru_rs.torch.GRU, nn.LSTM: gru_rs.torch.LSTM}
-CELLS = {nn.GRUCell: gru_rs.torch.GRUCell, nn.LSTMCell: gru_rs.torch.LSTMCell}
-
-
-def leaves(tree):
-    """The tensors of nested tuples."""
-    if isinstance(tree, torch.Tensor):
-        return [tree]
-    if isinstance(tree, PackedSequence):
-        return [tree.data]
-    return [leaf for branch in tree for leaf in leaves(branch)]
 
 
 def compare(theirs, ours, inputs, tolerance=5e-6):
@@ -32,8 +21,8 @@ def compare(theirs, ours, inputs, tolerance=5e-6):
     ours.load_state_dict(theirs.state_dict())
     results = []
     for module in (theirs, ours):
-        given = [leaf for leaf in leaves(inputs) if leaf.requires_grad]
-        outputs = leaves(module(*inputs))
+        given = [leaf for leaf in tensors_of(inputs) if leaf.requires_grad]
+        outputs = tensors_of(module(*inputs))
         weights = [torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view(y.shape) for y in outputs]
         loss = sum((w * y).sum() for w, y in zip(weights, outputs, strict=True))
         gradients = torch.autograd.grad(loss, [*given, *module.parameters()])
@@ -48,7 +37,7 @@ def state_of(kind, *shape, **options):
     return tuple(states) if kind in (nn.LSTM, nn.LSTMCell) else states[0]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
@@ -57,7 +46,7 @@ def state_of(kind, *shape, **options):
 def test_layers(kind, layers, bidirectional, bias, batch_first, dtype):
     torch.manual_seed(0)
     options = {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional, "dtype": dtype}
-    theirs, ours = kind(5, 9, layers, **options), KINDS[kind](5, 9, layers, **options)
+    theirs, ours = kind(5, 9, layers, **options), LAYERS[kind](5, 9, layers, **options)
     assert repr(ours) == repr(theirs)
     scans = layers * (1 + bidirectional)
     x = torch.randn(7, 4, 5, dtype=dtype, requires_grad=True)
@@ -103,7 +92,7 @@ def test_the_samples_of_pytorch(name):
             gru_rs.torch.accelerate(ours)
             results = []
             for module in (theirs, ours):
-                outputs = leaves(module(*given.args, **given.kwargs))
+                outputs = tensors_of(module(*given.args, **given.kwargs))
                 sum((y * y).sum() for y in outputs).backward()
                 results.append([*outputs, *(p.grad for p in module.parameters())])
             for a, b in zip(*results, strict=True):
@@ -128,19 +117,19 @@ def test_the_samples_of_pytorch(name):
     assert errors or info.module_error_inputs_func is None
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYERS)
 def test_gradients_are_those_of_finite_differences(kind):
     torch.manual_seed(0)
-    module = KINDS[kind](3, 4, 2, bidirectional=True, dtype=torch.float64)
+    module = LAYERS[kind](3, 4, 2, bidirectional=True, dtype=torch.float64)
     x = torch.randn(4, 3, 3, dtype=torch.float64, requires_grad=True)
-    states = leaves([state_of(kind, 4, 3, 4, dtype=torch.float64)])
+    states = tensors_of([state_of(kind, 4, 3, 4, dtype=torch.float64)])
     parameters = {name: p.detach().clone().requires_grad_() for name, p in module.named_parameters()}
 
     def run(x, *rest):
         states, weights = rest[: len(rest) - len(parameters)], rest[len(rest) - len(parameters) :]
         hx = tuple(states) if len(states) == 2 else states[0]
         named = dict(zip(parameters, weights, strict=True))
-        return tuple(leaves(torch.func.functional_call(module, named, (x, hx))))
+        return tuple(tensors_of(torch.func.functional_call(module, named, (x, hx))))
 
     assert torch.autograd.gradcheck(run, (x, *states, *parameters.values()))
 
@@ -164,17 +153,17 @@ def test_gradients_of_cells(make):
 
     def run(x):
         state = cell(x)
-        return tuple(leaves(cell(2 * x, state)))
+        return tuple(tensors_of(cell(2 * x, state)))
 
     assert torch.autograd.gradcheck(run, (x,))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize("fullgraph", [False, True])
 def test_compiled(kind, fullgraph):
     """PyTorch breaks the graph at its own GRU and LSTM, and so at ours, unless it is told not to."""
     torch.manual_seed(0)
-    module = KINDS[kind](5, 9, 2, bidirectional=True)
+    module = LAYERS[kind](5, 9, 2, bidirectional=True)
     head = nn.Linear(18, 3)
 
     def run(x):
@@ -434,20 +423,20 @@ def test_one_module_from_many_threads():
     assert not wrong
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize("batch_first", [False, True])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_resets_are_a_loop_over_episodes(kind, batch_first, compiled):
     """Beside PyTorch's own module called step by step, its states zeroed where an episode begins."""
     torch.manual_seed(0)
     theirs = kind(3, 5, 2)
-    ours = KINDS[kind](3, 5, 2, batch_first=batch_first)
+    ours = LAYERS[kind](3, 5, 2, batch_first=batch_first)
     ours.load_state_dict(theirs.state_dict())
     x, resets = torch.randn(9, 4, 3, requires_grad=True), torch.rand(9, 4) < 0.3
     state, steps = state_of(kind, 2, 4, 5), []
     current = state
     for x_t, begins in zip(x, resets, strict=True):
-        kept = [torch.where(begins[:, None], 0.0, part) for part in leaves(current)]
+        kept = [torch.where(begins[:, None], 0.0, part) for part in tensors_of(current)]
         y, current = theirs(x_t[None], tuple(kept) if kind is nn.LSTM else kept[0])
         steps.append(y)
     expected = torch.cat(steps)
@@ -460,14 +449,16 @@ def test_resets_are_a_loop_over_episodes(kind, batch_first, compiled):
     found = found.transpose(0, 1) if batch_first else found
     assert (found - expected).abs().max() <= 5e-6
     weights = torch.linspace(-1, 1, expected.numel()).view(expected.shape)
-    inputs = [x, *leaves(state)]
+    inputs = [x, *tensors_of(state)]
     for a, b in zip(
         torch.autograd.grad((weights * expected).sum(), [*inputs, *theirs.parameters()]),
         torch.autograd.grad((weights * found).sum(), [*inputs, *ours.parameters()]),
         strict=True,
     ):
         assert (a - b).abs().max() <= 2e-5
-    assert all((a - b).abs().max() <= 5e-6 for a, b in zip(leaves(last), leaves(current), strict=True))
+    assert all(
+        (a - b).abs().max() <= 5e-6 for a, b in zip(tensors_of(last), tensors_of(current), strict=True)
+    )
 
 
 def test_resets_that_cannot_be():

@@ -6,6 +6,7 @@ run them.
 
 import os
 import signal
+import sys
 from dataclasses import dataclass, replace
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the reference's threads spin: a crawl on a busy machine
@@ -30,6 +31,18 @@ def hears_ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def largest():
+    """Bytes that the process had at most so far."""
+    resource = pytest.importorskip("resource")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@pytest.fixture(scope="module")
+def memory_before():
+    """What other modules' tests had, for one whose tests all use this."""
+    return largest() if os.name == "posix" else 0
 
 
 def constructor(kind, cell=False):

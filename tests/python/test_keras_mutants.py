@@ -13,8 +13,9 @@ import gru_rs
 import h5py
 import numpy as np
 import pytest
+from conftest import largest
 from keras_written import FORMS, archive, config_of, legacy, weights
-from test_mutants import cut, edit, exchanged, flipped, inserted, largest, removed
+from test_mutants import cut, edit, exchanged, flipped, inserted, removed
 
 SEED = int(os.environ.get("GRU_RS_SEED", "1"))
 COUNT = int(os.environ.get("GRU_RS_KERAS_MUTANTS", "60"))
@@ -24,11 +25,7 @@ LARGEST = 400 * 2**20
 SLOWEST = 20.0
 COUNTS = Counter()
 
-
-@pytest.fixture(scope="module", autouse=True)
-def before():
-    """What other tests had."""
-    return largest() if os.name == "posix" else 0
+pytestmark = pytest.mark.usefixtures("memory_before")
 
 
 def read(path, config=None):
@@ -151,8 +148,8 @@ def test_edited_archives(tmp_path, what):
         tried(path, data.getvalue(), f"{what} {number}")
 
 
-def test_memory_did_not_grow(before):
+def test_memory_did_not_grow(memory_before):
     """Behind all the others."""
-    print(f"seed {SEED}: {dict(COUNTS)}, {(largest() - before) / 2**20:.0f} MiB")
-    assert largest() - before < LARGEST
+    print(f"seed {SEED}: {dict(COUNTS)}, {(largest() - memory_before) / 2**20:.0f} MiB")
+    assert largest() - memory_before < LARGEST
     assert set(COUNTS) <= {"read", "refused", "ValueError", "OSError"}

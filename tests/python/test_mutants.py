@@ -12,7 +12,6 @@ import pickle
 import random
 import re
 import struct
-import sys
 import time
 import zlib
 from collections import Counter
@@ -24,6 +23,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from conftest import largest
 from gru_rs import (
     Forecaster,
     LanguageModel,
@@ -174,6 +174,8 @@ NETWORKS = {
 WIDTHS = ["float32", "float64", "int8", "f16"]
 CASES = [(name, width) for name in (*ESTIMATORS, *NETWORKS) for width in WIDTHS]
 COUNTS = Counter()
+
+pytestmark = pytest.mark.usefixtures("memory_before")
 
 
 def made(name, width):
@@ -480,22 +482,10 @@ def test_each_byte_counts(tmp_path, name):
             file[at] ^= change
 
 
-def largest():
-    """Bytes that the process had at most so far."""
-    resource = pytest.importorskip("resource")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def before():
-    """What other tests had."""
-    return largest() if os.name == "posix" else 0
-
-
-def test_memory_did_not_grow(before):
+def test_memory_did_not_grow(memory_before):
     """Behind all the others: nothing was allocated that a file only promised."""
     shown = [f"{kind} {what} {count}" for (kind, what), count in sorted(COUNTS.items())]
     print(f"seed {SEED}: {', '.join(shown)}")
-    assert largest() - before < LARGEST
+    assert largest() - memory_before < LARGEST
     if len(COUNTS) > 3:  # all were run, and not one of them by its name
         assert sum(COUNTS.values()) >= 2000

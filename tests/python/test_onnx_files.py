@@ -6,7 +6,6 @@ As in `test_mutants.py` the same few hundred changes every time; `GRU_RS_LONG=1`
 
 import os
 import random
-import sys
 import time
 import tracemalloc
 import warnings
@@ -17,6 +16,7 @@ import gru_rs
 import numpy as np
 import onnx
 import pytest
+from conftest import largest
 from onnx import TensorProto, helper
 from test_mutants import DAMAGES, LONG, SEED
 from test_onnx_in import (
@@ -39,6 +39,8 @@ COUNT = 3000 if LONG else 150
 SLOWEST = 5.0  # seconds that one file may take on a busy machine
 LARGEST = 128 * 2**20  # bytes by which the process may grow over all
 COUNTS = Counter()
+
+pytestmark = pytest.mark.usefixtures("memory_before")
 
 
 # Data beside a model ----------------------------------------------------------------------------------------
@@ -406,21 +408,9 @@ def test_mutants(tmp_path, name):
             raise
 
 
-def largest():
-    """Bytes that the process had at most so far."""
-    resource = pytest.importorskip("resource")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def before():
-    """What other tests had."""
-    return largest() if os.name == "posix" else 0
-
-
-def test_memory_did_not_grow(before):
+def test_memory_did_not_grow(memory_before):
     """Behind all the others."""
-    print(f"seed {SEED}: {dict(COUNTS)}, {(largest() - before) / 2**20:.0f} MiB more")
-    assert largest() - before < LARGEST
+    print(f"seed {SEED}: {dict(COUNTS)}, {(largest() - memory_before) / 2**20:.0f} MiB more")
+    assert largest() - memory_before < LARGEST
     if len(COUNTS) > 1:
         assert COUNTS["ValueError"] > 100

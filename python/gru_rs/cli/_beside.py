@@ -20,19 +20,19 @@ TOLERANCE = 5e-5
 
 
 @dataclass(frozen=True)
-class Found:
+class Taken:
     """A layer of a file: with the manners of its framework around it, and without."""
 
     layer: Any
     whole: Any
 
 
-def differences(kind: str, path: Path, found: dict[str, Found]) -> dict[str, float]:
+def differences(kind: str, path: Path, found: dict[str, Taken]) -> dict[str, float]:
     """The largest difference of each layer's numbers from its framework's."""
     return {"torch": _beside_torch, "keras": beside_keras, "onnx": _beside_onnx}[kind](path, found)
 
 
-def _beside_torch(_: Path, found: dict[str, Found]) -> dict[str, float]:
+def _beside_torch(_: Path, found: dict[str, Taken]) -> dict[str, float]:
     return {
         name: beside_torch(one.layer, gru_rs.to_torch_state_dict(one.layer)) for name, one in found.items()
     }
@@ -60,7 +60,7 @@ def beside_torch(layer: Any, state: dict[str, Any]) -> float:
     return largest(layer(x), [tensor.numpy() for tensor in leaves(theirs)])
 
 
-def _beside_onnx(path: Path, found: dict[str, Found]) -> dict[str, float]:
+def _beside_onnx(path: Path, found: dict[str, Taken]) -> dict[str, float]:
     from gru_rs.io._onnx_alone import node_alone
 
     differences = {}

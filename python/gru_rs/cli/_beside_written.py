@@ -9,6 +9,7 @@ import numpy as np
 import gru_rs
 from gru_rs import _safetensors
 from gru_rs._exported import Exported
+from gru_rs.estimators._probabilities import log_softmax, sigmoid, softmax
 from gru_rs.io._source import KINDS, source_of
 
 from ._beside import beside_torch
@@ -105,14 +106,14 @@ def saved_as_onnx(whole: Any, target: Path) -> float:
         x = ((feeds["x"] - mean) * factor).astype(model.dtype)
     (theirs,) = run_onnx(target.name, target, feeds | {"lengths": lengths})
     scores = model.scores(x, lengths=lengths).astype(np.float64)
+    unit = 1.0
     if exported.moments is not None:
-        scores = scores * exported.moments[1] + exported.moments[0]
-        theirs = theirs / max(1.0, np.abs(exported.moments).max())
-        scores = scores / max(1.0, np.abs(exported.moments).max())
-    log = scores - np.log(np.exp(scores - scores.max(-1, keepdims=True)).sum(-1, keepdims=True))
-    log -= scores.max(-1, keepdims=True)
-    answers = {"softmax": np.exp(log), "log_softmax": log, "sigmoid": 1 / (1 + np.exp(-scores))}
-    return largest(answers.get(exported.answer, scores).reshape(theirs.shape), theirs)
+        mean, deviation = exported.moments
+        scores, unit = scores * deviation + mean, max(1.0, np.abs(exported.moments).max())
+    answers = {"softmax": softmax, "log_softmax": log_softmax, "sigmoid": sigmoid}
+    if exported.answer in answers:
+        scores = answers[exported.answer](scores)
+    return largest(scores.reshape(theirs.shape) / unit, theirs / unit)
 
 
 def _exported(whole: Any) -> Exported:

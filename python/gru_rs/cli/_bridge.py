@@ -14,7 +14,7 @@ import gru_rs
 from gru_rs.io._source import source_of
 from gru_rs.io._torch import FILES
 
-from ._beside import TOLERANCE, Found, differences
+from ._beside import TOLERANCE, Taken, differences
 from ._beside_written import expect_engine, expect_known, has_lengths, is_saved, saved_as_onnx, written
 from ._engines import engine
 
@@ -33,7 +33,7 @@ _FRAMEWORKS = {"protobuf": "onnx", "keras": "keras", "hdf5": "keras"} | dict.fro
 """Whose files are whose, by what they are."""
 
 
-def _read(path: Path) -> tuple[str, dict[str, Found], dict[str, str]]:
+def _read(path: Path) -> tuple[str, dict[str, Taken], dict[str, str]]:
     """Whose file it is, its layers, and of all others why they are refused; by name."""
     framework = _FRAMEWORKS[source_of(path, _FRAMEWORKS).kind]
     taken: dict[str, Any]
@@ -41,13 +41,13 @@ def _read(path: Path) -> tuple[str, dict[str, Found], dict[str, str]]:
         from gru_rs.io._torch import all_from_torch
 
         taken, refused = all_from_torch(path)
-        return framework, {name: Found(layer, layer) for name, layer in taken.items()}, refused
+        return framework, {name: Taken(layer, layer) for name, layer in taken.items()}, refused
     if framework == "keras":
         from gru_rs.io._keras import all_from_keras as all_from
     else:
         from gru_rs.io._onnx import all_from_onnx as all_from  # type: ignore[assignment]
     taken, refused = all_from(path)
-    return framework, {name: Found(whole.layer, whole) for name, whole in taken.items()}, refused
+    return framework, {name: Taken(whole.layer, whole) for name, whole in taken.items()}, refused
 
 
 def inspect(
@@ -78,7 +78,7 @@ def inspect(
         raise ValueError(msg)
 
 
-def _described(found: Found) -> dict[str, Any]:
+def _described(found: Taken) -> dict[str, Any]:
     layer = found.layer
     described = {"layer": repr(layer)}
     if isinstance(layer, (gru_rs.GRU, gru_rs.GRUCell)):
@@ -149,7 +149,7 @@ def convert(
         _expect_same(target, written(layers, target))
 
 
-def _chosen(source: Path, name: str | None) -> dict[str, Found]:
+def _chosen(source: Path, name: str | None) -> dict[str, Taken]:
     """The layers of a file that are wanted, of which none may be refused."""
     _, found, refused = _read(source)
     if name is None and not refused:
@@ -195,7 +195,7 @@ def _expect_same(target: Path, difference: float) -> None:
         raise ValueError(msg)
 
 
-def _plain(name: str, found: Found) -> Any:
+def _plain(name: str, found: Taken) -> Any:
     """The layer, if it is the whole: what is around it would be lost."""
     whole = found.whole
     lost = [word for word in ("go_backwards", "stateful") if getattr(whole, word, False)]

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from ._source import expect_bytes
+from .._arrays import of_bfloat16
+from ._source import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +33,8 @@ _DEFLATE, _SHUFFLE = 1, 2
 _FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 4: "szip", 5: "nbit", 6: "scaleoffset", 32000: "lzf"}
 _LAYOUTS = (h5py.h5d.COMPACT, h5py.h5d.CONTIGUOUS, h5py.h5d.CHUNKED)
 _LIBRARYS = (
-    *(OSError, KeyError, RuntimeError, TypeError, ValueError, OverflowError, NotImplementedError),
-    *(AttributeError, IndexError, ArithmeticError, MemoryError),
+    *(OSError, LookupError, RuntimeError, TypeError, ValueError),
+    *(AttributeError, ArithmeticError, MemoryError),
 )
 """What h5py raises for files that are damaged."""
 
@@ -47,8 +48,8 @@ class Folder:
         For messages: the file's name, and the path in it.
     """
 
-    def __init__(self, group: Any, place: str, file: _File) -> None:
-        self._group, self.place, self._file = group, place, file
+    def __init__(self, group: Any, place: str, budget: Budget) -> None:
+        self._group, self.place, self._budget = group, place, budget
 
     def names(self) -> list[str]:
         """Of all that is in it."""
@@ -69,7 +70,7 @@ class Folder:
             group = self._child(group, part) if self._is_group(group) else None
             if group is None:
                 return None
-        return Folder(group, f"{self.place}/{path}", self._file) if self._is_group(group) else None
+        return Folder(group, f"{self.place}/{path}", self._budget) if self._is_group(group) else None
 
     def shape(self, path: str) -> tuple[int, ...] | None:
         """Of the numbers at that path, if there are any."""
@@ -85,7 +86,7 @@ class Folder:
             msg = f"{place}: expected numbers, got none there"
             raise ValueError(msg)
         with _door(place):
-            return _numbers(dataset, place, self._file)
+            return _numbers(dataset, place, self._budget)
 
     def text(self, name: str) -> str | None:
         """An attribute that is a text; None if there is none."""
@@ -129,19 +130,7 @@ class Folder:
         return node if isinstance(node, h5py.Dataset) else None
 
     def _attribute(self, name: str) -> list[str] | None:
-        return _texts(self._group, name, f"{self.place}: attribute {name}", self._file)
-
-
-class _File:
-    """How large a file is, and how much was made of it."""
-
-    def __init__(self, size: int, max_bytes: int) -> None:
-        self.size, self._max_bytes, self._made = size, max_bytes, 0
-
-    def expect(self, place: str, count: int, keep: bool = True) -> None:
-        """So many bytes more, or a ValueError."""
-        expect_bytes(place, self._made + count, self.size, self._max_bytes)
-        self._made += count if keep else 0
+        return _texts(self._group, name, f"{self.place}: attribute {name}", self._budget)
 
 
 @contextmanager
@@ -151,7 +140,7 @@ def opened(data: bytes, name: str, max_bytes: int) -> Iterator[Folder]:
     with _door(name):
         file = h5py.File(io.BytesIO(data), "r")
     try:
-        yield Folder(file["/"], name, _File(len(data), max_bytes))
+        yield Folder(file["/"], name, Budget(name, len(data), max_bytes))
     finally:
         file.close()
 
@@ -195,7 +184,7 @@ def _door(place: str) -> Iterator[None]:
         raise ValueError(msg) from error
 
 
-def _texts(node: Any, name: str, place: str, file: _File) -> list[str] | None:
+def _texts(node: Any, name: str, place: str, budget: Budget) -> list[str] | None:
     """The texts of an attribute; None if there is none."""
     with _door(place):
         if name not in node.attrs:
@@ -209,24 +198,27 @@ def _texts(node: Any, name: str, place: str, file: _File) -> list[str] | None:
             raise ValueError(msg)
         # Texts of free length lie in heaps: each may be as long as the file, and many be the same one.
         free = kind.is_variable_str()
-        file.expect(place, count * (file.size if free else kind.get_size()), keep=not free)
+        if free:
+            budget.expect(place, count * budget.size)
+        else:
+            budget.spend(place, count * kind.get_size())
         value = node.attrs[name]
         texts = [value] if found.shape == () else list(np.ravel(value))
         return [one.decode() if isinstance(one, bytes) else str(one) for one in texts]
 
 
-def _numbers(dataset: Any, place: str, file: _File) -> Array:
+def _numbers(dataset: Any, place: str, budget: Budget) -> Array:
     """A dataset's numbers, from bytes of the file alone."""
     plist, shape = dataset.id.get_create_plist(), tuple(int(size) for size in dataset.shape)
-    dtype = _dtype(dataset, place, file)
+    dtype = _dtype(dataset, place, budget)
     size = math.prod(shape) * dtype.itemsize
     layout = plist.get_layout()
     if dataset.is_virtual or plist.get_external_count() or layout not in _LAYOUTS:
         msg = f"{place}: expected numbers that are in the file, got a reference out of it"
         raise ValueError(msg)
-    file.expect(place, size)
+    budget.spend(place, size)
     if layout == h5py.h5d.CHUNKED:
-        return _of_chunks(dataset, shape, dtype, place, file)
+        return _of_chunks(dataset, shape, dtype, place, budget)
     if size != dataset.id.get_storage_size():
         msg = f"{place}: expected {size} bytes of numbers, got {dataset.id.get_storage_size()}"
         raise ValueError(msg)
@@ -236,10 +228,10 @@ def _numbers(dataset: Any, place: str, file: _File) -> Array:
     return _native(array)
 
 
-def _dtype(dataset: Any, place: str, file: _File) -> Any:
+def _dtype(dataset: Any, place: str, budget: Budget) -> Any:
     """Numbers as they are in memory and in the file alike: so chunks can be taken as they stand."""
     kind, dtype = dataset.id.get_type(), dataset.dtype
-    if dtype == "V2" and _texts(dataset, "dtype", place, file) == ["bfloat16"]:  # so Keras says what it is
+    if dtype == "V2" and _texts(dataset, "dtype", place, budget) == ["bfloat16"]:  # so Keras says what it is
         return dtype
     if dtype.kind in "fiu" and dtype.itemsize <= 8 and kind == h5py.h5t.py_create(dtype):
         return dtype
@@ -247,7 +239,7 @@ def _dtype(dataset: Any, place: str, file: _File) -> Any:
     raise ValueError(msg)
 
 
-def _of_chunks(dataset: Any, shape: tuple[int, ...], dtype: Any, place: str, file: _File) -> Array:
+def _of_chunks(dataset: Any, shape: tuple[int, ...], dtype: Any, place: str, budget: Budget) -> Array:
     """The same of a dataset in pieces, each of which may be packed."""
     plist, chunk = dataset.id.get_create_plist(), tuple(int(size) for size in dataset.chunks)
     filters = [plist.get_filter(k)[0] for k in range(plist.get_nfilters())]
@@ -256,17 +248,17 @@ def _of_chunks(dataset: Any, shape: tuple[int, ...], dtype: Any, place: str, fil
         msg = f"{place}: expected numbers that are packed by gzip at most, got {got}"
         raise ValueError(msg)
     size = math.prod(chunk) * dtype.itemsize
-    file.expect(place, size)
+    budget.spend(place, size)
     steps = [range(0, n, step) for n, step in zip(shape, chunk, strict=True)]
     pieces, found = math.prod(map(len, steps)), dataset.id.get_num_chunks()
-    if found != pieces or pieces > file.size:
-        msg = f"{place}: expected {pieces} pieces, got {found} in {file.size} bytes"
+    if found != pieces or pieces > budget.size:
+        msg = f"{place}: expected {pieces} pieces, got {found} in {budget.size} bytes"
         raise ValueError(msg)
     array: Array = np.empty(shape, dtype)
     for offset in itertools.product(*steps):
         packed = dataset.id.get_chunk_info_by_coord(offset).size
-        if packed > file.size:
-            msg = f"{place}: expected a piece of at most the file's {file.size} bytes, got {packed}"
+        if packed > budget.size:
+            msg = f"{place}: expected a piece of at most the file's {budget.size} bytes, got {packed}"
             raise ValueError(msg)
         mask, data = dataset.id.read_direct_chunk(offset)
         used = [one for k, one in enumerate(filters) if not mask >> k & 1]
@@ -279,8 +271,7 @@ def _of_chunks(dataset: Any, shape: tuple[int, ...], dtype: Any, place: str, fil
 def _native(array: Array) -> Array:
     """In the machine's own order of bytes; bfloat16, of two bytes, as float32."""
     if array.dtype.kind == "V":
-        wide: Array = (array.view("<u2").astype(np.uint32) << 16).view(np.float32)
-        return wide
+        return of_bfloat16(array.view("<u2"))
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Axis: TypeAlias = str | int
 """A size, or the name of one that is free."""
 
-KINDS = {
+TYPES = {
     "float32": TensorProto.FLOAT,
     "float64": TensorProto.DOUBLE,
     "int32": TensorProto.INT32,
@@ -115,14 +115,14 @@ class Graph:
 
     def input(self, name: str, dtype: Any, shape: Sequence[Axis]) -> str:
         """What comes in."""
-        kind = KINDS[np.dtype(dtype).name]
+        kind = TYPES[np.dtype(dtype).name]
         self._inputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
         return name
 
     def output(self, name: str, value: str, shape: Sequence[Axis], dtype: Any = None) -> None:
         """What goes out."""
         self.node("Identity", value, name=name)
-        kind = KINDS[np.dtype(self.dtype if dtype is None else dtype).name]
+        kind = TYPES[np.dtype(self.dtype if dtype is None else dtype).name]
         self._outputs.append(helper.make_tensor_value_info(name, kind, list(shape)))
 
     def model(self, name: str, about: dict[str, str]) -> onnx.ModelProto:
@@ -142,7 +142,7 @@ class Graph:
 
     def cast(self, value: str, dtype: Any, name: str | None = None) -> str:
         """In another type."""
-        return self.node("Cast", value, name=name, to=KINDS[np.dtype(dtype).name])
+        return self.node("Cast", value, name=name, to=TYPES[np.dtype(dtype).name])
 
     def along(self, op: str, value: str, axis: int, *, keepdims: bool | None = None) -> str:
         """An operator over an axis, wherever this version has it."""

@@ -43,7 +43,7 @@ class Kind(NamedTuple):
     quantized: bool = False
 
 
-KINDS = {
+OPERATORS = {
     ("", "GRU"): Kind("gru", _INPUTS[:6]),
     ("", "LSTM"): Kind("lstm", _INPUTS),
     ("com.microsoft", "DynamicQuantizeLSTM"): Kind("lstm", (*_INPUTS, *_QUANTIZED), quantized=True),
@@ -54,7 +54,7 @@ KINDS = {
 def kind_of(node: onnx.NodeProto) -> Kind | None:
     """The kind of a node; None if it is no layer."""
     domain = "" if node.domain == "ai.onnx" else node.domain
-    return KINDS.get((domain, node.op_type))
+    return OPERATORS.get((domain, node.op_type))
 
 
 class Numbers(NamedTuple):

@@ -18,7 +18,7 @@ import onnx.inliner
 from onnx import helper, numpy_helper
 
 from .._files import MAX_BYTES, opened, read_exactly
-from ._source import as_max_bytes, expect_bytes, source_of
+from ._source import Budget, as_max_bytes, expect_bytes, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +45,13 @@ class OnnxFile:
 
     def __init__(self, source: Any, max_bytes: int = MAX_BYTES) -> None:
         self._folders: list[str] = []
-        self._max_bytes, self._read, self._made = as_max_bytes(max_bytes), 0, 0
-        functions = self._max_bytes
+        self._budget = Budget("source", 0, as_max_bytes(max_bytes))
+        functions = self._budget.max_bytes
         if isinstance(source, onnx.ModelProto):
-            self._read, found = self._max_bytes, source  # how much it is says no file
+            self._budget.size, found = self._budget.max_bytes, source  # how much it is says no file
         else:
             name, data = self._whole(source)
-            self._read = len(data)
+            self._budget.size = len(data)
             functions = min(functions, 16 * len(data) + 2**24)
             found = _parsed(name, data)
             _expect_text(name, found)
@@ -60,12 +60,12 @@ class OnnxFile:
     def _whole(self, source: Any) -> tuple[str, bytes]:
         """What messages call it, and its bytes."""
         if isinstance(source, bytes):
-            expect_bytes("source", len(source), len(source), self._max_bytes)
+            expect_bytes("source", len(source), len(source), self._budget.max_bytes)
             return "bytes", source
         if not isinstance(source, (str, os.PathLike)):
             msg = f"source: expected a path, bytes or an onnx.ModelProto, got {type(source).__name__}"
             raise TypeError(msg)
-        file = source_of(source, {"protobuf"}, self._max_bytes)
+        file = source_of(source, {"protobuf"}, self._budget.max_bytes)
         if file.path is not None:
             # Links may lead to the model and to its data, as in caches of downloads: its folder is that, too.
             folders = (file.path.absolute().parent, Path(os.path.realpath(file.path)).parent)
@@ -108,12 +108,12 @@ class OnnxFile:
     def spend(self, name: str, count: int) -> None:
         """Before so many bytes are made of constants."""
         self.expect(name, count)
-        self._made += count
+        self._budget.spend(name, count)
 
     def expect(self, name: str, count: int) -> None:
         """Whether so many bytes may still be made."""
         try:
-            expect_bytes(name, self._made + count, self._read, self._max_bytes)
+            self._budget.expect(name, count)
         except ValueError as error:
             raise TooLargeError(*error.args) from None
 
@@ -134,9 +134,9 @@ class OnnxFile:
                     f"a length of {length}"
                 )
                 raise ValueError(msg)
-            whole = self._read + count
-            expect_bytes(name, whole, whole, self._max_bytes)
-            self._read = whole
+            whole = self._budget.size + count
+            expect_bytes(name, whole, whole, self._budget.max_bytes)
+            self._budget.size = whole
             file.seek(offset)
             return read_exactly(file, count)
 

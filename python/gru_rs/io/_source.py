@@ -55,18 +55,18 @@ _HEAD = 512
 _RATIO, _SMALL = 100, 64 * 2**20
 """What is packed may grow to so many times its size; anything may to so many bytes. Weights hardly shrink."""
 
-_DAMAGED = (
+DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
     lzma.LZMAError,
     zlib.error,
     EOFError,
     KeyError,
-    NotImplementedError,  # a compression that zipfile does not have
-    RuntimeError,  # a password
+    RuntimeError,  # a password, or a compression that zipfile does not have
     UnicodeDecodeError,
     IndexError,
 )
+"""What Python's readers raise for archives that are damaged."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,32 @@ def expect_bytes(name: str, declared: int, packed: int, max_bytes: int) -> None:
             f"{name}: expected at most {_RATIO} times the {packed} bytes that it has, got {declared} from it"
         )
         raise ValueError(msg)
+
+
+class Budget:
+    """How many bytes came of a source so far, and whether more may.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    size : int
+        Bytes that were read of it.
+    max_bytes : int
+        The most that may come of it, however many they are.
+    """
+
+    def __init__(self, name: str, size: int, max_bytes: int) -> None:
+        self.name, self.size, self.max_bytes, self._spent = name, size, max_bytes, 0
+
+    def expect(self, place: str, count: int) -> None:
+        """Whether so many bytes more may come; a ValueError that names the place before there is memory."""
+        expect_bytes(place, self._spent + count, self.size, self.max_bytes)
+
+    def spend(self, place: str, count: int) -> None:
+        """The same, and they count; of what is refused none."""
+        self.expect(place, count)
+        self._spent += count
 
 
 def source_of(path: str | os.PathLike[str], wanted: Collection[str], max_bytes: int = MAX_BYTES) -> Source:
@@ -202,7 +228,7 @@ def _kind_of_zip(file: BinaryIO) -> str:
     """A zip file's by the names in it."""
     try:
         names = zipfile.ZipFile(file).namelist()
-    except (*_DAMAGED, OSError, ValueError):
+    except (*DAMAGED, OSError, ValueError):
         return "archive"
     inner = {name.partition("/")[2] for name in names}
     if {"config.json", "model.weights.h5"} <= set(names):
@@ -231,7 +257,7 @@ def _member(
                 found.append(Source(f"{name}!{own}" if own else name, kind, len(data), None, most, data))
             elif own == member or not own:
                 raise ValueError(_unwanted(wanted, seen[-1]))
-    except _DAMAGED as error:
+    except DAMAGED as error:
         msg = f"source: expected an archive, got {name}, which cannot be read: {error}"
         raise ValueError(msg) from error
     if len(found) == 1:
@@ -350,7 +376,7 @@ def read_zip(source: Source, names: Collection[str]) -> dict[str, bytes]:
                     total += declared
                     expect_bytes(f"{source.name}!{own}", total, size, source.max_bytes)
                     found[own] = read()
-        except _DAMAGED as error:
+        except DAMAGED as error:
             msg = f"source: expected {KINDS[source.kind]}, got {source.name}, which cannot be read: {error}"
             raise ValueError(msg) from error
     return found

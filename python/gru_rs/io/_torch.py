@@ -17,15 +17,15 @@ from .._quantize import to_tensors
 from . import _torch_files
 from ._found import Found, chosen, shown, sorted_out
 from ._pickles import Opaque
-from ._source import KINDS, Source, source_of
+from ._source import KINDS, Budget, Source, source_of
 from ._torch_modules import classes, modules_in
 from ._torch_names import flat, is_weight, layers_in, with_classes
 
 if TYPE_CHECKING:
     from .._arrays import Array
-    from ._torch_names import Layer, Spend
+    from ._torch_names import Layer
 
-FILES = ("safetensors", "npz", *_torch_files.KINDS)
+FILES = ("safetensors", "npz", *_torch_files.FORMATS)
 """Of `Source`, the kinds that are read here."""
 
 
@@ -106,9 +106,9 @@ def found_in(
     if hasattr(source, "named_modules"):
         found, there = modules_in(source, given or {}, name), type(source).__name__
     else:
-        tree, spend = _read(source, max_bytes)
+        tree, budget = _read(source, max_bytes)
         named = flat(tree)
-        found, there = layers_in(named, given or {}, spend), _told(named)
+        found, there = layers_in(named, given or {}, budget), _told(named)
     if not found:
         msg = f"source: expected a GRU, LSTM, GRUCell or LSTMCell of PyTorch within, got none in {there}"
         raise ValueError(msg)
@@ -227,7 +227,7 @@ def _expect_known(layer: Layer) -> None:
             raise ValueError(msg)
 
 
-def _read(source: Any, max_bytes: int) -> tuple[Any, Spend]:
+def _read(source: Any, max_bytes: int) -> tuple[Any, Budget | None]:
     """Dicts of arrays, of what is there or of a file, and of a file how much may be made of it."""
     if isinstance(getattr(source, "state_dict", None), Mapping):  # an exported program's
         return with_classes(source.state_dict, classes(source)), None
@@ -238,7 +238,7 @@ def _read(source: Any, max_bytes: int) -> tuple[Any, Spend]:
         raise TypeError(msg)
     found = source_of(source, FILES, max_bytes)
     try:
-        return _contents(found), _torch_files.Budget(found).spend
+        return _contents(found), Budget(found.name, found.size, found.max_bytes)
     except ValueError as error:
         if str(error).startswith("source: "):
             raise

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._arrays import of_bfloat16
 from . import _pickles
 from ._found import shown
 from ._pickles import Opaque
-from ._source import _DAMAGED, Source, expect_bytes, read_zip
+from ._source import DAMAGED, Budget, Source, read_zip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from .._arrays import Array
 
-KINDS = ("torch", "torch_legacy", "torchscript", "pt2", "pickle")
+FORMATS = ("torch", "torch_legacy", "torchscript", "pt2", "pickle")
 """Of `Source`, those that `read` reads."""
 
 _LEGACY = 0x1950A86A20F9469CFC6C
@@ -64,18 +65,6 @@ UNREAD = "numbers that were not read"
 """What stands for arrays that nobody wants."""
 
 _MOST_AXES, _MOST_PAIRS = 8, 10**6
-
-
-class Budget:
-    """How many bytes came of a source so far; a ValueError before they are too many."""
-
-    def __init__(self, source: Source) -> None:
-        self._source, self._spent = source, 0
-
-    def spend(self, count: int) -> None:
-        """So many more; of what is refused none."""
-        expect_bytes(self._source.name, self._spent + count, self._source.size, self._source.max_bytes)
-        self._spent += count
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # a text or hash of it might have no end
@@ -130,7 +119,7 @@ class Stored:
         array = np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, steps)
         array = array.astype(kind.newbyteorder("="), order="C")
         if self.word == "BFloat16":
-            array = (array.astype(np.uint32) << 16).view(np.float32)
+            array = of_bfloat16(array)
         if self.scale is not None:
             array = self._dequantized(array)
         return -array if self.is_negative else array
@@ -158,12 +147,12 @@ def _of_rows(value: Any, shape: tuple[int, ...]) -> Array:
 def read(source: Source) -> Any:
     """What a file holds: dicts, lists, tensors, `Opaque` objects. A ValueError says what is wrong with it."""
     if source.kind == "pt2":
-        return _program(_Archive(source, Budget(source)))
+        return _program(_Archive(source, Budget(source.name, source.size, source.max_bytes)))
     if source.kind == "pickle":
         return _Tensors(_nowhere, "<").read(io.BytesIO(source.read()))
     if source.kind == "torch_legacy":
         return _legacy(io.BytesIO(source.read()))
-    return _saved(_Archive(source, Budget(source)))
+    return _saved(_Archive(source, Budget(source.name, source.size, source.max_bytes)))
 
 
 def _nowhere(key: str) -> bytes:
@@ -195,7 +184,7 @@ class _Archive:
         if data is None:
             msg = f"a file {shown(name)} within, got none"
             raise ValueError(msg)
-        self._budget.spend(len(data))
+        self._budget.spend(self._source.name, len(data))
         return data
 
     def inner(self, name: str) -> _Archive:
@@ -209,7 +198,7 @@ def _members(source: Source) -> list[str]:
     try:
         with source.opened() as (file, _), zipfile.ZipFile(file) as archive:
             return archive.namelist()
-    except _DAMAGED as error:
+    except DAMAGED as error:
         msg = f"a zip file that is whole, got {source.name}: {error}"
         raise ValueError(msg) from error
 
@@ -349,7 +338,7 @@ def _program(archive: _Archive) -> Any:
 
 def classes(source: Source) -> dict[str, str]:
     """The classes of an exported program's modules, by the modules' names, as its graph tells them."""
-    archive = _Archive(source, Budget(source))
+    archive = _Archive(source, Budget(source.name, source.size, source.max_bytes))
     found: dict[str, str] = {}
     for name in archive.names("models/model.json", "serialized_exported_program.json"):
         try:

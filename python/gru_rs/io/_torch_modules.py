@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ._found import Found, refusal
-from ._torch_names import KINDS, PARAMETERS, is_own, layer
+from ._torch_names import LAYERS, PARAMETERS, is_own, layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ def modules_in(source: Any, given: Mapping[str, Any], name: str | None) -> Found
     for own, module in source.named_modules(remove_duplicate=name is None):
         bases = _bases(module)
         kind = next(
-            (word for room, word in bases if room in _KNOWN and (word in KINDS or "RNN" in word)), None
+            (word for room, word in bases if room in _KNOWN and (word in LAYERS or "RNN" in word)), None
         )
         if kind is None and any(is_own(parameter) for parameter, _ in module.named_parameters(recurse=False)):
             why: str | None = f"{bases[0][1]}, a class of its own"
@@ -58,7 +58,7 @@ def _bases(module: Any) -> list[tuple[str, str]]:
 
 def _changed(module: Any, kind: str) -> str | None:
     """What it does that PyTorch's own does not."""
-    if kind not in KINDS:
+    if kind not in LAYERS:
         return f"a plain {kind}" if type(module).__name__ == kind else f"{type(module).__name__}, an {kind}"
     if hasattr(module, "_c"):
         return None

@@ -7,13 +7,14 @@ stands there is a part of something that is not PyTorch's layer.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from .._arrays import widened
 from .._cells import GRUCell, LSTMCell
 from .._layers import GRU, LSTM
 from .._quantize import SCALE, from_tensors
@@ -28,14 +29,13 @@ if TYPE_CHECKING:
 
     from .._arrays import Array
     from ._found import Found
+    from ._source import Budget
 
 Layer: TypeAlias = GRU | LSTM | GRUCell | LSTMCell
 """What weights of PyTorch make."""
-Spend: TypeAlias = Callable[[int], None] | None
-"""Told how many bytes a tensor's numbers take before they are made: a ValueError if there are too many."""
 
 PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-KINDS: dict[str, Any] = {"GRU": GRU, "LSTM": LSTM, "GRUCell": GRUCell, "LSTMCell": LSTMCell}
+LAYERS: dict[str, Any] = {"GRU": GRU, "LSTM": LSTM, "GRUCell": GRUCell, "LSTMCell": LSTMCell}
 
 _TAIL = r"(?:_l\d{1,6}(?:_reverse)?)?"
 _OWN = re.compile(rf"(?:weight|bias)_(?:ih|hh|hr){_TAIL}")
@@ -137,7 +137,9 @@ def _whose(name: str) -> str | None:
     return None
 
 
-def layers_in(named: Mapping[str, Any], options: Mapping[str, Any], spend: Spend = None) -> Found[Layer]:
+def layers_in(
+    named: Mapping[str, Any], options: Mapping[str, Any], budget: Budget | None = None
+) -> Found[Layer]:
     """Each layer by what its names begin with."""
     whose = {name: _whose(name) for name in named}
     groups: dict[str, dict[str, Any]] = {prefix: {} for prefix in whose.values() if prefix is not None}
@@ -157,7 +159,7 @@ def layers_in(named: Mapping[str, Any], options: Mapping[str, Any], spend: Spend
         above, _, number = begin.rpartition(".")
         if cell in ("cell", "cell_fw", "cell_bw") and number.isdecimal() and above in groups:
             del groups[prefix]
-    return {prefix: partial(layer, prefix, own, options, spend) for prefix, own in groups.items()}
+    return {prefix: partial(layer, prefix, own, options, budget) for prefix, own in groups.items()}
 
 
 def _above(name: str) -> Iterator[str]:
@@ -210,7 +212,7 @@ def _resolved(where: str, members: Mapping[str, Any]) -> dict[str, Any]:
 
 def _masked(name: str, value: Any, mask: Any) -> Array:
     """What pruning leaves."""
-    whole, kept = numbers(name, value), as_array(name, mask)
+    whole, kept = numbers(name, value), plain_array(name, mask)
     if kept.shape != whole.shape or kept.dtype.kind not in "biuf":
         msg = f"{name}: expected a mask of shape {whole.shape}, got shape {kept.shape} of {kept.dtype}"
         raise ValueError(msg)
@@ -304,7 +306,7 @@ def _state(packed: Any) -> Any:
 # Layers -----------------------------------------------------------------------------------------------------
 
 
-def as_array(name: str, value: Any) -> Array:
+def plain_array(name: str, value: Any) -> Array:
     """A tensor or an array as NumPy has it, its numbers as they are or, of narrow floats, as float32."""
     if isinstance(value, Opaque):
         msg = f"{name}: expected an array of numbers, got {shown(value.name)}"
@@ -322,8 +324,7 @@ def as_array(name: str, value: Any) -> Array:
     except (RuntimeError, TypeError) as error:  # what PyTorch raises where no numbers are, or other ones
         msg = f"{name}: expected a tensor whose numbers are there, {_place(value)}"
         raise ValueError(msg) from error
-    narrow = array.dtype == np.float16 or array.dtype.name == "bfloat16"
-    return array.astype(np.float32) if narrow else array
+    return widened(array)
 
 
 def _place(tensor: Any) -> str:
@@ -334,36 +335,40 @@ def _place(tensor: Any) -> str:
 
 def numbers(name: str, value: Any) -> Array:
     """A tensor or an array as one of a layer's dtypes."""
-    array = as_array(name, value)
+    array = plain_array(name, value)
     if array.dtype not in (np.float32, np.float64):
         msg = f"{name}: expected weights in float16, float32 or float64, got {array.dtype}"
         raise ValueError(msg)
     return array
 
 
-def _paid(name: str, members: Mapping[str, Any], spend: Spend) -> dict[str, Any]:
+def _paid(name: str, members: Mapping[str, Any], budget: Budget | None) -> dict[str, Any]:
     """The same, pickled arrays as arrays, once all are told."""
     own = dict(members)
-    if spend is None:
+    if budget is None:
         return own
     for key, value in members.items():
         array = array_of(value) if isinstance(value, Opaque) else None
         own[key] = value if array is None else array
+        place = f"{name}.{shown(key)}".lstrip(".")
         try:
-            spend(getattr(own[key], "nbytes", 0))
+            count = getattr(own[key], "nbytes", 0)
         except ValueError as error:
-            msg = f"{name}.{shown(key)}: {error}".lstrip(".")
+            msg = f"{place}: {error}"
             raise ValueError(msg) from error
+        budget.spend(f"{place}: {budget.name}", count)
     return own
 
 
-def layer(name: str, members: Mapping[str, Any], options: Mapping[str, Any], spend: Spend = None) -> Layer:
+def layer(
+    name: str, members: Mapping[str, Any], options: Mapping[str, Any], budget: Budget | None = None
+) -> Layer:
     """The layer whose parameters these are; a ValueError says why there is none."""
     name = shown(name)
     where = f"{name}: " if name else ""
-    parameters = _resolved(where, _paid(name, _unpacked(where, members), spend))
+    parameters = _resolved(where, _paid(name, _unpacked(where, members), budget))
     bytes_ = {
-        own: as_array(f"{name}.{own}".lstrip("."), value)
+        own: plain_array(f"{name}.{own}".lstrip("."), value)
         for own, value in parameters.items()
         if own + SCALE in parameters
     }
@@ -392,8 +397,8 @@ def layer(name: str, members: Mapping[str, Any], options: Mapping[str, Any], spe
     _expect_whole(f"{where}expected the parameters of one {word}", shape, arrays)
     try:
         if bytes_:
-            return _quantized_layer(KINDS[word], shape, arrays)
-        made: Layer = KINDS[word](**shape)
+            return _quantized_layer(LAYERS[word], shape, arrays)
+        made: Layer = LAYERS[word](**shape)
         made.load_state_dict(arrays)
     except ValueError as error:
         msg = f"{where}expected the parameters of one {word}: {error}"
