@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .._arrays import widened
+from .._words import CELLS
 from ._layouts import PYTORCH_GATES, Weights, new_layer
 from ._onnx_layer import OnnxLayer
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from .._arrays import Array
     from ._onnx_constants import Scope
-
-_CELLS = {"gru": ("h",), "lstm": ("h", "c")}
 
 
 @dataclass
@@ -79,7 +78,7 @@ class Cell:
             raise ValueError(msg)
         scope.spend(self.name, sum(array.nbytes for array in ordered))
         part = Weights(ordered[0], ordered[1], *(ordered[2:] if given else (None, None)))
-        states, constants = _CELLS[use.cell], {}
+        states, constants = CELLS[use.cell].states, {}
         for letter in states:
             known = scope.known(tensors[letter])
             if known is not None and known.unknown is None and known.values.ndim == 2:
@@ -125,7 +124,7 @@ def cells_of(scope: Scope) -> Iterator[Cell]:
         if node.op_type not in ("Mul", "Add") or len(node.output) != 1:
             continue
         for swaps in product((False, True), repeat=4):
-            with suppress(_OtherError):
+            with suppress(_NoCellError):
                 use = (_lstm if node.op_type == "Mul" else _gru)(_Graph(scope, swaps), node)
                 found.setdefault((use.cell, use.order, *use.weights), []).append(use)
                 break
@@ -134,7 +133,7 @@ def cells_of(scope: Scope) -> Iterator[Cell]:
         yield Cell((owners.pop() if len(owners) == 1 else "") or uses[0].tensors["h_n"], uses)
 
 
-class _OtherError(Exception):
+class _NoCellError(Exception):
     """Something is not as it is in a cell."""
 
 
@@ -149,14 +148,14 @@ class _Graph:
         """The operator that makes a tensor."""
         node = self.scope.maker(name)
         if node is None or node.op_type != op:
-            raise _OtherError
+            raise _NoCellError
         return node
 
     def before(self, op: str, name: str) -> str:
         """What that operator makes the tensor of."""
         given = self.made(op, name).input
         if not given:
-            raise _OtherError
+            raise _NoCellError
         return str(given[0])
 
     def both(self, node: onnx.NodeProto) -> tuple[str, str]:
@@ -189,20 +188,20 @@ def _gru(graph: _Graph, last: onnx.NodeProto) -> Use:
     difference, z = graph.both(graph.made("Mul", less))
     h, same = _two(graph.made("Sub", difference))
     if same != n:
-        raise _OtherError
+        raise _NoCellError
     xn, reset = graph.both(graph.made("Add", graph.before("Tanh", n)))
     hn, r = graph.both(graph.made("Mul", reset))
     sums = [_two(graph.made("Add", graph.before("Sigmoid", name))) for name in (r, z)]
     splits = [graph.made("Split", name) for name in (xn, hn)]
     gates = [[name for pair in sums for name in pair if name in split.output] for split in splits]
     if any(len(own) != 2 for own in gates):
-        raise _OtherError
+        raise _NoCellError
     orders = {
         _order(graph.scope, split, dict(zip("rzn", (*own, candidate), strict=True)))
         for split, own, candidate in zip(splits, gates, (xn, hn), strict=True)
     }
     if len(orders) != 1:
-        raise _OtherError
+        raise _NoCellError
     use = Use("gru", graph.scope, orders.pop(), {"h": h, "h_n": last.output[0]})
     _take_products(use, [graph.made("Gemm", graph.before("Split", name)) for name in (xn, hn)])
     return use
@@ -210,7 +209,7 @@ def _gru(graph: _Graph, last: onnx.NodeProto) -> Use:
 
 def _two(node: onnx.NodeProto) -> tuple[str, str]:
     if len(node.input) != 2:
-        raise _OtherError
+        raise _NoCellError
     return node.input[0], node.input[1]
 
 
@@ -223,7 +222,7 @@ def _order(scope: Scope, split: onnx.NodeProto, gates: dict[str, str]) -> str:
         sizes = [] if value is None else value.ravel().tolist()
     axis = said["axis"].i if "axis" in said else 0
     if axis not in (1, -1) or len(set(sizes)) != 1 or sorted(split.output) != sorted(gates.values()):
-        raise _OtherError
+        raise _NoCellError
     letters = {name: letter for letter, name in gates.items()}
     return "".join(letters[name] for name in split.output)
 
@@ -231,7 +230,7 @@ def _order(scope: Scope, split: onnx.NodeProto, gates: dict[str, str]) -> str:
 def _take_products(use: Use, products: list[onnx.NodeProto]) -> None:
     """Which of both is of x and which of h: by the cell's formula, by the shapes, or else by the names."""
     if any(len(node.input) < 2 for node in products):
-        raise _OtherError
+        raise _NoCellError
     values = [use.scope.value(node.input[1]) for node in products]
     square = [w is not None and w.ndim == 2 and w.shape[0] == len(use.order) * w.shape[1] for w in values]
     if "h" in use.tensors:
@@ -239,7 +238,7 @@ def _take_products(use: Use, products: list[onnx.NodeProto]) -> None:
     else:
         own = ["hh" in node.input[1].rpartition(".")[2] for node in products] if all(square) else square
     if sum(own) != 1 or not square[own.index(True)] or not all(map(_is_linear, products)):
-        raise _OtherError
+        raise _NoCellError
     for node, of_h in zip(products, own, strict=True):
         use.tensors["h" if of_h else "x"] = node.input[0]
         use.tensors["w_hh" if of_h else "w_ih"] = node.input[1]
