@@ -408,7 +408,7 @@ def test_programs_with_other_files_in_them(tmp_path):
     for members, words in (
         (
             {"serialized_state_dict.pt": b"junk"},
-            "expected a zip file that is whole, got model.pt2!serialized",
+            "expected a file of torch.save, got model.pt2!serialized_state_dict.pt, which cannot be read",
         ),
         ({}, "expected one file data/weights/model_weights_config.json within, got 0"),
         (

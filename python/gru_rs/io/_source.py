@@ -7,6 +7,7 @@ is the converters' to say.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -55,7 +56,7 @@ _HEAD = 512
 _RATIO, _SMALL = 100, 64 * 2**20
 """What is packed may grow to so many times its size; anything may to so many bytes. Weights hardly shrink."""
 
-DAMAGED = (
+_DAMAGED = (
     zipfile.BadZipFile,
     tarfile.TarError,
     lzma.LZMAError,
@@ -67,6 +68,19 @@ DAMAGED = (
     IndexError,
 )
 """What Python's readers raise for archives that are damaged."""
+
+
+@contextmanager
+def damage_told(expected: str, name: str) -> Iterator[None]:
+    """Makes what Python's readers of archives raise for a damaged one a ValueError that says so."""
+    try:
+        yield
+    except (*_DAMAGED, OSError) as error:
+        # Readers raise OSErrors of their own, which have no number, and go to places before a file's begin.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        msg = f"source: expected {expected}, got {name}, which cannot be read: {error}"
+        raise ValueError(msg) from error
 
 
 @dataclass(frozen=True)
@@ -228,7 +242,7 @@ def _kind_of_zip(file: BinaryIO) -> str:
     """A zip file's by the names in it."""
     try:
         names = zipfile.ZipFile(file).namelist()
-    except (*DAMAGED, OSError, ValueError):
+    except (*_DAMAGED, OSError, ValueError):
         return "archive"
     inner = {name.partition("/")[2] for name in names}
     if {"config.json", "model.weights.h5"} <= set(names):
@@ -249,7 +263,7 @@ def _member(
     """The member of that name, or the only one of a wanted kind."""
     limit = min(most, max(_SMALL, _RATIO * size))
     found, seen = [], []
-    try:
+    with damage_told("an archive", name):
         for own, data in _members(file, head, name, member, limit):
             kind = _kind(data[:_HEAD], len(data), io.BytesIO(data))
             seen.append(f"{own} ({KINDS[kind]})")
@@ -257,9 +271,6 @@ def _member(
                 found.append(Source(f"{name}!{own}" if own else name, kind, len(data), None, most, data))
             elif own == member or not own:
                 raise ValueError(_unwanted(wanted, seen[-1]))
-    except DAMAGED as error:
-        msg = f"source: expected an archive, got {name}, which cannot be read: {error}"
-        raise ValueError(msg) from error
     if len(found) == 1:
         return found[0]
     names = ", ".join(one.name for one in found) if found else ", ".join(seen[:20]) or "nothing"
@@ -366,17 +377,19 @@ class _Bounded:
         return begin + rest
 
 
+def names_in_zip(source: Source) -> list[str]:
+    """The files in a zip; a ValueError for one that is damaged."""
+    with source.opened() as (file, _), damage_told(KINDS[source.kind], source.name):
+        return zipfile.ZipFile(file).namelist()
+
+
 def read_zip(source: Source, names: Collection[str]) -> dict[str, bytes]:
     """The files of these names in a zip, those that are there; a ValueError for one that is damaged."""
-    with source.opened() as (file, size):
-        total, found = 0, {}
-        try:
-            for own, declared, read in _zipped(file):
-                if own in names:
-                    total += declared
-                    expect_bytes(f"{source.name}!{own}", total, size, source.max_bytes)
-                    found[own] = read()
-        except DAMAGED as error:
-            msg = f"source: expected {KINDS[source.kind]}, got {source.name}, which cannot be read: {error}"
-            raise ValueError(msg) from error
+    total, found = 0, {}
+    with source.opened() as (file, size), damage_told(KINDS[source.kind], source.name):
+        for own, declared, read in _zipped(file):
+            if own in names:
+                total += declared
+                expect_bytes(f"{source.name}!{own}", total, size, source.max_bytes)
+                found[own] = read()
     return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import zipfile
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from .._arrays import of_bfloat16
 from . import _pickles
 from ._found import shown
 from ._pickles import Opaque
-from ._source import DAMAGED, Budget, Source, read_zip
+from ._source import Budget, Source, names_in_zip, read_zip
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,7 +167,7 @@ class _Archive:
 
     def names(self, *ends: str) -> list[str]:
         """The files that have these names in its one folder, or in none."""
-        return [name for name in _members(self._source) if name in ends or name.partition("/")[2] in ends]
+        return [name for name in names_in_zip(self._source) if name in ends or name.partition("/")[2] in ends]
 
     def only(self, end: str) -> str:
         """The one file of that name."""
@@ -192,15 +191,6 @@ class _Archive:
         data, own = self.member(name), self._source
         inner = Source(f"{own.name}!{shown(name)}", "torch", len(data), None, own.max_bytes, data)
         return _Archive(inner, self._budget)
-
-
-def _members(source: Source) -> list[str]:
-    try:
-        with source.opened() as (file, _), zipfile.ZipFile(file) as archive:
-            return archive.namelist()
-    except DAMAGED as error:
-        msg = f"a zip file that is whole, got {source.name}: {error}"
-        raise ValueError(msg) from error
 
 
 def _saved(archive: _Archive) -> Any:
@@ -365,7 +355,7 @@ def _exported(archive: _Archive, folder: str, one: dict[str, Any], pickled: Call
 
 def npz(source: Source, is_wanted: Callable[[str], bool]) -> dict[str, Any]:
     """Arrays by their names, those that are wanted; what is pickled among them is none."""
-    names = {member.removesuffix(".npy"): member for member in _members(source)}
+    names = {member.removesuffix(".npy"): member for member in names_in_zip(source)}
     data = read_zip(source, {member for name, member in names.items() if is_wanted(name)})
     return {name: _npy(data[member]) if member in data else Opaque(UNREAD) for name, member in names.items()}
 
