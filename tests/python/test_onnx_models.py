@@ -134,11 +134,12 @@ def test_models(model, data):
     feeds = {name: spoiled(x, lengths)}
     if with_lengths:
         feeds["lengths"] = lengths.astype(np.int32)
-    state = None
+    state, scale = None, 1
     if with_states:
+        scale = 9  # what begins so large has so much rounding for ever
         shape = (model.num_layers * (1 + model.bidirectional), batch, model.hidden_size)
         letters = "h" if model.cell == "gru" else "hc"
-        before = [rng.uniform(-9, 9, shape).astype(np.float32) for _ in letters]
+        before = [rng.uniform(-scale, scale, shape).astype(np.float32) for _ in letters]
         feeds |= {f"{letter}0": one for letter, one in zip(letters, before, strict=True)}
         before = [one.copy() for one in before]
         state = before[0] if len(before) == 1 else tuple(before)
@@ -146,10 +147,10 @@ def test_models(model, data):
     expected = model.scores(feeds[name], lengths=lengths, state=state)
     if model.pooling == "each":
         expected = padded(expected, model._frames(lengths), model._frames(steps))
-    close(expected, found["scores"])
+    close(expected, found["scores"], scale * TOLERANCE)
     if with_states:  # which the call has written
         for letter, one in zip(letters, before, strict=True):
-            close(one, found[f"{letter}_n"])
+            close(one, found[f"{letter}_n"], scale * TOLERANCE)
 
 
 def test_every_opset():
