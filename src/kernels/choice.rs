@@ -17,6 +17,10 @@ macro_rules! with_tile {
                 type $tile = $crate::kernels::registers::Registers16;
                 $result
             }
+            $crate::kernels::layout::TileKind::Registers32 => {
+                type $tile = $crate::kernels::registers::Registers32;
+                $result
+            }
             #[cfg(test)]
             $crate::kernels::layout::TileKind::OfTests => {
                 type $tile = $crate::kernels::tests::OfTests;
@@ -35,9 +39,10 @@ impl TileKind {
         if let Some(kind) = super::tests::chosen(isa, purpose) {
             return kind;
         }
-        match purpose {
-            Purpose::Forward | Purpose::Backward | Purpose::Outer if F::lanes(isa) == 1 => Self::OneRow,
-            Purpose::Forward | Purpose::Backward | Purpose::Outer => Self::Registers16,
+        match (purpose, F::registers(isa)) {
+            (Purpose::Forward | Purpose::Backward | Purpose::Outer, 0) => Self::OneRow,
+            (Purpose::Forward | Purpose::Backward | Purpose::Outer, 32) => Self::Registers32,
+            (Purpose::Forward | Purpose::Backward | Purpose::Outer, _) => Self::Registers16,
         }
     }
 

@@ -7,6 +7,8 @@ pub enum TileKind {
     OneRow,
     /// [`super::registers::Registers16`]
     Registers16,
+    /// [`super::registers::Registers32`]
+    Registers32,
     /// Another one, so that tests can see that nothing above depends on the first.
     #[cfg(test)]
     OfTests,

@@ -17,6 +17,7 @@ pub mod pack;
 pub mod peak;
 pub mod product;
 pub mod registers;
+mod registers_loop;
 pub mod scaled;
 pub mod squash;
 pub mod sums;

@@ -6,7 +6,7 @@ use super::bytes_tile::{BytesPanels, BytesTile, BytesTileKind, Fours, Sums};
 use super::outer::Columns;
 use super::pack::{self, Affine, PackedMatrix};
 use super::product::{At, BLOCK, Bias, Left, Outputs, Panels, Product, Rows, Sum, Weight};
-use super::registers::{OneRow, Registers16};
+use super::registers::{OneRow, Registers16, Registers32};
 use super::tile::{Layout, Purpose, Strip, Tile, TileKind};
 use crate::float::Float;
 use crate::half::Half;
@@ -184,7 +184,7 @@ fn same_bits<F: Float>(work: impl Fn() -> Vec<F>) {
 
 /// Forward's products: chains over weights of each kind.
 fn affine<F: Dispatch>(isa: Isa, rng: &mut Rng) {
-    let (rows, depth, units, width) = (below(20, rng), below(300, rng), below(70, rng), below(4, rng));
+    let (rows, depth, units, width) = (below(40, rng), below(300, rng), below(70, rng), below(4, rng));
     let (lanes, backwards) = (F::lanes(isa), rng.next_u64().is_multiple_of(2));
     let (x, w) = (numbers::<F>(rows * depth, rng), numbers::<F>(width * units * depth, rng));
     let panels = units.div_ceil(lanes);
@@ -298,6 +298,7 @@ impl Kernel<f32> for By<'_> {
         match tile {
             TileKind::OneRow => product.by::<S, OneRow>(s),
             TileKind::Registers16 => product.by::<S, Registers16>(s),
+            TileKind::Registers32 => product.by::<S, Registers32>(s),
             TileKind::OfTests => product.by::<S, OfTests>(s),
         }
     }
@@ -335,14 +336,24 @@ fn what_is_packed_for_a_tile_is_multiplied_by_it() {
 }
 
 #[test]
-fn tiles_are_of_instruction_sets_with_vectors_or_without() {
+fn tiles_are_as_large_as_the_registers() {
     for isa in Isa::available() {
-        let kind = TileKind::of::<f32>(isa, Purpose::Forward);
-        assert_eq!(kind == TileKind::OneRow, f32::lanes(isa) == 1, "{}", isa.name());
+        let expected = match f32::registers(isa) {
+            0 => TileKind::OneRow,
+            16 => TileKind::Registers16,
+            _ => TileKind::Registers32,
+        };
+        for purpose in [Purpose::Forward, Purpose::Backward, Purpose::Outer] {
+            assert_eq!(TileKind::of::<f32>(isa, purpose), expected, "{}", isa.name());
+            assert_eq!(TileKind::of::<f64>(isa, purpose), expected, "{}", isa.name());
+        }
     }
-    let other = if own_tile() == TileKind::OneRow { TileKind::Registers16 } else { TileKind::OneRow };
-    let refused = std::panic::catch_unwind(|| product_of(other, Isa::chosen().unwrap(), (false, None)));
-    assert!(refused.is_err());
+    for other in [TileKind::OneRow, TileKind::Registers16, TileKind::Registers32] {
+        if other != own_tile() {
+            let refused = std::panic::catch_unwind(|| product_of(other, Isa::chosen().unwrap(), (false, None)));
+            assert!(refused.is_err(), "{other:?}");
+        }
+    }
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn half_to_f64(x: &[Half; 4]) -> __m256d {
 }
 
 simd_by_intrinsics!(
-    Avx2, "avx2,fma,f16c", f32, __m256, 8;
+    Avx2, "avx2,fma,f16c", f32, __m256, 8, 16;
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps;
     add(a, b): _mm256_add_ps,
     sub(a, b): _mm256_sub_ps,
@@ -60,7 +60,7 @@ simd_by_intrinsics!(
     _mm256_castps_si256, _mm256_slli_epi32<23>, _mm256_castsi256_ps; half_to_f32
 );
 simd_by_intrinsics!(
-    Avx2, "avx2,fma,f16c", f64, __m256d, 4;
+    Avx2, "avx2,fma,f16c", f64, __m256d, 4, 16;
     _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd;
     add(a, b): _mm256_add_pd,
     sub(a, b): _mm256_sub_pd,

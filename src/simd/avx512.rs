@@ -50,7 +50,7 @@ fn half_to_f64(x: &[Half; 8]) -> __m512d {
 }
 
 simd_by_intrinsics!(
-    Avx512, "avx512f", f32, __m512, 16;
+    Avx512, "avx512f", f32, __m512, 16, 32;
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps;
     add(a, b): _mm512_add_ps,
     sub(a, b): _mm512_sub_ps,
@@ -64,7 +64,7 @@ simd_by_intrinsics!(
     _mm512_castps_si512, _mm512_slli_epi32<23>, _mm512_castsi512_ps; half_to_f32
 );
 simd_by_intrinsics!(
-    Avx512, "avx512f", f64, __m512d, 8;
+    Avx512, "avx512f", f64, __m512d, 8, 32;
     _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd;
     add(a, b): _mm512_add_pd,
     sub(a, b): _mm512_sub_pd,

@@ -131,32 +131,48 @@ pub trait Dispatch: Float {
     fn dispatch<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Out;
     /// Numbers in a vector of `isa`.
     fn lanes(isa: Isa) -> usize;
+    /// Vectors that `isa` keeps in registers.
+    fn registers(isa: Isa) -> usize;
+}
+
+/// Something with the token of an instruction set, and with its type.
+macro_rules! with_token {
+    ($isa:ident, $simd:ident: $set:ident => $result:expr) => {
+        match $isa.0 {
+            Token::Scalar($simd) => {
+                type $set = Scalar;
+                $result
+            }
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx2($simd) => {
+                type $set = Avx2;
+                $result
+            }
+            #[cfg(target_arch = "x86_64")]
+            Token::Avx512($simd) => {
+                type $set = Avx512;
+                $result
+            }
+            #[cfg(target_arch = "aarch64")]
+            Token::Neon($simd) => {
+                type $set = Neon;
+                $result
+            }
+        }
+    };
 }
 
 macro_rules! dispatch {
     ($float:ident) => {
         impl Dispatch for $float {
             fn dispatch<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Out {
-                match isa.0 {
-                    Token::Scalar(simd) => Simd::<$float>::call(simd, kernel),
-                    #[cfg(target_arch = "x86_64")]
-                    Token::Avx2(simd) => Simd::<$float>::call(simd, kernel),
-                    #[cfg(target_arch = "x86_64")]
-                    Token::Avx512(simd) => Simd::<$float>::call(simd, kernel),
-                    #[cfg(target_arch = "aarch64")]
-                    Token::Neon(simd) => Simd::<$float>::call(simd, kernel),
-                }
+                with_token!(isa, simd: Set => <Set as Simd<$float>>::call(simd, kernel))
             }
             fn lanes(isa: Isa) -> usize {
-                match isa.0 {
-                    Token::Scalar(_) => <Scalar as Simd<$float>>::LANES,
-                    #[cfg(target_arch = "x86_64")]
-                    Token::Avx2(_) => <Avx2 as Simd<$float>>::LANES,
-                    #[cfg(target_arch = "x86_64")]
-                    Token::Avx512(_) => <Avx512 as Simd<$float>>::LANES,
-                    #[cfg(target_arch = "aarch64")]
-                    Token::Neon(_) => <Neon as Simd<$float>>::LANES,
-                }
+                with_token!(isa, _simd: Set => <Set as Simd<$float>>::LANES)
+            }
+            fn registers(isa: Isa) -> usize {
+                with_token!(isa, _simd: Set => <Set as Simd<$float>>::REGISTERS)
             }
         }
     };

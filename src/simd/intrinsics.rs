@@ -2,15 +2,30 @@
 //! and f64 differ in nothing else. Where a CPU has no single instruction for an operation, or takes its
 //! operands in another order, its file names a function of its own. It must not know any of them.
 
+/// Into the second cache and further out; no address is wrong.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn prefetch(address: *const i8) {
+    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    // SAFETY: a hint, which reads nothing.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(address) };
+}
+
+/// There is no intrinsic for it yet.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+pub(super) fn prefetch(_: *const i8) {}
+
 /// Implements [`super::Simd`] for a token whose private field proves that the CPU has `$features`.
 macro_rules! simd_by_intrinsics {
-    ($token:ident, $features:literal, $float:ident, $vector:ident, $lanes:literal;
+    ($token:ident, $features:literal, $float:ident, $vector:ident, $lanes:literal, $registers:literal;
      $splat:ident, $load:ident, $store:ident;
      $($operation:ident($($operand:ident),*): $intrinsic:path),*;
      $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident; $half:path) => {
         impl super::Simd<$float> for $token {
             type V = $vector;
             const LANES: usize = $lanes;
+            const REGISTERS: usize = $registers;
 
             #[inline(always)]
             fn call<K: super::Kernel<$float>>(self, kernel: K) -> K::Out {
@@ -51,6 +66,10 @@ macro_rules! simd_by_intrinsics {
                 let x: &[crate::half::Half; $lanes] = x.first_chunk().expect("a full vector");
                 // SAFETY: the token proves the instruction; the array has as many numbers as it reads.
                 unsafe { $half(x) }
+            }
+            #[inline(always)]
+            fn prefetch<N>(self, x: &[N]) {
+                super::intrinsics::prefetch(x.as_ptr().cast());
             }
             #[inline(always)]
             fn shift_to_exponent(self, a: $vector) -> $vector {

@@ -14,6 +14,7 @@ mod avx512;
 mod bytes;
 mod dispatch;
 mod dispatch_bytes;
+mod grid;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod intrinsics;
 #[cfg(target_arch = "aarch64")]
@@ -25,6 +26,7 @@ mod vnni;
 pub use bytes::{Bytes, BytesKernel};
 pub use dispatch::{Dispatch, Isa};
 pub use dispatch_bytes::BytesIsa;
+pub use grid::{Grid, rows_at};
 
 use crate::float::Float;
 use crate::half::Half;
@@ -35,6 +37,8 @@ pub trait Simd<F: Float>: Copy + Send + Sync + 'static {
     type V: Copy;
     /// Numbers in a vector.
     const LANES: usize;
+    /// Vectors that fit into registers.
+    const REGISTERS: usize;
 
     /// Runs a kernel compiled for this instruction set. Never inlined: a door, so that one kernel's
     /// registers are not spilled for another's.
@@ -68,6 +72,10 @@ pub trait Simd<F: Float>: Copy + Send + Sync + 'static {
     fn flush(self, a: Self::V, limit: Self::V) -> Self::V;
     /// Each lane's [`Float::shift_to_exponent`].
     fn shift_to_exponent(self, a: Self::V) -> Self::V;
+
+    /// Asks for the line of the cache that the first number is in, into the second cache.
+    #[inline(always)]
+    fn prefetch<N>(self, _: &[N]) {}
 
     /// As many numbers as there are, at most `LANES`; the other lanes are 0.
     #[inline(always)]

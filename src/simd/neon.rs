@@ -79,7 +79,7 @@ fn half_to_f64(x: &[Half; 2]) -> float64x2_t {
 }
 
 simd_by_intrinsics!(
-    Neon, "neon", f32, float32x4_t, 4;
+    Neon, "neon", f32, float32x4_t, 4, 32;
     vdupq_n_f32, vld1q_f32, vst1q_f32;
     add(a, b): vaddq_f32,
     sub(a, b): vsubq_f32,
@@ -93,7 +93,7 @@ simd_by_intrinsics!(
     vreinterpretq_s32_f32, vshlq_n_s32<23>, vreinterpretq_f32_s32; half_to_f32
 );
 simd_by_intrinsics!(
-    Neon, "neon", f64, float64x2_t, 2;
+    Neon, "neon", f64, float64x2_t, 2, 32;
     vdupq_n_f64, vld1q_f64, vst1q_f64;
     add(a, b): vaddq_f64,
     sub(a, b): vsubq_f64,

@@ -13,6 +13,7 @@ pub struct Scalar(pub(super) ());
 impl<F: Float> Simd<F> for Scalar {
     type V = F;
     const LANES: usize = 1;
+    const REGISTERS: usize = 0;
 
     #[inline(never)]
     fn call<K: Kernel<F>>(self, kernel: K) -> K::Out {
