@@ -177,8 +177,8 @@ bench-serving: $(DEVELOPED) $(PEERS_READY) ## time predictions and steps of stre
 bench-bridge: $(DEVELOPED) $(PEERS_READY) ## time accelerated models, and trained ones beside their engines (7 minutes), into benches/record
 	$(PEERS)/bin/python -m pip install --quiet g2p-en==2.1.0 threadpoolctl
 	PYTHONPATH=python $(PEERS)/bin/python benches/bridge.py --record benches/record
-bench-isas: $(DEVELOPED) ## time the instruction sets of this machine beside each other (two minutes), into benches/record
-	PYTHONPATH=python $(BIN)/python benches/isas.py --record benches/record
+bench-isas: $(DEVELOPED) ## time the instruction sets of this machine beside each other (BASE=an older checkout, too), into benches/record
+	PYTHONPATH=python $(BIN)/python benches/isas.py --record benches/record $(if $(BASE),--base $(BASE))
 bench-edge: $(DEVELOPED) $(PEERS_READY) ## time single steps and narrow weights beside ONNX Runtime (8 minutes), into benches/record
 	PYTHONPATH=python $(PEERS)/bin/python benches/edge.py --record benches/record
 
