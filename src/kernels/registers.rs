@@ -82,7 +82,7 @@ impl Tile for Registers16 {
 
     /// Padding against the tile's efficiency.
     fn best_width(columns: usize, lanes: usize) -> usize {
-        least_cost(columns.div_ceil(lanes), [(4, 100), (3, 95), (2, 95), (1, 75)])
+        least_cost(columns.div_ceil(lanes), [(4, 100), (3, 98), (2, 98), (1, 95)])
     }
 
     /// With `panels_at_once` it makes 12 sums. Two ways that look as good are not: 4 rows × 3 vectors fill all 16
@@ -129,7 +129,7 @@ impl Tile for Registers32 {
     }
 
     fn best_width(columns: usize, lanes: usize) -> usize {
-        least_cost(columns.div_ceil(lanes), [(3, 100), (4, 98), (2, 96), (1, 92)])
+        least_cost(columns.div_ceil(lanes), [(3, 100), (4, 98), (2, 98), (1, 96)])
     }
 
     #[inline(always)]

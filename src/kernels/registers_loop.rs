@@ -187,7 +187,8 @@ fn following<'a, N, const P: usize>(w: &Panels<'a, N>, panel: usize, depth: &Ran
 }
 
 /// One term of every sum of the tile: row number k by the columns at `at`. What there is less of, rows or
-/// columns, waits in registers while the other passes.
+/// columns, waits in registers while the other passes; numbers of rows are spread where they are needed, and how many stay is
+/// the compiler's to say (when told to hold all of three, it took one register too many of 16).
 #[inline(always)]
 fn multiply_add<F: Float, N: Weight<F>, S: Simd<F>, L: LeftTile<F>, const M: usize, const P: usize, const W: usize>(
     s: S, rows: &L::Tile<'_, M>, k: usize, columns: &[&[N]; P], at: usize, total: &mut [[[S::V; W]; P]; M],
@@ -209,16 +210,12 @@ fn multiply_add<F: Float, N: Weight<F>, S: Simd<F>, L: LeftTile<F>, const M: usi
             }
         });
     } else {
-        let mut x = [s.splat(F::ZERO); M];
-        for i in 0..M {
-            x[i] = s.splat(L::at(rows, i, k));
-        }
         for p in 0..P {
             let w = &columns[p][at..at + W * S::LANES];
             for v in 0..W {
                 let column = N::load(s, &w[v * S::LANES..]);
                 for i in 0..M {
-                    total[i][p][v] = s.mul_add(x[i], column, total[i][p][v]);
+                    total[i][p][v] = s.mul_add(s.splat(L::at(rows, i, k)), column, total[i][p][v]);
                 }
             }
         }
