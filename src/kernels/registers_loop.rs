@@ -102,8 +102,10 @@ impl<F: Float, N: Weight<F>, L: LeftTile<F>, const M: usize, const P: usize, con
             let panel = (panels.start + self.panel + p) * w.depth * vectors;
             block[p] = &w.data[panel + self.depth.start * vectors..panel + self.depth.end * vectors];
         }
-        let mut ahead =
-            following::<_, P>(w, panels.start + self.panel, &self.depth, *backwards).chunks(2 * LINE / size_of::<N>());
+        let asks = S::REGISTERS == 32 && M > 2;
+        let panel = panels.start + self.panel;
+        let following = if asks { following::<_, P>(w, panel, &self.depth, *backwards) } else { &[] };
+        let mut ahead = following.chunks(2 * LINE / size_of::<N>());
         for t in 0..self.tiles {
             let first = self.first + t * M;
             let rows = self.a.tile::<M>(first, w.depth, &self.depth);
@@ -112,7 +114,7 @@ impl<F: Float, N: Weight<F>, L: LeftTile<F>, const M: usize, const P: usize, con
             let mut total = [[[s.splat(F::ZERO); W]; P]; M];
             if let Sum::Chain(bias) = sum {
                 let from = if self.depth.start == 0 { bias.from } else { W };
-                begin(s, bias, from, panels.start + self.panel, &outputs, &mut total);
+                begin(s, bias, from, panel, &outputs, &mut total);
             }
             let mut columns = block.map(|b| b.chunks_exact(2 * vectors));
             let mut k = 0;
@@ -126,10 +128,7 @@ impl<F: Float, N: Weight<F>, L: LeftTile<F>, const M: usize, const P: usize, con
                 }
                 multiply_add::<F, N, S, L, M, P, W>(s, &rows, k, &terms, 0, &mut total);
                 multiply_add::<F, N, S, L, M, P, W>(s, &rows, k + 1, &terms, vectors, &mut total);
-                if S::REGISTERS == 32
-                    && M > 2
-                    && let Some(lines) = ahead.next()
-                {
+                if asks && let Some(lines) = ahead.next() {
                     s.prefetch(lines);
                     s.prefetch(&lines[lines.len() / 2..]);
                 }
