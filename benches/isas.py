@@ -125,7 +125,9 @@ def main() -> None:
     ]
     print("\n".join(lines))
     for kind, dtype, shape in itertools.product(("GRU", "LSTM"), DTYPES, SHAPES):
-        rounds = [{name: worker.ask(kind, dtype, shape) for name, worker in workers.items()} for _ in range(3)]
+        rounds = []
+        for _ in range(3):
+            rounds.append({name: worker.ask(kind, dtype, shape) for name, worker in workers.items()})
         assert len({got["digest"] for found in rounds for got in found.values()}) == 1
         cells = [kind, dtype, *map(str, shape)]
         for what in ("forward", "training"):
@@ -136,7 +138,8 @@ def main() -> None:
     if given.record:
         commit, today = about["commit"][:7], datetime.datetime.now(datetime.timezone.utc).date()
         before = f", before: {described(given.base)}" if given.base else ""
-        head = f"# Instruction sets\n\n{today}, commit {commit}, {cpu()}, one thread: `make bench-isas`{before}\n\n"
+        head = f"# Instruction sets\n\n{today}, commit {commit}, {cpu()}, one thread: `make bench-isas`"
+        head += f"{before}\n\n"
         (given.record / f"{today}-isas-{commit}.md").write_text(head + "\n".join(lines) + "\n")
 
 
