@@ -82,12 +82,14 @@ pub trait Float:
     const ROUND: Self;
     /// The lowest eight bits.
     fn low_byte(self) -> i8;
+    /// The nearest number of bfloat16, as an operand of a product is rounded; see [`crate::bfloat16`].
+    fn to_bfloat16(self) -> Self;
     /// Exactly.
     fn to_f64(self) -> f64;
 }
 
 macro_rules! float {
-    ($t:ident, $name:literal, $bits:literal, $bias:literal, $consts:tt) => {
+    ($t:ident, $name:literal, $bits:literal, $bias:literal, $bfloat16:path, $consts:tt) => {
         impl Float for $t {
             const NAME: &'static str = $name;
             const ZERO: Self = 0.0;
@@ -136,6 +138,10 @@ macro_rules! float {
                 self.to_bits() as i8
             }
             #[inline(always)]
+            fn to_bfloat16(self) -> Self {
+                $bfloat16(self)
+            }
+            #[inline(always)]
             fn to_f64(self) -> f64 {
                 f64::from(self)
             }
@@ -144,14 +150,14 @@ macro_rules! float {
     (@consts { $($consts:tt)* }) => { $($consts)* };
 }
 
-float!(f32, "float32", 23, 127.0, {
+float!(f32, "float32", 23, 127.0, crate::bfloat16::round_f32, {
     const NEG_LN2_LO: Self = NEG_LN2_LO_F32;
     const EXP_POLY: &'static [Self] = &POLY_F32;
     const SIGMOID_LIMIT: Self = 43.0;
     const TANH_LIMIT: Self = 10.0;
     const EXP_LIMIT: Self = 87.0;
 });
-float!(f64, "float64", 52, 1023.0, {
+float!(f64, "float64", 52, 1023.0, crate::bfloat16::round_f64, {
     const NEG_LN2_LO: Self = NEG_LN2_LO_F64;
     const EXP_POLY: &'static [Self] = &POLY_F64;
     const SIGMOID_LIMIT: Self = 350.0;

@@ -3,7 +3,7 @@
 //! The rooms, each of which may use those below it only:
 //!
 //! ```text
-//! py ─▶ io ─▶ names ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, half, weights, shape, rng, buffer …)
+//! py ─▶ io ─▶ names ─▶ model ─▶ optim ─▶ rnn ─▶ kernels ─▶ simd ─▶ base (error, float, half, bfloat16, weights, shape, rng, buffer …)
 //!               └────▶ nn ───────────▶ kernels
 //! reference ─▶ base
 //! ```
@@ -28,6 +28,7 @@
 //! # Ok::<(), gru_rs::Error>(())
 //! ```
 
+mod bfloat16;
 mod buffer;
 mod dropout;
 mod error;
@@ -57,6 +58,7 @@ mod text;
 #[doc(hidden)]
 pub mod weights;
 
+pub use bfloat16::Bfloat16;
 pub use error::{Error, Result};
 pub use float::Float;
 pub use function::{Function, Functions};

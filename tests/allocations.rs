@@ -49,7 +49,7 @@ fn a_chunk_after_the_first_allocates_nothing() {
 #[test]
 fn a_quantized_step_allocates_nothing() {
     for cell in CELLS {
-        for width in [Width::Int8, Width::Float16] {
+        for width in [Width::Int8, Width::Float16, Width::Bfloat16] {
             let mut stream = layer(cell).quantized(width).unwrap().stream(5).unwrap();
             let (x, mut y) = (vec![0.5; 5 * 3], vec![0.0; 5 * 20]);
             let info = second(|| stream.step(&x, &mut y).unwrap());

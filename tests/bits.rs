@@ -10,7 +10,7 @@ mod common;
 use gru_rs::kernels::norm::{Scale, SumOfSquares};
 use gru_rs::{
     Activation, Adam, Batch, Cell, Config, Convolution, Cosine, Dispatch, Inputs, Isa, Loss, Memory, Model,
-    ModelConfig, Numbers, Pooling, Reset, Rnn, Rule, Sgd, Targets, Training,
+    ModelConfig, Numbers, Pooling, Reset, Rnn, Rule, Sgd, Targets, Training, Width,
 };
 
 /// For each cell f32, then f64.
@@ -118,6 +118,47 @@ fn every_instruction_set_gives_the_bits_written_here() {
             let got = [digest::<f32>(isa, cell), digest::<f64>(isa, cell)];
             if got != expected {
                 wrong.push(format!("{} {cell:?}: [{:#018x}, {:#018x}]", isa.name(), got[0], got[1]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "other bits than those written here:\n{}", wrong.join("\n"));
+}
+
+/// Outputs and final states of every shape with quantized weights, for each cell.
+fn quantized<F: Dispatch>(isa: Isa, width: Width) -> u64 {
+    let mut digest = Digest(0xcbf2_9ce4_8422_2325);
+    for (cell, (input, hidden, seq, batch, factor)) in
+        common::CELLS.iter().flat_map(|&cell| SHAPES.map(|shape| (cell, shape)))
+    {
+        let config = Config { cell, layers: 2, bidirectional: true, ..Config::gru(input, hidden) };
+        let rnn = Rnn::<F>::on(isa, config.clone()).unwrap();
+        rnn.set_flat(&numbers(config.parameters(), 10, 0.25)).unwrap();
+        let x = numbers::<F>(seq * batch * input, 1, factor);
+        let problem = Batch { x: &x, batch, seq, states: &[], lengths: None, resets: None };
+        let output = rnn.quantized(width).unwrap().run(&problem).unwrap();
+        digest.add(&output.y);
+        output.states.iter().for_each(|state| digest.add(state));
+    }
+    digest.0
+}
+
+/// For each width f32, then f64.
+const QUANTIZED: [(Width, [u64; 2]); 3] = [
+    (Width::Int8, [0x07c4116d4bebf810, 0xecfccb09eddec3d4]),
+    (Width::Float16, [0x74b8815a8209cfc4, 0x2671156d46ecb5f6]),
+    (Width::Bfloat16, [0xb06e0fb06766fa6b, 0x7e42a2ed7ea42522]),
+];
+
+#[test]
+#[cfg_attr(miri, ignore = "hours")]
+fn every_instruction_set_gives_the_bits_of_quantized_weights_written_here() {
+    assert_eq!(QUANTIZED.map(|(width, _)| width), *Width::ALL);
+    let mut wrong = vec![];
+    for isa in Isa::available() {
+        for (width, expected) in QUANTIZED {
+            let got = [quantized::<f32>(isa, width), quantized::<f64>(isa, width)];
+            if got != expected {
+                wrong.push(format!("{} {width:?}: [{:#018x}, {:#018x}]", isa.name(), got[0], got[1]));
             }
         }
     }

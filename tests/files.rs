@@ -92,6 +92,10 @@ impl Parts {
                     let bytes = numbers.iter().flat_map(|half| half.0.to_le_bytes()).collect();
                     other.tensors.insert(name, (Dtype::F16, shape, bytes));
                 }
+                Tensor::Bfloat16(numbers) => {
+                    let bytes = numbers.iter().flat_map(|number| number.0.to_le_bytes()).collect();
+                    other.tensors.insert(name, (Dtype::BF16, shape, bytes));
+                }
             };
         }
         other
@@ -130,7 +134,7 @@ fn float_and_quantized_weights_are_read_as_they_are() {
     fn check<F: Dispatch>() {
         let parts = Parts::of(TURNS);
         let whole = Model::<F>::new(Saved::<f32>::from_bytes(TURNS).unwrap().model.config().clone()).unwrap();
-        for width in [None, Some(Width::Int8), Some(Width::Float16)] {
+        for width in [None, Some(Width::Int8), Some(Width::Float16), Some(Width::Bfloat16)] {
             let model = width.map_or_else(|| whole.duplicate(), |width| whole.quantized(width).unwrap());
             let saved = Saved::<F>::from_bytes(&parts.holding(&model).bytes()).unwrap();
             assert_eq!((saved.model.width(), saved.model.bytes()), (width, model.bytes()));

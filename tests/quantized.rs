@@ -8,7 +8,7 @@ use gru_rs::kernels::bytes::{BytesOutput, BytesScratch, PackedBytes};
 use gru_rs::kernels::product::{At, Bias, Outputs, Rows};
 use gru_rs::nn::linear::Linear;
 use gru_rs::simd::BytesIsa;
-use gru_rs::{Batch, Cell, Config, Dispatch, Half, Isa, Reset, Rnn, Tensor, Training, Width};
+use gru_rs::{Batch, Bfloat16, Cell, Config, Dispatch, Half, Isa, Reset, Rnn, Tensor, Training, Width};
 use proptest::prelude::*;
 
 /// A row as bytes and their scale, in the words of the formula.
@@ -159,7 +159,8 @@ proptest! {
         }
     }
 
-    /// A quantized layer is that of the numbers its weights stand for: to the bit with 16 bits, nearly with 8.
+    /// A quantized layer is that of the numbers its weights stand for: to the bit with float16, nearly where operands are
+    /// rounded as well.
     #[test]
     fn layers_of_rounded_weights(
         cell in cells(), input in 1usize..40, hidden in 1usize..50, layers in 1usize..3, bidirectional in any::<bool>(),
@@ -169,23 +170,30 @@ proptest! {
         let x: Vec<f32> = cast(&numbers(seq * batch * input, seed));
         let of = Batch { x: &x, batch, seq, states: &[], lengths: None, resets: None };
         let rnn = Rnn::<f32>::new(config.clone()).unwrap();
-        for width in [Width::Float16, Width::Int8] {
+        for width in [Width::Float16, Width::Bfloat16, Width::Int8] {
             let quantized = rnn.quantized(width).unwrap();
             prop_assert_eq!(quantized.width(), Some(width));
             let rounded = Rnn::<f32>::new(config.clone()).unwrap();
             rounded.set_flat(&quantized.flat()).unwrap();
             let (got, expected) = (quantized.run(&of).unwrap(), rounded.run(&of).unwrap());
-            if width == Width::Float16 {
-                let halves: Vec<f32> = rnn.flat().iter().map(|&w| Half::from_f32(w).to_f32()).collect();
+            if width != Width::Int8 {
+                let nearest = |w: f32| match width {
+                    Width::Float16 => Half::from_f32(w).to_f32(),
+                    _ => Bfloat16::from_f64(w.into()).to_f32(),
+                };
+                let halves: Vec<f32> = rnn.flat().iter().map(|&w| nearest(w)).collect();
                 let biases = rnn.config().names().into_iter().filter(|(name, ..)| name.starts_with("bias"));
                 let mut expected_flat = halves;
                 biases.for_each(|(_, place, _)| expected_flat[place.clone()].copy_from_slice(&rnn.flat()[place]));
                 prop_assert_eq!(&expected_flat[..], &quantized.flat()[..]);
+            }
+            if width == Width::Float16 {
                 prop_assert_eq!(bits(&got.y), bits(&expected.y));
                 prop_assert_eq!(bits(&got.states.concat()), bits(&expected.states.concat()));
             } else {
+                // Operands are rounded, too: to seven bits.
                 let off = got.y.iter().zip(&expected.y).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                prop_assert!(off < 0.1, "off by {off}");
+                prop_assert!(off < if width == Width::Int8 { 0.1 } else { 0.03 }, "{width:?} is off by {off}");
             }
         }
     }
@@ -194,7 +202,7 @@ proptest! {
     #[test]
     fn equal_bits(
         cell in cells(), input in 1usize..40, hidden in 1usize..70, layers in 1usize..3, batch in 1usize..80,
-        seq in 1usize..9, cut in 0usize..9, width in prop_oneof![Just(Width::Int8), Just(Width::Float16)],
+        seq in 1usize..9, cut in 0usize..9, width in prop_oneof![Just(Width::Int8), Just(Width::Float16), Just(Width::Bfloat16)],
         double in any::<bool>(),
     ) {
         let config = Config { cell, layers, ..Config::gru(input, hidden) };
@@ -230,13 +238,13 @@ fn same_everywhere<F: Dispatch>(config: Config, batch: usize, seq: usize, cut: u
 
 #[test]
 fn what_is_not_finite_stays_so() {
-    for width in [Width::Int8, Width::Float16] {
+    for width in [Width::Int8, Width::Float16, Width::Bfloat16] {
         let rnn = Rnn::<f32>::new(Config::gru(3, 5)).unwrap().quantized(width).unwrap();
         for wrong in [f32::NAN, f32::INFINITY] {
             let mut x = [0.5f32; 2 * 3];
             x[1] = wrong;
             let y = rnn.run(&Batch { x: &x, batch: 2, seq: 1, states: &[], lengths: None, resets: None }).unwrap().y;
-            assert!(width == Width::Float16 && wrong.is_infinite() || y[..5].iter().all(|y| y.is_nan()), "{y:?}");
+            assert!(width != Width::Int8 && wrong.is_infinite() || y[..5].iter().all(|y| y.is_nan()), "{y:?}");
             assert!(y[5..].iter().all(|y| y.is_finite()));
         }
     }
@@ -265,6 +273,10 @@ fn what_cannot_be_done_says_so() {
     rnn.set_flat(&flat).unwrap();
     let error = rnn.quantized(Width::Float16).unwrap_err().to_string();
     assert!(error.contains("weight_ih_l0") && error.contains("65504") && error.contains("70000"), "{error}");
+    flat[4] = 3.4e38;
+    rnn.set_flat(&flat).unwrap();
+    let error = rnn.quantized(Width::Bfloat16).unwrap_err().to_string();
+    assert!(error.contains("weight_ih_l0") && error.contains("3.39e38") && error.contains("340000"), "{error}");
     flat[4] = f32::NAN;
     rnn.set_flat(&flat).unwrap();
     let error = rnn.quantized(Width::Int8).unwrap_err().to_string();

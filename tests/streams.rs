@@ -69,7 +69,8 @@ fn streamed(stream: &mut ModelStream<f32>, steps: &Steps) -> Vec<u64> {
 
 fn models() -> impl Strategy<Value = Model<f32>> {
     let pooling = prop::sample::select(Pooling::ALL);
-    let width = prop_oneof![Just(None), Just(Some(Width::Int8)), Just(Some(Width::Float16))];
+    let width =
+        prop_oneof![Just(None), Just(Some(Width::Int8)), Just(Some(Width::Float16)), Just(Some(Width::Bfloat16))];
     let vocabulary = prop_oneof![Just(None), (1usize..9).prop_map(Some)];
     (cells(), pooling, width, vocabulary, convolutions(4), 1usize..20, 1usize..4, any::<u64>()).prop_map(
         |(cell, pooling, width, vocabulary, convolution, hidden, layers, seed)| {

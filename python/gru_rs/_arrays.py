@@ -64,6 +64,10 @@ def widened(array: Array) -> Array:
     return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
 
 
+BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
+"""The bits of bfloat16, which NumPy has no type for, so that they are told from integers."""
+
+
 def of_bfloat16(bits: Array) -> Array:
     """The numbers of bfloat16, given as unsigned integers of 16 bits, as float32: its first two bytes."""
     numbers: Array = (bits.astype(np.uint32) << 16).view(np.float32)

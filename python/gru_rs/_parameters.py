@@ -161,9 +161,13 @@ class Network(ABC):
         return self._dtype
 
     @property
-    def weight_dtype(self) -> np.dtype[Any]:
-        """What the weights are kept in: `dtype`, or int8 or float16 after `quantize`."""
-        return np.dtype(self._core.width or self._dtype)
+    def weight_dtype(self) -> np.dtype[Any] | str:
+        """What the weights are kept in: `dtype`, or after `quantize` int8, float16 or the word "bfloat16".
+
+        NumPy has no type of that name.
+        """
+        width = self._core.width
+        return "bfloat16" if width == "bfloat16" else np.dtype(width or self._dtype)
 
     @property
     def nbytes(self) -> int:
@@ -266,18 +270,26 @@ class Network(ABC):
         self._core.set_flat(value)
 
     def quantize(
-        self, dtype: Literal["int8", "f16"] = "int8", *, validate: Any = None, lengths: Any = None
+        self,
+        dtype: Literal["int8", "f16", "bf16"] = "int8",
+        *,
+        validate: Any = None,
+        lengths: Any = None,
     ) -> Self:
         """A copy for inference with quantized matrices, a quarter or half as large; biases stay as they are.
 
         ``"int8"``: 8 bits a weight and a scale for each row, max |w| / 127. What they multiply, inputs and
         states, is rounded to 8 bits as well, each step of each row by a scale of its own, max |x| / 127, and
         the products are added exactly: equal bits on every machine. ``"f16"``: weights of 16 bits, as near as
-        they come; the arithmetic is that of `dtype`.
+        they come; the arithmetic is that of `dtype`. ``"bf16"``: weights of bfloat16, 16 bits with float32's
+        exponents, and what they multiply is rounded to it as well, to the nearest, and to 0 below 2⁻⁵⁶ in
+        magnitude; sums, gates and states are those of `dtype`. The sums have the order of matrix units: of
+        each 32 products the even and the odd ones in a chain of fused multiply-adds each, the two added,
+        then added to the sum so far. Again equal bits on every machine.
 
         Parameters
         ----------
-        dtype : {"int8", "f16"}
+        dtype : {"int8", "f16", "bf16"}
             Of the weights.
         validate : array_like, optional
             Inputs, as of a call: the outputs for them, of both, are compared in ``quantization``.
@@ -293,7 +305,7 @@ class Network(ABC):
         Raises
         ------
         ValueError
-            A weight that is not finite, or beyond ±65504 for ``"f16"``.
+            A weight that is not finite, or beyond ±65504 for ``"f16"``, ±3.39e38 for ``"bf16"``.
         RuntimeError
             The weights are quantized already.
 
@@ -371,7 +383,7 @@ class Network(ABC):
         made._given = None
         if made.weight_dtype != made.dtype:
             whole = made._names[-1][2] * made.dtype.itemsize
-            made._quantization = Quantization(made.weight_dtype.name, made.nbytes, whole)
+            made._quantization = Quantization(made._core.width, made.nbytes, whole)
         return made
 
     @abstractmethod
@@ -421,7 +433,7 @@ class Network(ABC):
                 shown += [] if value == np.dtype(default) else [f"dtype={value.name!r}"]
             elif value != default:
                 shown.append(f"{name}={value!r}")
-        width = "" if self._quantization is None else f".quantize({self.weight_dtype.name!r})"
+        width = "" if self._quantization is None else f".quantize({self._core.width!r})"
         return f"{type(self).__name__}({', '.join(shown)}){width}"
 
 

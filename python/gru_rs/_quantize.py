@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ._arrays import BFLOAT16
 from ._checks import as_choice, shown
 from ._words import WORDS
 
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 Tensors: TypeAlias = list[tuple[str, list[Any]]]
 """Of each parameter the word of what it is kept in, and its arrays: one, or bytes and their scales."""
 
-WIDTHS = {{"float16": "f16"}.get(word, word): word for word in WORDS["weight_dtype"]}
-"""What `quantize` takes, and NumPy's name of it, which it takes as well."""
+WIDTHS = {{"float16": "f16", "bfloat16": "bf16"}.get(word, word): word for word in WORDS["weight_dtype"]}
+"""What `quantize` takes, and the whole name of it, which it takes as well."""
 
-_IN_FILES: dict[str, np.dtype[Any]] = {"int8": np.dtype(np.int8), "float16": np.dtype(np.float16)}
+_IN_FILES: dict[str, np.dtype[Any]] = {
+    "int8": np.dtype(np.int8),
+    "float16": np.dtype(np.float16),
+    "bfloat16": BFLOAT16,
+}
 """The type of each width's numbers in a file; one that is not here can be neither written nor read."""
 
 SCALE = ".scale"
@@ -36,7 +41,7 @@ class Quantization:
     Attributes
     ----------
     weight_dtype : str
-        ``"int8"`` or ``"float16"``.
+        ``"int8"``, ``"float16"`` or ``"bfloat16"``.
     nbytes, whole_nbytes : int
         Bytes of the parameters, and of those they were made of.
     max_difference, mean_difference : float or None
@@ -63,7 +68,7 @@ class Quantization:
 
 
 def as_width(dtype: Any) -> str:
-    """NumPy's name of what the weights shall be kept in."""
+    """The whole name of what the weights shall be kept in."""
     chosen = as_choice("dtype", dtype, tuple(dict.fromkeys([*WIDTHS, *WIDTHS.values()])))
     return WIDTHS.get(chosen, chosen)
 
@@ -95,7 +100,7 @@ def to_tensors(names: Names, kept: Tensors) -> dict[str, Array]:
     tensors = {}
     for (name, _, _, shape), (word, arrays) in zip(names, kept, strict=True):
         numbers = arrays[0]
-        tensors[name] = numbers.view(_IN_FILES.get(word, np.dtype(word))).reshape(shape)
+        tensors[name] = numbers.view(_IN_FILES.get(word, numbers.dtype)).reshape(shape)
         if len(arrays) == 2:
             tensors[name + SCALE] = arrays[1]
     return tensors
@@ -123,8 +128,8 @@ def from_tensors(names: Names, tensors: Mapping[str, Array], dtype: np.dtype[Any
             arrays = [_of_dtype(name, tensors[name], dtype)]
         else:
             numbers = np.ascontiguousarray(tensors[name]).reshape(-1)
-            # Of halves the bits: Rust has no type that NumPy's would be.
-            arrays = [numbers.view(np.uint16) if numbers.dtype == np.float16 else numbers]
+            # Of 16 bits the bits: Rust has no type that NumPy's would be.
+            arrays = [numbers if word == "int8" else numbers.view(np.uint16)]
         if name + SCALE in wanted:
             arrays.append(_of_dtype(name + SCALE, tensors[name + SCALE], dtype))
         kept.append((word, arrays))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ._arrays import of_bfloat16
+from ._arrays import BFLOAT16, of_bfloat16
 from ._files import MAX_BYTES, opened, read_exactly
 
 if TYPE_CHECKING:
@@ -59,14 +59,16 @@ class Tensor(NamedTuple):
     begin: int
     end: int
 
-    def array(self, name: str, data: bytes) -> Array:
-        """Its numbers; bfloat16 as float32, exactly."""
+    def array(self, name: str, data: bytes, *, bits: bool = False) -> Array:
+        """Its numbers; bfloat16 as float32, exactly, or its `bits` as `BFLOAT16`."""
         if self.dtype not in _DTYPES:
             msg = f"{name}: expected one of the types {', '.join(_DTYPES)}, got {self.dtype}"
             raise ValueError(msg)
         dtype = np.dtype(_DTYPES[self.dtype])
         numbers = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=False).reshape(self.shape)
-        return of_bfloat16(numbers) if self.dtype == "BF16" else numbers
+        if self.dtype == "BF16":
+            return numbers.view(BFLOAT16) if bits else of_bfloat16(numbers)
+        return numbers
 
 
 class Contents(NamedTuple):
@@ -76,9 +78,9 @@ class Contents(NamedTuple):
     tensors: dict[str, Tensor]
     data: dict[str, bytes]
 
-    def arrays(self) -> dict[str, Array]:
-        """The tensors' numbers, which lie in the file's memory and cannot be written."""
-        return {name: self.tensors[name].array(name, data) for name, data in self.data.items()}
+    def arrays(self, *, bits: bool = False) -> dict[str, Array]:
+        """The tensors' numbers, which lie in the file's memory and cannot be written; see `Tensor.array`."""
+        return {name: self.tensors[name].array(name, data, bits=bits) for name, data in self.data.items()}
 
 
 Wanted: TypeAlias = Callable[[str, dict[str, str]], bool]
@@ -214,6 +216,7 @@ def _product(shape: tuple[int, ...]) -> int:
 def part(array: Array) -> tuple[str, list[int], bytes]:
     """An array as a file has it: its type, its shape, its bytes."""
     words = {np.dtype(kind).newbyteorder("="): word for word, kind in _DTYPES.items() if word != "BF16"}
+    words[BFLOAT16] = "BF16"
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     return words[array.dtype.newbyteorder("=")], list(array.shape), little.tobytes()
 

@@ -88,7 +88,7 @@ def read(path: Path, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], dict[s
     """The tensors and the header of a file of this kind."""
     try:
         contents = _safetensors.read(path, max_bytes)
-        tensors = contents.arrays()
+        tensors = contents.arrays(bits=True)
     except ValueError as error:
         msg = f"{path}: expected a whole safetensors file: expected {error}"
         raise ValueError(msg) from error

@@ -2,6 +2,7 @@
 //! the file does not have the bytes for. It must not know the header.
 
 use super::checksum::Crc32;
+use crate::bfloat16::Bfloat16;
 use crate::buffer::zeros;
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -89,6 +90,7 @@ impl<'a> Tensors<'a> {
                     })
                 }
                 (Dtype::F16, 2) => Ok(Tensor::Float16(copied(bytes, |bytes| Half(u16::from_le_bytes(bytes)))?)),
+                (Dtype::BF16, 2) => Ok(Tensor::Bfloat16(copied(bytes, |bytes| Bfloat16(u16::from_le_bytes(bytes)))?)),
                 _ => floats(name, dtype, bytes).map(Tensor::Float),
             }
         });
@@ -126,7 +128,9 @@ fn floats<F: Float>(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<F>> {
     match (dtype, F::NAME) {
         (Dtype::F32, "float32") => copied(bytes, |bytes| F::from_f64(f32::from_le_bytes(bytes).into())),
         (Dtype::F64, "float64") => copied(bytes, |bytes| F::from_f64(f64::from_le_bytes(bytes))),
-        _ => Err(Error::value(name, format!("numbers of {}, or a matrix of int8 or float16", F::NAME), dtype)),
+        _ => {
+            Err(Error::value(name, format!("numbers of {}, or a matrix of int8, float16 or bfloat16", F::NAME), dtype))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::bytes::{BytesOutput, BytesScratch, PackedBytes, ROWS};
 use super::choice::with_tile;
+use super::pairs::{PackedPairs, PairsOutput, PairsScratch};
 use super::product::{Bias, Left, Outputs, Panels, Product, Rows, Sum, Weight};
 use super::tile::{Layout, Purpose, Tile};
 use crate::buffer::Aligned;
@@ -48,6 +49,15 @@ pub enum PackedMatrix<F> {
     Int8(PackedBytes<F>),
     /// Of 16 bits.
     Float16(Packed<Half>),
+    /// For products in bfloat16.
+    Bfloat16(PackedPairs),
+}
+
+/// Memory for rows that a matrix wants rounded.
+#[derive(Debug, Default)]
+pub struct Operands<F> {
+    bytes: BytesScratch<F>,
+    pairs: PairsScratch<F>,
 }
 
 /// y = b + W x, or y += W x, for some rows x and some panels of W.
@@ -83,58 +93,64 @@ impl<F: Dispatch> PackedMatrix<F> {
         match self {
             Self::Float(w) => of(w.layout),
             Self::Float16(w) => of(w.layout),
-            Self::Int8(_) => usize::MAX,
+            Self::Int8(_) | Self::Bfloat16(_) => usize::MAX,
         }
     }
 
-    /// Whether it needs room, and takes all panels at once.
-    pub fn in_bytes(&self) -> bool {
-        matches!(self, Self::Int8(_))
+    /// Whether it rounds what it multiplies: that needs room, and is done once for all panels.
+    pub fn rounds(&self) -> bool {
+        matches!(self, Self::Int8(_) | Self::Bfloat16(_))
     }
 
     /// Memory for products of up to `rows` rows.
-    pub fn make_room(&self, rows: usize, scratch: &mut BytesScratch<F>) -> Result<()> {
+    pub fn make_room(&self, rows: usize, scratch: &mut Operands<F>) -> Result<()> {
         match self {
-            Self::Int8(w) => scratch.make_room(rows, w),
+            Self::Int8(w) => scratch.bytes.make_room(rows, w),
+            Self::Bfloat16(w) => scratch.pairs.make_room(rows, w),
             Self::Float(_) | Self::Float16(_) => Ok(()),
         }
     }
 
     /// The product. There must be room.
     #[inline]
-    pub fn multiply(&self, isa: Isa, of: Affine<'_, '_, F>, scratch: &mut BytesScratch<F>) {
+    pub fn multiply(&self, isa: Isa, of: Affine<'_, '_, F>, scratch: &mut Operands<F>) {
         match self {
             Self::Float(w) => of.by_floats(isa, w.panels()),
             Self::Float16(w) => of.by_floats(isa, w.panels()),
             Self::Int8(w) => {
                 let Affine { x, rows, panels, backwards, bias, y: c } = of;
-                scratch.multiply(isa, x, rows, w, BytesOutput { c, bias, panels: panels.len(), backwards });
+                scratch.bytes.multiply(isa, x, rows, w, BytesOutput { c, bias, panels: panels.len(), backwards });
+            }
+            Self::Bfloat16(w) => {
+                let Affine { x, rows, panels, backwards, bias, y: c } = of;
+                let width = w.vectors() / panels.len().max(1);
+                scratch.pairs.multiply(isa, x, rows, w, PairsOutput { c, bias, width, backwards });
             }
         }
     }
 
     /// Whether so many rows' products may be made before what they are added to is there, with the same bits.
     pub fn sums_ahead(&self, rows: usize) -> bool {
-        self.in_bytes() && rows <= ROWS
+        matches!(self, Self::Int8(_)) && rows <= ROWS
     }
 
     /// Memory for [`Self::sum_ahead`].
-    pub fn make_room_ahead(&self, rows: usize, scratch: &mut BytesScratch<F>) -> Result<()> {
+    pub fn make_room_ahead(&self, rows: usize, scratch: &mut Operands<F>) -> Result<()> {
         self.make_room(rows.min(ROWS), scratch)
     }
 
     /// The products alone, if [`Self::sums_ahead`].
-    pub fn sum_ahead(&self, isa: Isa, x: Rows<'_, F>, rows: usize, backwards: bool, scratch: &mut BytesScratch<F>) {
+    pub fn sum_ahead(&self, isa: Isa, x: Rows<'_, F>, rows: usize, backwards: bool, scratch: &mut Operands<F>) {
         if let Self::Int8(w) = self {
-            scratch.sum_ahead(isa, x, rows, w, backwards);
+            scratch.bytes.sum_ahead(isa, x, rows, w, backwards);
         }
     }
 
     /// What [`Self::multiply`] does, of products that were made ahead.
-    pub fn add(&self, isa: Isa, of: Affine<'_, '_, F>, scratch: &mut BytesScratch<F>) {
+    pub fn add(&self, isa: Isa, of: Affine<'_, '_, F>, scratch: &mut Operands<F>) {
         if let Self::Int8(w) = self {
             let Affine { rows, panels, backwards, bias, y: c, .. } = of;
-            scratch.add(isa, rows, w, BytesOutput { c, bias, panels: panels.len(), backwards });
+            scratch.bytes.add(isa, rows, w, BytesOutput { c, bias, panels: panels.len(), backwards });
         }
     }
 }
@@ -154,6 +170,10 @@ pub fn by_units<F: Dispatch>(
             let unit = column / (width * lanes) * lanes + column % lanes;
             let row = row_blocks[column / lanes % width] + unit;
             (unit < units).then(|| (&w[row * depth..], scales[row]))
+        })?),
+        Matrix::Bfloat16(w) => PackedMatrix::Bfloat16(PackedPairs::new(lanes, depth, padded, |column| {
+            let unit = column / (width * lanes) * lanes + column % lanes;
+            (unit < units).then(|| &w[(row_blocks[column / lanes % width] + unit) * depth..][..depth])
         })?),
     })
 }

@@ -1,6 +1,7 @@
 //! The loop of a tile whose sums stay in registers, over a block of k: each shape of [`super::registers`] is compiled for
 //! itself, behind a door of its own. It must not know which shapes there are.
 
+use super::each_row::each_row;
 use super::product::{At, Bias, Panels, Product, Rows, Sum, Weight};
 use crate::float::Float;
 use crate::simd::{Grid, Kernel, Simd, rows_at};
@@ -11,21 +12,6 @@ const LINE: usize = 64;
 
 /// Bytes of a matrix beyond which the second cache may not hold it from step to step.
 const LARGE: usize = 1 << 18;
-
-/// Something for each row i of a tile of M: written out, for the compiler leaves a loop over so many sums one, and sums that
-/// are counted through lie in memory.
-macro_rules! each_row {
-    ($i:ident of $rows:ident => $work:block) => {
-        each_row!($i of $rows, 0 1 2 3 4 5 6 7 => $work);
-    };
-    ($i:ident of $rows:ident, $($number:literal)* => $work:block) => {
-        const { assert!($rows <= 8) };
-        $(if $number < $rows {
-            let $i = $number;
-            $work
-        })*
-    };
-}
 
 /// How a tile of M rows reads the left operand.
 pub(super) trait LeftTile<F: Float>: Copy {

@@ -4,7 +4,7 @@
 use super::bytes::{BytesOutput, BytesScratch, PackedBytes};
 use super::bytes_tile::{BytesPanels, BytesTile, BytesTileKind, Fours, Sums};
 use super::outer::Columns;
-use super::pack::{self, Affine, PackedMatrix};
+use super::pack::{self, Affine, Operands, PackedMatrix};
 use super::product::{At, BLOCK, Bias, Left, Outputs, Panels, Product, Rows, Sum, Weight};
 use super::registers::{OneRow, Registers16, Registers32};
 use super::tile::{Layout, Purpose, Strip, Tile, TileKind};
@@ -197,7 +197,7 @@ fn affine<F: Dispatch>(isa: Isa, rng: &mut Rng) {
         same_bits(|| {
             let blocks: Vec<usize> = (0..width).map(|block| block * units).collect();
             let packed = pack::by_units(isa, w, &blocks, units, depth).unwrap();
-            let mut scratch = BytesScratch::default();
+            let mut scratch = Operands::default();
             packed.make_room(rows, &mut scratch).unwrap();
             let mut y = vec![F::ONE; rows * panels * width * lanes];
             let at_once = packed.panels_at_once(rows).min(panels);

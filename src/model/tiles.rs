@@ -25,7 +25,7 @@ fn bits<F: Dispatch>(isa: Isa, cell: Cell, [batch, seq, input, hidden]: [usize; 
     let mut all = lost.gradients;
     all.push(F::from_f64(lost.loss));
     all.extend(model.scores(&inputs).unwrap());
-    for width in [Width::Int8, Width::Float16] {
+    for width in [Width::Int8, Width::Float16, Width::Bfloat16] {
         all.extend(model.quantized(width).unwrap().scores(&inputs).unwrap());
     }
     all.iter().map(|number| number.to_f64().to_bits()).collect()

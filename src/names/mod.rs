@@ -49,7 +49,7 @@ macro_rules! words {
 
 words! {
     Dtype: "float32" => Float32, "float64" => Float64;
-    Width: "int8" => Int8, "float16" => Float16;
+    Width: "int8" => Int8, "float16" => Float16, "bfloat16" => Bfloat16;
     Memory: "full" => Full, "low" => Low;
     Function: "sigmoid" => Sigmoid, "tanh" => Tanh, "relu" => Relu, "hard_sigmoid" => HardSigmoid,
         "hard_sigmoid_0.2" => HardSigmoidFifth;
@@ -126,7 +126,7 @@ mod tests {
         }
         assert_eq!(Cell::named("cell", "gru", false), Ok(Cell::Gru(Reset::Before)));
         let error = Width::named("dtype", "int4").unwrap_err().to_string();
-        assert_eq!(error, r#"dtype: expected one of int8, float16, got "int4""#);
+        assert_eq!(error, r#"dtype: expected one of int8, float16, bfloat16, got "int4""#);
         assert!(Cell::named("cell", "rnn", true).is_err() && Dtype::named("dtype", "float16").is_err());
     }
 

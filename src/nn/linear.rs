@@ -6,9 +6,8 @@
 
 use crate::buffer::{Aligned, zeros};
 use crate::error::Result;
-use crate::kernels::bytes::BytesScratch;
 use crate::kernels::outer::Columns;
-use crate::kernels::pack::{self, Affine, PackedMatrix};
+use crate::kernels::pack::{self, Affine, Operands, PackedMatrix};
 use crate::kernels::product::{At, BLOCK, Bias, Left, Outputs, Product, Rows, Sum};
 use crate::kernels::sums::ColumnSums;
 use crate::parallel;
@@ -54,16 +53,16 @@ pub struct PackedLinear<F> {
 #[derive(Debug)]
 pub struct LinearScratch<F> {
     y: Aligned<F>,
-    bytes: BytesScratch<F>,
+    operands: Operands<F>,
 }
 
 impl<F: Dispatch> PackedLinear<F> {
     /// Memory for [`Self::forward`] on so many rows.
     pub fn scratch(&self, rows: usize) -> Result<LinearScratch<F>> {
         let y = Aligned::zeros(rows.min(CHUNK) * self.bias.len(), "scratch")?;
-        let mut bytes = BytesScratch::default();
-        self.w.make_room(rows.min(CHUNK), &mut bytes)?;
-        Ok(LinearScratch { y, bytes })
+        let mut operands = Operands::default();
+        self.w.make_room(rows.min(CHUNK), &mut operands)?;
+        Ok(LinearScratch { y, operands })
     }
 
     /// y, `(rows, outputs)`, from x, `(rows, inputs)`.
@@ -76,7 +75,7 @@ impl<F: Dispatch> PackedLinear<F> {
             let (x, panels) = (rows_of(x, inputs), 0..padded / lanes);
             let to = Outputs { data: &mut scratch.y, row: padded, panel: lanes };
             let of = Affine { x, rows, panels, backwards: false, bias, y: to };
-            self.w.multiply(isa, of, &mut scratch.bytes);
+            self.w.multiply(isa, of, &mut scratch.operands);
             for (y, from) in y.chunks_exact_mut(outputs).zip(scratch.y.chunks_exact(padded)) {
                 y.copy_from_slice(&from[..outputs]);
             }

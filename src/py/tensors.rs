@@ -3,7 +3,8 @@
 
 use super::arrays::{Number, borrow, borrow_as};
 use crate::buffer::copied;
-use crate::{Tensor, Width};
+use crate::weights::of_bits;
+use crate::{Bfloat16, Half, Tensor, Width};
 use numpy::PyArray1;
 use pyo3::prelude::*;
 
@@ -28,7 +29,11 @@ pub(super) fn take<F: Number>(tensors: &Tensors<'_>) -> PyResult<Vec<Tensor<F>>>
             }
             Width::Float16 => {
                 let [bits] = &arrays[..] else { return refuse("one array") };
-                Tensor::Float16(crate::weights::halves(borrow_as::<u16>(bits, "uint16")?.as_slice()?)?)
+                Tensor::Float16(of_bits(borrow_as(bits, "uint16")?.as_slice()?, Half)?)
+            }
+            Width::Bfloat16 => {
+                let [bits] = &arrays[..] else { return refuse("one array") };
+                Tensor::Bfloat16(of_bits(borrow_as(bits, "uint16")?.as_slice()?, Bfloat16)?)
             }
         })
     };
@@ -43,8 +48,11 @@ pub(super) fn give<F: Number>(py: Python<'_>, tensors: Vec<Tensor<F>>) -> Tensor
             Width::Int8.name(),
             vec![PyArray1::from_vec(py, numbers).into_any(), PyArray1::from_vec(py, scales).into_any()],
         ),
-        Tensor::Float16(halves) => {
-            (Width::Float16.name(), vec![PyArray1::from_iter(py, halves.into_iter().map(|half| half.0)).into_any()])
+        Tensor::Float16(numbers) => {
+            (Width::Float16.name(), vec![PyArray1::from_iter(py, numbers.into_iter().map(|x| x.0)).into_any()])
+        }
+        Tensor::Bfloat16(numbers) => {
+            (Width::Bfloat16.name(), vec![PyArray1::from_iter(py, numbers.into_iter().map(|x| x.0)).into_any()])
         }
     };
     tensors.into_iter().map(give).map(|(word, arrays)| (word.into(), arrays)).collect()

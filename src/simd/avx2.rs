@@ -1,5 +1,6 @@
 //! AVX2 with FMA and F16C, which came before it: 8 × f32, 4 × f64, 16 registers.
 
+use super::Pair;
 use super::bytes::{Bytes, BytesKernel};
 use super::intrinsics::simd_by_intrinsics;
 use crate::half::Half;
@@ -45,6 +46,24 @@ fn half_to_f64(x: &[Half; 4]) -> __m256d {
     _mm256_cvtps_pd(_mm_cvtph_ps(unsafe { _mm_loadl_epi64(x.as_ptr().cast()) }))
 }
 
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn pairs_to_f32(x: &[Pair; 8]) -> [__m256; 2] {
+    // SAFETY: as many bytes as it reads.
+    let bits = unsafe { _mm256_loadu_si256(x.as_ptr().cast()) };
+    let odd = _mm256_and_si256(bits, _mm256_set1_epi32(-0x1_0000));
+    [_mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits)), _mm256_castsi256_ps(odd)]
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn pairs_to_f64(x: &[Pair; 4]) -> [__m256d; 2] {
+    // SAFETY: as many bytes as it reads.
+    let bits = unsafe { _mm_loadu_si128(x.as_ptr().cast()) };
+    let odd = _mm_and_si128(bits, _mm_set1_epi32(-0x1_0000));
+    [_mm_slli_epi32::<16>(bits), odd].map(|bits| _mm256_cvtps_pd(_mm_castsi128_ps(bits)))
+}
+
 simd_by_intrinsics!(
     Avx2, "avx2,fma,f16c", f32, __m256, 8, 16;
     _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps;
@@ -57,7 +76,7 @@ simd_by_intrinsics!(
     max(a, b): _mm256_max_ps,
     min(a, b): _mm256_min_ps,
     flush(a, limit): flush_f32;
-    _mm256_castps_si256, _mm256_slli_epi32<23>, _mm256_castsi256_ps; half_to_f32
+    _mm256_castps_si256, _mm256_slli_epi32<23>, _mm256_castsi256_ps; half_to_f32, pairs_to_f32
 );
 simd_by_intrinsics!(
     Avx2, "avx2,fma,f16c", f64, __m256d, 4, 16;
@@ -71,7 +90,7 @@ simd_by_intrinsics!(
     max(a, b): _mm256_max_pd,
     min(a, b): _mm256_min_pd,
     flush(a, limit): flush_f64;
-    _mm256_castpd_si256, _mm256_slli_epi64<52>, _mm256_castsi256_pd; half_to_f64
+    _mm256_castpd_si256, _mm256_slli_epi64<52>, _mm256_castsi256_pd; half_to_f64, pairs_to_f64
 );
 
 /// Four products of each lane: the signs of the row's bytes go over to the weights, for the instruction multiplies bytes of

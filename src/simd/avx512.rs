@@ -1,5 +1,6 @@
 //! AVX-512 F: 16 × f32, 8 × f64.
 
+use super::Pair;
 use super::avx2::{dot, four};
 use super::bytes::{Bytes, BytesKernel};
 use super::intrinsics::simd_by_intrinsics;
@@ -49,6 +50,24 @@ fn half_to_f64(x: &[Half; 8]) -> __m512d {
     _mm512_cvtps_pd(_mm256_cvtph_ps(unsafe { _mm_loadu_si128(x.as_ptr().cast()) }))
 }
 
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pairs_to_f32(x: &[Pair; 16]) -> [__m512; 2] {
+    // SAFETY: as many bytes as it reads.
+    let bits = unsafe { _mm512_loadu_si512(x.as_ptr().cast()) };
+    let odd = _mm512_and_si512(bits, _mm512_set1_epi32(-0x1_0000));
+    [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits)), _mm512_castsi512_ps(odd)]
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pairs_to_f64(x: &[Pair; 8]) -> [__m512d; 2] {
+    // SAFETY: as many bytes as it reads.
+    let bits = unsafe { _mm256_loadu_si256(x.as_ptr().cast()) };
+    let odd = _mm256_and_si256(bits, _mm256_set1_epi32(-0x1_0000));
+    [_mm256_slli_epi32::<16>(bits), odd].map(|bits| _mm512_cvtps_pd(_mm256_castsi256_ps(bits)))
+}
+
 simd_by_intrinsics!(
     Avx512, "avx512f", f32, __m512, 16, 32;
     _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps;
@@ -61,7 +80,7 @@ simd_by_intrinsics!(
     max(a, b): _mm512_max_ps,
     min(a, b): _mm512_min_ps,
     flush(a, limit): flush_f32;
-    _mm512_castps_si512, _mm512_slli_epi32<23>, _mm512_castsi512_ps; half_to_f32
+    _mm512_castps_si512, _mm512_slli_epi32<23>, _mm512_castsi512_ps; half_to_f32, pairs_to_f32
 );
 simd_by_intrinsics!(
     Avx512, "avx512f", f64, __m512d, 8, 32;
@@ -75,7 +94,7 @@ simd_by_intrinsics!(
     max(a, b): _mm512_max_pd,
     min(a, b): _mm512_min_pd,
     flush(a, limit): flush_f64;
-    _mm512_castpd_si512, _mm512_slli_epi64<52>, _mm512_castsi512_pd; half_to_f64
+    _mm512_castpd_si512, _mm512_slli_epi64<52>, _mm512_castsi512_pd; half_to_f64, pairs_to_f64
 );
 
 /// Without VNNI: two halves by AVX2, whose vectors of bytes are of 256 bits.

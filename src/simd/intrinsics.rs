@@ -21,7 +21,7 @@ macro_rules! simd_by_intrinsics {
     ($token:ident, $features:literal, $float:ident, $vector:ident, $lanes:literal, $registers:literal;
      $splat:ident, $load:ident, $store:ident;
      $($operation:ident($($operand:ident),*): $intrinsic:path),*;
-     $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident; $half:path) => {
+     $to_bits:ident, $shift:ident<$by:literal>, $from_bits:ident; $half:path, $pairs:path) => {
         impl super::Simd<$float> for $token {
             type V = $vector;
             const LANES: usize = $lanes;
@@ -70,6 +70,12 @@ macro_rules! simd_by_intrinsics {
             #[inline(always)]
             fn prefetch<N>(self, x: &[N]) {
                 super::intrinsics::prefetch(x.as_ptr().cast());
+            }
+            #[inline(always)]
+            fn load_pairs(self, x: &[crate::simd::Pair]) -> [$vector; 2] {
+                let x: &[crate::simd::Pair; $lanes] = x.first_chunk().expect("a full vector");
+                // SAFETY: the token proves the instruction; the array has as many numbers as it reads.
+                unsafe { $pairs(x) }
             }
             #[inline(always)]
             fn shift_to_exponent(self, a: $vector) -> $vector {

@@ -19,6 +19,7 @@ mod grid;
 mod intrinsics;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod pair;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
@@ -30,6 +31,7 @@ pub use grid::{Grid, rows_at};
 
 use crate::float::Float;
 use crate::half::Half;
+pub use pair::Pair;
 
 /// Vectors of `F` in one instruction set. `self` is the proof that it is there.
 pub trait Simd<F: Float>: Copy + Send + Sync + 'static {
@@ -68,6 +70,16 @@ pub trait Simd<F: Float>: Copy + Send + Sync + 'static {
     fn min(self, a: Self::V, b: Self::V) -> Self::V;
     /// The first `LANES` numbers of 16 bits, exactly. Panics when there are fewer.
     fn load_half(self, x: &[Half]) -> Self::V;
+    /// The first `LANES` pairs, exactly: their first numbers, and their second ones. Panics when there are fewer.
+    #[inline(always)]
+    fn load_pairs(self, x: &[Pair]) -> [Self::V; 2] {
+        let mut numbers = [[F::ZERO; MAX_LANES]; 2];
+        for (lane, pair) in x[..Self::LANES].iter().enumerate() {
+            numbers[0][lane] = F::from_f64(pair.even().into());
+            numbers[1][lane] = F::from_f64(pair.odd().into());
+        }
+        numbers.map(|numbers| self.load(&numbers))
+    }
     /// Each lane's [`Float::flush`].
     fn flush(self, a: Self::V, limit: Self::V) -> Self::V;
     /// Each lane's [`Float::shift_to_exponent`].

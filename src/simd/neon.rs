@@ -4,6 +4,7 @@
 //! CPU give a NaN for a NaN in either operand, and tell 0 from −0, where [`super::Simd`] asks for `b`: so
 //! they are made of a comparison and a selection. It must not know what is computed with them.
 
+use super::Pair;
 use super::bytes::{Bytes, BytesKernel};
 use super::intrinsics::simd_by_intrinsics;
 use crate::half::Half;
@@ -78,6 +79,22 @@ fn half_to_f64(x: &[Half; 2]) -> float64x2_t {
     vcvt_f64_f32(vget_low_f32(x))
 }
 
+#[inline]
+#[target_feature(enable = "neon")]
+fn pairs_to_f32(x: &[Pair; 4]) -> [float32x4_t; 2] {
+    // SAFETY: as many bytes as it reads.
+    let bits = unsafe { vld1q_u32(x.as_ptr().cast()) };
+    let odd = vandq_u32(bits, vdupq_n_u32(0xffff_0000));
+    [vreinterpretq_f32_u32(vshlq_n_u32::<16>(bits)), vreinterpretq_f32_u32(odd)]
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn pairs_to_f64(x: &[Pair; 2]) -> [float64x2_t; 2] {
+    let [even, odd] = pairs_to_f32(&[x[0], x[1], Pair::default(), Pair::default()]);
+    [vcvt_f64_f32(vget_low_f32(even)), vcvt_f64_f32(vget_low_f32(odd))]
+}
+
 simd_by_intrinsics!(
     Neon, "neon", f32, float32x4_t, 4, 32;
     vdupq_n_f32, vld1q_f32, vst1q_f32;
@@ -90,7 +107,7 @@ simd_by_intrinsics!(
     max(a, b): f32_lanes::max,
     min(a, b): f32_lanes::min,
     flush(a, limit): f32_lanes::flush;
-    vreinterpretq_s32_f32, vshlq_n_s32<23>, vreinterpretq_f32_s32; half_to_f32
+    vreinterpretq_s32_f32, vshlq_n_s32<23>, vreinterpretq_f32_s32; half_to_f32, pairs_to_f32
 );
 simd_by_intrinsics!(
     Neon, "neon", f64, float64x2_t, 2, 32;
@@ -104,7 +121,7 @@ simd_by_intrinsics!(
     max(a, b): f64_lanes::max,
     min(a, b): f64_lanes::min,
     flush(a, limit): f64_lanes::flush;
-    vreinterpretq_s64_f64, vshlq_n_s64<52>, vreinterpretq_f64_s64; half_to_f64
+    vreinterpretq_s64_f64, vshlq_n_s64<52>, vreinterpretq_f64_s64; half_to_f64, pairs_to_f64
 );
 
 /// Proof that this CPU has the instruction for products of bytes, and with it NEON.

@@ -7,6 +7,6 @@ mod width;
 
 pub use store::{Names, Store};
 #[cfg(feature = "python")]
-pub(crate) use tensor::halves;
+pub(crate) use tensor::of_bits;
 pub use tensor::{Matrix, Tensor, can_be_quantized};
 pub use width::{DEEPEST, LARGEST, Width};

@@ -62,7 +62,7 @@ impl<F: Float> Store<F> {
             names.iter().map(|(name, place, shape)| match (self.matrix(place), can_be_quantized(name, shape)) {
                 (Matrix::Float(w), true) => Tensor::quantized(w, shape[1], width, name),
                 (Matrix::Float(w), false) => Ok(Tensor::Float(copied(w, "quantized weights")?)),
-                (Matrix::Int8(..) | Matrix::Float16(_), _) => Err(self.refusal()),
+                (Matrix::Int8(..) | Matrix::Float16(_) | Matrix::Bfloat16(_), _) => Err(self.refusal()),
             });
         Self::end_to_end(tensors.collect::<Result<_>>()?)
     }
@@ -148,7 +148,7 @@ impl<F: Float> Store<F> {
             let to = &mut flat[*begin..begin + tensor.len()];
             let columns = match tensor {
                 Tensor::Int8 { numbers, scales } => numbers.len() / scales.len().max(1),
-                Tensor::Float(_) | Tensor::Float16(_) => tensor.len(),
+                Tensor::Float(_) | Tensor::Float16(_) | Tensor::Bfloat16(_) => tensor.len(),
             };
             for (row, to) in to.chunks_mut(columns.max(1)).enumerate() {
                 tensor.matrix().rows(row, columns).each(columns, |i, number| to[i] = number);

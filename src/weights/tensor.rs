@@ -2,6 +2,7 @@
 //! a matrix is of.
 
 use super::width::{DEEPEST, LARGEST, Width};
+use crate::bfloat16::Bfloat16;
 use crate::buffer::{copied, zeros};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -35,6 +36,8 @@ pub enum Tensor<F> {
     },
     /// A matrix, row by row.
     Float16(Vec<Half>),
+    /// A matrix, row by row.
+    Bfloat16(Vec<Bfloat16>),
 }
 
 /// A matrix to be read.
@@ -46,6 +49,8 @@ pub enum Matrix<'a, F> {
     Int8(&'a [i8], &'a [F]),
     /// Row by row.
     Float16(&'a [Half]),
+    /// Row by row.
+    Bfloat16(&'a [Bfloat16]),
 }
 
 impl<'a, F> From<&'a [F]> for Matrix<'a, F> {
@@ -61,6 +66,7 @@ impl<F: Float> Matrix<'_, F> {
             Matrix::Float(numbers) => Matrix::Float(&numbers[first * columns..]),
             Matrix::Int8(numbers, scales) => Matrix::Int8(&numbers[first * columns..], &scales[first..]),
             Matrix::Float16(numbers) => Matrix::Float16(&numbers[first * columns..]),
+            Matrix::Bfloat16(numbers) => Matrix::Bfloat16(&numbers[first * columns..]),
         }
     }
 
@@ -72,21 +78,18 @@ impl<F: Float> Matrix<'_, F> {
             Matrix::Int8(numbers, scales) => {
                 (0..columns).for_each(|i| number(i, F::from_i32(numbers[i].into()) * scales[0]));
             }
-            Matrix::Float16(numbers) => (0..columns).for_each(|i| number(i, from_half(numbers[i]))),
+            Matrix::Float16(numbers) => (0..columns).for_each(|i| number(i, F::from_f64(numbers[i].to_f32().into()))),
+            Matrix::Bfloat16(numbers) => (0..columns).for_each(|i| number(i, F::from_f64(numbers[i].to_f32().into()))),
         }
     }
 }
 
 /// Numbers of 16 bits from the bits.
 #[cfg(feature = "python")]
-pub(crate) fn halves(bits: &[u16]) -> Result<Vec<Half>> {
+pub(crate) fn of_bits<T: Copy + Default>(bits: &[u16], number: fn(u16) -> T) -> Result<Vec<T>> {
     let mut numbers = zeros(bits.len(), "weights")?;
-    numbers.iter_mut().zip(bits).for_each(|(to, &bits)| *to = Half(bits));
+    numbers.iter_mut().zip(bits).for_each(|(to, &bits)| *to = number(bits));
     Ok(numbers)
-}
-
-fn from_half<F: Float>(x: Half) -> F {
-    F::from_f64(x.to_f32().into())
 }
 
 impl<F: Float> Tensor<F> {
@@ -105,6 +108,15 @@ impl<F: Float> Tensor<F> {
                 let mut numbers = zeros(w.len(), "quantized weights")?;
                 numbers.iter_mut().zip(w).for_each(|(to, w)| *to = Half::from_f64(w.to_f64()));
                 Ok(Tensor::Float16(numbers))
+            }
+            Width::Bfloat16 => {
+                let mut numbers: Vec<Bfloat16> = zeros(w.len(), "quantized weights")?;
+                numbers.iter_mut().zip(w).for_each(|(to, w)| *to = Bfloat16::from_f64(w.to_f64()));
+                let too_large = |(_, number): &(&F, &Bfloat16)| !number.to_f32().is_finite();
+                if let Some((w, _)) = w.iter().zip(&numbers).find(too_large) {
+                    return refuse("numbers of −3.39e38 to 3.39e38, the largest of bfloat16,", w.to_string());
+                }
+                Ok(Tensor::Bfloat16(numbers))
             }
             Width::Int8 => {
                 expect_depth(name, columns)?;
@@ -160,6 +172,7 @@ impl<F: Float> Tensor<F> {
             Tensor::Float(_) => None,
             Tensor::Int8 { .. } => Some(Width::Int8),
             Tensor::Float16(_) => Some(Width::Float16),
+            Tensor::Bfloat16(_) => Some(Width::Bfloat16),
         }
     }
 
@@ -172,6 +185,7 @@ impl<F: Float> Tensor<F> {
                 Tensor::Int8 { numbers: copied(numbers, what)?, scales: copied(scales, what)? }
             }
             Tensor::Float16(numbers) => Tensor::Float16(copied(numbers, what)?),
+            Tensor::Bfloat16(numbers) => Tensor::Bfloat16(copied(numbers, what)?),
         })
     }
 
@@ -180,6 +194,7 @@ impl<F: Float> Tensor<F> {
             Tensor::Float(numbers) => numbers.len(),
             Tensor::Int8 { numbers, .. } => numbers.len(),
             Tensor::Float16(numbers) => numbers.len(),
+            Tensor::Bfloat16(numbers) => numbers.len(),
         }
     }
 
@@ -188,6 +203,7 @@ impl<F: Float> Tensor<F> {
             Tensor::Float(numbers) => size_of_val(&numbers[..]),
             Tensor::Int8 { numbers, scales } => numbers.len() + size_of_val(&scales[..]),
             Tensor::Float16(numbers) => size_of_val(&numbers[..]),
+            Tensor::Bfloat16(numbers) => size_of_val(&numbers[..]),
         }
     }
 
@@ -196,6 +212,7 @@ impl<F: Float> Tensor<F> {
             Tensor::Float(numbers) => Matrix::Float(numbers),
             Tensor::Int8 { numbers, scales } => Matrix::Int8(numbers, scales),
             Tensor::Float16(numbers) => Matrix::Float16(numbers),
+            Tensor::Bfloat16(numbers) => Matrix::Bfloat16(numbers),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! ```text
 //! int8       w ≈ s q, q of −127 … 127, s = max |w| / 127 of each row
 //! float16    w ≈ the nearest of 16 bits
+//! bfloat16   w ≈ the nearest of 16 bits, of which 8 are the exponent's
 //! ```
 
 /// What the numbers of a network's matrices are kept in, once it has learnt all it shall.
@@ -25,6 +26,8 @@ pub enum Width {
     Int8,
     /// 16 bits; what they multiply stays as it is.
     Float16,
+    /// 16 bits with the exponents of 32; what they multiply is rounded to them, too.
+    Bfloat16,
 }
 
 /// The largest of the bytes; −128 is none of them.

@@ -31,8 +31,10 @@ pub const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// Files and folders at the top of src that are the base.
-pub const BASE: [&str; 11] =
-    ["buffer", "dropout", "error", "float", "function", "half", "parallel", "rng", "shape", "text", "weights"];
+pub const BASE: [&str; 12] = [
+    "bfloat16", "buffer", "dropout", "error", "float", "function", "half", "parallel", "rng", "shape", "text",
+    "weights",
+];
 
 /// What is not of this crate, and the only room that may name it.
 pub const FOREIGN: [(&[&str], &str); 9] = [

@@ -195,7 +195,7 @@ def test_files_with_such_a_part_are_read(name, value, default, tmp_path):
     estimator.save(tmp_path / "estimator")
     estimator.model_.save(tmp_path / "model")
     again = gru_rs.load(tmp_path / "estimator")
-    for one in (again, pickle.loads(pickle.dumps(estimator)), again.quantize("f16")):
+    for one in (again, pickle.loads(pickle.dumps(estimator)), again.quantize("f16"), again.quantize("bf16")):
         assert getattr(one.model_, name) == value != default
         np.testing.assert_allclose(one.predict_proba(X), expected, atol=1e-2)
     assert getattr(gru_rs.load(tmp_path / "model"), name) == value

@@ -313,7 +313,7 @@ def test_what_pytorch_does_not_have_is_not_given(options, words, tmp_path):
         gru_rs.to_safetensors(3, path)
 
 
-@pytest.mark.parametrize("width", ["int8", "f16"])
+@pytest.mark.parametrize("width", ["int8", "f16", "bf16"])
 @pytest.mark.parametrize(
     "layer",
     [

@@ -40,7 +40,7 @@ def so_far(model, x):
     cell=st.sampled_from(["gru", "lstm"]),
     pooling=st.sampled_from(POOLINGS),
     vocabulary=st.sampled_from([None, 7]),
-    width=st.sampled_from([None, "int8", "f16"]),
+    width=st.sampled_from([None, "int8", "f16", "bf16"]),
     dtype=st.sampled_from([np.float32, np.float64]),
     batch=st.sampled_from([None, 1, 3, 17]),
     turn=st.sampled_from(["pickle", "clone", "copy", "deepcopy", "state", "steps", "out", ""]),

@@ -171,7 +171,7 @@ NETWORKS = {
         lambda pair: pickle.dumps([one[0].labels for one in pair.decode(X.swapaxes(0, 1), max_length=4)]),
     ),
 }
-WIDTHS = ["float32", "float64", "int8", "f16"]
+WIDTHS = ["float32", "float64", "int8", "f16", "bf16"]
 CASES = [(name, width) for name in (*ESTIMATORS, *NETWORKS) for width in WIDTHS]
 COUNTS = Counter()
 
@@ -180,7 +180,7 @@ pytestmark = pytest.mark.usefixtures("memory_before")
 
 def made(name, width):
     """What is saved, and what asks it."""
-    whole = "float32" if width in ("int8", "f16") else width
+    whole = "float32" if width in ("int8", "f16", "bf16") else width
     make, ask = ESTIMATORS.get(name) or NETWORKS[name]
     saved = make(dtype=whole)
     return saved if whole == width else saved.quantize(width), ask

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 from conftest import KINDS, new_layer
+from gru_rs._arrays import of_bfloat16
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy_reference import as_tuple
 
-WIDTHS = ["int8", "f16"]
+WIDTHS = ["int8", "f16", "bf16"]
 every_width = pytest.mark.parametrize("width", WIDTHS)
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -26,10 +27,19 @@ def noise(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
+def to_bfloat16(x):
+    """The bits of the nearest, of two the even one; what is too small for a product is 0."""
+    bits = x.view(np.uint32)
+    nearest = ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+    return np.where(np.abs(x) < 2.0**-56, np.uint16(0), nearest)
+
+
 def narrowed(w, width):
     """The numbers that a matrix stands for, in the words of the docstring."""
     if width == "f16":
         return w.astype(np.float16).astype(w.dtype)
+    if width == "bf16":
+        return of_bfloat16(to_bfloat16(w.astype(np.float32))).astype(w.dtype)
     scale = (np.abs(w).max(axis=1, keepdims=True).astype(np.float64) / 127).astype(w.dtype)
     return (np.round(w.astype(np.float64) / scale).astype(w.dtype)) * scale
 
@@ -39,7 +49,7 @@ def narrowed(w, width):
 def test_weights_are_the_nearest(kind, width):
     layer = new_layer(kind, 7, 21, num_layers=2, bidirectional=True)
     narrow = layer.quantize(width)
-    assert narrow.weight_dtype == {"int8": np.int8, "f16": np.float16}[width]
+    assert narrow.weight_dtype == {"int8": np.int8, "f16": np.float16, "bf16": "bfloat16"}[width]
     assert layer.weight_dtype == layer.dtype
     assert layer.quantization is None
     for name, w in layer.params.items():
@@ -217,7 +227,7 @@ def test_estimators(make, width, tmp_path):
     assert pickle.dumps(whole.model_.flat) == before
     assert not hasattr(whole, "quantization_")
     report = narrow.quantization_
-    assert report.weight_dtype == narrow.model_.weight_dtype.name
+    assert report.weight_dtype == str(narrow.model_.weight_dtype)
     assert 0 < report.mean_difference < 0.2 * report.mean_output + 1e-3
     narrow.save(tmp_path / "narrow.safetensors")
     whole.save(tmp_path / "whole.safetensors")

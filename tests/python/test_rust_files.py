@@ -56,7 +56,7 @@ ESTIMATORS = {
 }
 
 
-WIDTHS = pytest.mark.parametrize("width", [None, "int8", "f16"])
+WIDTHS = pytest.mark.parametrize("width", [None, "int8", "f16", "bf16"])
 
 
 def saved(make, width, path):

@@ -61,7 +61,7 @@ def test_many_texts_of_all_lengths_are_batched_alike():
         np.testing.assert_array_equal(estimator._scores_of(texts, None), step_by_step(estimator, texts))
 
 
-@pytest.mark.parametrize("width", ["int8", "f16"])
+@pytest.mark.parametrize("width", ["int8", "f16", "bf16"])
 def test_quantized_weights(width):
     estimator = FITTED["words"].quantize(width)
     np.testing.assert_array_equal(estimator._scores_of(TEXTS, None), step_by_step(estimator, TEXTS))
@@ -183,7 +183,7 @@ def is_served(estimator, X, lengths=None):
 
 @given(
     st.sampled_from(sorted(HEARD)),
-    st.sampled_from([None, "int8", "f16"]),
+    st.sampled_from([None, "int8", "f16", "bf16"]),
     st.lists(st.integers(0, 9), min_size=1, max_size=40),
     st.sampled_from([np.float32, np.float64, None]),
     st.integers(0, 99),

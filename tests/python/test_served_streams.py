@@ -19,7 +19,7 @@ ROWS = [RNG.normal(size=(length, 3)) * 5 + 2 for length in (4, 7, 3, 9)] * 4
 TEXTS = ["a fine day", "What a FINE film!", "a bad day", "what a bad film"] * 4
 STEPS = [[label % 3 for label in range(len(row))] for row in ROWS]
 LABELS = [0, 1, 2, 1] * 4
-WIDTHS = [None, "int8", "f16"]
+WIDTHS = [None, "int8", "f16", "bf16"]
 
 
 def of_numbers(dtype, scale):

@@ -59,7 +59,7 @@ def test_features_are_what_the_head_sees(kind, cell, bidirectional, pooling, dty
 def test_features_of_quantized_weights():
     model = SequenceClassifier(hidden_size=20, max_iter=2, random_state=0, pooling="mean").fit(ROWS, Y)
     whole = model.transform(ROWS)
-    for width, far in (("int8", 0.02), ("f16", 2e-3)):
+    for width, far in (("int8", 0.02), ("f16", 2e-3), ("bf16", 0.02)):
         np.testing.assert_allclose(model.quantize(width).transform(ROWS), whole, atol=far)
 
 
@@ -122,7 +122,7 @@ def test_features_of_steps(kind, cell, bidirectional):
 
 @pytest.mark.parametrize("cell", LAYERS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("quantized", [None, "f16", "int8"])
+@pytest.mark.parametrize("quantized", [None, "f16", "bf16", "int8"])
 def test_features_of_sources(cell, bidirectional, quantized):
     options = {
         "cell": cell,

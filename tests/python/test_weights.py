@@ -98,6 +98,7 @@ NETWORKS = [
     lambda: gru_rs.EncoderDecoder(F, H, 4, seed=1),
     lambda: gru_rs.GRU(F, H, seed=1).quantize(),
     lambda: gru_rs.Model(F, H, 2, seed=1).quantize("f16"),
+    lambda: gru_rs.Model(F, H, 2, seed=1).quantize("bf16"),
 ]
 
 

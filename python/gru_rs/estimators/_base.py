@@ -295,13 +295,17 @@ class NetworkEstimator(ABC, Fitted):
     # Quantized weights
 
     def quantize(
-        self, dtype: Literal["int8", "f16"] = "int8", *, validate: Any = None, lengths: Any = None
+        self,
+        dtype: Literal["int8", "f16", "bf16"] = "int8",
+        *,
+        validate: Any = None,
+        lengths: Any = None,
     ) -> Self:
         """A copy for prediction whose network has quantized weights, a quarter or half as large.
 
         Parameters
         ----------
-        dtype : {"int8", "f16"}
+        dtype : {"int8", "f16", "bf16"}
             See `gru_rs.Model.quantize`.
         validate : sequences, optional
             As `predict` takes them: the outputs of both networks are compared in ``quantization_``. They are
@@ -319,7 +323,7 @@ class NetworkEstimator(ABC, Fitted):
         Raises
         ------
         ValueError
-            A weight that is not finite, or beyond ±65504 for ``"f16"``.
+            A weight that is not finite, or beyond ±65504 for ``"f16"``, ±3.39e38 for ``"bf16"``.
         RuntimeError
             The weights are quantized already.
         """

@@ -189,4 +189,6 @@ def _identity(word: str, width: int, dtype: np.dtype[Any]) -> tuple[str, list[Ar
         return word, [(_MOST * eye).astype(np.int8), np.full(width, 1 / _MOST, dtype)]
     if word == "float16":
         return word, [eye.astype(np.float16).view(np.uint16)]
+    if word == "bfloat16":
+        return word, [(eye.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)]
     return word, [eye.astype(dtype)]

@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from .._arrays import BFLOAT16
+
 if TYPE_CHECKING:
     from .._arrays import Array
 
@@ -45,6 +47,13 @@ class Kept:
     def shaped(self, change: Callable[[Array], Array]) -> Kept:
         """With whatever is behind the first axis in another form."""
         return Kept(change(self.numbers), self.scale)
+
+
+def _proto(array: Array, name: str) -> onnx.TensorProto:
+    if array.dtype == BFLOAT16:
+        bits = array.view(np.uint16).astype("<u2").tobytes()
+        return helper.make_tensor(name, TensorProto.BFLOAT16, array.shape, bits, raw=True)
+    return numpy_helper.from_array(array, name)
 
 
 class Graph:
@@ -88,7 +97,7 @@ class Graph:
             name = f"{array.dtype.name}{list(array.shape)}_{text}"
             if len(name) > _LONGEST_NAME:
                 name = f"constant_{len(self._constants)}"
-        self._constants.setdefault(name, numpy_helper.from_array(array, name))
+        self._constants.setdefault(name, _proto(array, name))
         return name
 
     def number(self, value: float, dtype: Any = None) -> str:
@@ -100,7 +109,8 @@ class Graph:
         numbers, scale = parameter.numbers, parameter.scale
         if scale is None and numbers.dtype == self.dtype:
             return self.constant(numbers, self.dtype, name)
-        given = self.constant(numbers, numbers.dtype, f"{name}_{numbers.dtype.name}")
+        word = "bfloat16" if numbers.dtype == BFLOAT16 else numbers.dtype.name
+        given = self.constant(numbers, numbers.dtype, f"{name}_{word}")
         if scale is None:
             return self.cast(given, self.dtype, name)
         if self.dtype == np.float32:

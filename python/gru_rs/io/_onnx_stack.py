@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .._arrays import BFLOAT16
 from .._layers import GRU, LSTM
 from .._words import CELLS
 from ._layouts import ONNX
@@ -40,7 +41,8 @@ def kept_of(network: Network) -> dict[str, Kept]:
     """The parameters of a network as they are kept, by name."""
     found = {}
     for (name, _, _, shape), (word, arrays) in zip(network._names, network._tensors(), strict=True):
-        numbers = arrays[0].view(np.float16) if word == "float16" else arrays[0]
+        bits = {"float16": np.dtype(np.float16), "bfloat16": BFLOAT16}
+        numbers = arrays[0].view(bits.get(word, arrays[0].dtype))
         found[name] = Kept(numbers.reshape(shape), arrays[1] if len(arrays) == 2 else None)
     return found
 

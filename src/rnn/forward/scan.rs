@@ -36,13 +36,13 @@ pub(crate) struct Forward<'a, 'io, F> {
 impl<F: Dispatch> Forward<'_, '_, F> {
     /// Some steps, from the states where [`Self::begin`], [`Self::resume`] or the steps before left them.
     pub fn steps(mut self, steps: Range<usize>, turn: &Turn<'_>) -> Result<()> {
-        let in_bytes = self.make_room()?;
+        let rounds = self.make_room()?;
         let mut step = steps.start;
         while step < steps.end {
             turn.go_on()?;
             let active = self.walk.active(step);
-            // Bytes are few enough to be read for all panels at once.
-            let few = active < FUSED_ROWS || in_bytes;
+            // Such weights are few enough bytes to be read for all panels at once.
+            let few = active < FUSED_ROWS || rounds;
             let chunk = if few { (GROUP / active).min(steps.end - step) } else { 1 };
             let rows = self.gather(step..step + chunk);
             if !few {
@@ -96,17 +96,17 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         true
     }
 
-    /// What weights of bytes need; whether they are. All matrices of a network are of one width.
+    /// What weights that round their operands need; whether they are. All matrices of a network are of one width.
     fn make_room(&mut self) -> Result<bool> {
-        let in_bytes = self.packs[0].w_hh.in_bytes();
-        if in_bytes {
+        let rounds = self.packs[0].w_hh.rounds();
+        if rounds {
             let rows = self.work.inputs.len() / self.work.input_row;
             self.packs[0].w_hh.make_room_ahead(rows, &mut self.work.ahead)?;
             for matrix in self.packs.iter().flat_map(|pack| [&pack.w_ih, &pack.w_hh]) {
-                matrix.make_room(rows, &mut self.work.bytes)?;
+                matrix.make_room(rows, &mut self.work.operands)?;
             }
         }
-        Ok(in_bytes)
+        Ok(rounds)
     }
 
     /// Copies the inputs of some steps to where products read them best; gives back the number of rows.
@@ -213,7 +213,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         let (first, row) = (phase.x_at * F::lanes(isa), phase.slots * F::lanes(isa));
         let bias = Bias { data: &pack.bias[first..], panel: row, from: 0 };
         let y = Outputs { data: &mut self.work.pre[at + first..], row, panel: rows * row };
-        pack.w_ih.multiply(isa, Affine { x, rows, panels, backwards, bias, y }, &mut self.work.bytes);
+        pack.w_ih.multiply(isa, Affine { x, rows, panels, backwards, bias, y }, &mut self.work.operands);
     }
 
     #[allow(clippy::too_many_arguments, reason = "where the rows lie in a chunk")]
@@ -236,7 +236,7 @@ impl<F: Dispatch> Forward<'_, '_, F> {
         if ahead {
             pack.w_hh.add(isa, of, &mut self.work.ahead);
         } else {
-            pack.w_hh.multiply(isa, of, &mut self.work.bytes);
+            pack.w_hh.multiply(isa, of, &mut self.work.operands);
         }
     }
 

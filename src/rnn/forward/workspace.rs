@@ -2,7 +2,7 @@
 
 use crate::buffer::{Aligned, Spare};
 use crate::error::Result;
-use crate::kernels::bytes::BytesScratch;
+use crate::kernels::pack::Operands;
 use crate::rnn::arrays::Array;
 use crate::rnn::out::Out;
 use crate::rnn::rows::GROUP;
@@ -34,9 +34,10 @@ pub(crate) struct Workspace<F> {
     pub reset: Aligned<F>,
     /// The inputs of the rows in `pre`.
     pub inputs: Aligned<F>,
-    /// Rows for weights of bytes; empty without them. `ahead` has sums of the states that wait for those of the inputs.
-    pub bytes: BytesScratch<F>,
-    pub ahead: BytesScratch<F>,
+    /// Rows for weights that want them rounded; empty without them. `ahead` has sums of the states that wait for those of
+    /// the inputs.
+    pub operands: Operands<F>,
+    pub ahead: Operands<F>,
     /// Whether the next step takes the last panel first: to and fro, it finds in the caches what the step
     /// before left there.
     pub backwards: bool,
@@ -60,8 +61,8 @@ impl<F: Dispatch> Workspace<F> {
             next: spare.zeros(state * scan.cell.states(), "scratch")?,
             reset: spare.zeros(reset, "scratch")?,
             inputs: spare.zeros(projected * input_row, "scratch")?,
-            bytes: BytesScratch::default(),
-            ahead: BytesScratch::default(),
+            operands: Operands::default(),
+            ahead: Operands::default(),
             backwards: false,
             state_row,
             input_row,
@@ -72,7 +73,7 @@ impl<F: Dispatch> Workspace<F> {
     pub fn grow(&mut self, scan: &Scan, rows: usize, steps: usize) -> Result<()> {
         let mut grown = Self::new(scan, rows, steps, &Spare::default())?;
         grown.states.copy_from_slice(&self.states);
-        (grown.bytes, grown.ahead) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.ahead));
+        (grown.operands, grown.ahead) = (std::mem::take(&mut self.operands), std::mem::take(&mut self.ahead));
         *self = grown;
         Ok(())
     }

@@ -72,7 +72,7 @@ class Networks(Session):
         return self.net.load_state_dict, {"state_dict": ("table", found)}, more
 
     def of_quantize(self):
-        arguments = {"dtype": ("word", pick(self.rng, ["int8", "f16", "float16"]))}
+        arguments = {"dtype": ("word", pick(self.rng, ["int8", "f16", "float16", "bf16", "bfloat16"]))}
         # Weights may have been set to what cannot be quantized.
         self.net.set_flat(self.floats(self.net.flat.size) * 0.3)
 
