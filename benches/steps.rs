@@ -7,7 +7,7 @@ use std::time::Instant;
 
 /// Inputs and units.
 const SIZES: [[usize; 2]; 6] = [[1, 16], [16, 16], [1, 32], [32, 32], [1, 64], [64, 64]];
-const WIDTHS: [Option<Width>; 4] = [None, Some(Width::Float16), Some(Width::Bfloat16), Some(Width::Int8)];
+const WIDTHS: [Option<Width>; 3] = [None, Some(Width::Float16), Some(Width::Int8)];
 const CHECKED: usize = 20;
 const STEPS: usize = 5_000;
 

@@ -320,7 +320,7 @@ fn errors_name_what_is_wrong() {
         (change(&|p| p.insert("head.bias".into(), vec![2], &[0f64; 2])), "head.bias: expected numbers of float32"),
         (
             change(&|p| drop(p.tensors.insert("head.bias".into(), (Dtype::I8, vec![2], vec![0; 2])))),
-            "head.bias: expected numbers of float32, or a matrix of int8 or float16, got I8",
+            "head.bias: expected numbers of float32, or a matrix of int8, float16 or bfloat16, got I8",
         ),
     ] {
         assert!(got.starts_with(expected), "{got}\n{expected}");

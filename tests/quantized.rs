@@ -277,6 +277,14 @@ fn what_cannot_be_done_says_so() {
     rnn.set_flat(&flat).unwrap();
     let error = rnn.quantized(Width::Bfloat16).unwrap_err().to_string();
     assert!(error.contains("weight_ih_l0") && error.contains("3.39e38") && error.contains("340000"), "{error}");
+    for wrong in [f32::NAN, f32::INFINITY, -1e-17, 1e-40] {
+        let mut tensors =
+            Rnn::<f32>::new(Config::gru(3, 5)).unwrap().quantized(Width::Bfloat16).unwrap().tensors().unwrap();
+        let Tensor::Bfloat16(numbers) = &mut tensors[1] else { panic!("a matrix") };
+        numbers[7] = Bfloat16((wrong.to_bits() >> 16) as u16);
+        let error = Rnn::from_tensors(Config::gru(3, 5), tensors).unwrap_err().to_string();
+        assert!(error.starts_with("weight_hh_l0: expected finite numbers that are 0 or at least"), "{error}");
+    }
     flat[4] = f32::NAN;
     rnn.set_flat(&flat).unwrap();
     let error = rnn.quantized(Width::Int8).unwrap_err().to_string();

@@ -133,8 +133,10 @@ impl<F: Float> Kernel<F> for Pairs<'_, '_, F> {
     fn run<S: Simd<F>>(mut self, s: S) {
         let at_once = match (S::REGISTERS, self.rows) {
             (0, _) => 1,
-            (_, 1) | (32, 2) => 4,
-            (_, 2) | (32, 3 | 4) => 2,
+            (_, 1) => 4,
+            (32, 2) if Self::TALL => 4,
+            (32, 3 | 4) if Self::TALL => 2,
+            (_, 2) => 2,
             _ => 1,
         };
         let (all, turns) = (self.w.vectors, self.w.vectors.div_ceil(at_once));
@@ -150,10 +152,13 @@ impl<F: Float> Kernel<F> for Pairs<'_, '_, F> {
 }
 
 impl<F: Float> Pairs<'_, '_, F> {
+    /// Whether there are tiles of more than two rows. A float64 network in bfloat16 is there to be compared with.
+    const TALL: bool = size_of::<F>() == 4;
+
     /// All rows by some vectors.
     #[inline(always)]
     fn strip<S: Simd<F>>(&mut self, s: S, vectors: Range<usize>) {
-        let (tallest, first) = (S::REGISTERS / 4, vectors.start);
+        let (tallest, first) = (if Self::TALL { S::REGISTERS / 4 } else { 2 }, vectors.start);
         if S::REGISTERS == 0 {
             return (0..self.rows).for_each(|row| self.tile::<S, 1, 1>(s, row, first));
         }
@@ -162,18 +167,18 @@ impl<F: Float> Pairs<'_, '_, F> {
             let left = (self.rows - row).min(tallest);
             match (left, vectors.len()) {
                 (1, 4) => self.tile::<S, 1, 4>(s, row, first),
-                (2, 4) if S::REGISTERS == 32 => self.tile::<S, 2, 4>(s, row, first),
+                (2, 4) if Self::TALL && S::REGISTERS == 32 => self.tile::<S, 2, 4>(s, row, first),
                 (2, 2) => self.tile::<S, 2, 2>(s, row, first),
-                (3, 2) if S::REGISTERS == 32 => self.tile::<S, 3, 2>(s, row, first),
-                (4, 2) if S::REGISTERS == 32 => self.tile::<S, 4, 2>(s, row, first),
+                (3, 2) if Self::TALL && S::REGISTERS == 32 => self.tile::<S, 3, 2>(s, row, first),
+                (4, 2) if Self::TALL && S::REGISTERS == 32 => self.tile::<S, 4, 2>(s, row, first),
                 (1, 1) => self.tile::<S, 1, 1>(s, row, first),
                 (2, 1) => self.tile::<S, 2, 1>(s, row, first),
-                (3, 1) => self.tile::<S, 3, 1>(s, row, first),
-                (4, 1) => self.tile::<S, 4, 1>(s, row, first),
-                (5, 1) if S::REGISTERS == 32 => self.tile::<S, 5, 1>(s, row, first),
-                (6, 1) if S::REGISTERS == 32 => self.tile::<S, 6, 1>(s, row, first),
-                (7, 1) if S::REGISTERS == 32 => self.tile::<S, 7, 1>(s, row, first),
-                (8, 1) if S::REGISTERS == 32 => self.tile::<S, 8, 1>(s, row, first),
+                (3, 1) if Self::TALL => self.tile::<S, 3, 1>(s, row, first),
+                (4, 1) if Self::TALL => self.tile::<S, 4, 1>(s, row, first),
+                (5, 1) if Self::TALL && S::REGISTERS == 32 => self.tile::<S, 5, 1>(s, row, first),
+                (6, 1) if Self::TALL && S::REGISTERS == 32 => self.tile::<S, 6, 1>(s, row, first),
+                (7, 1) if Self::TALL && S::REGISTERS == 32 => self.tile::<S, 7, 1>(s, row, first),
+                (8, 1) if Self::TALL && S::REGISTERS == 32 => self.tile::<S, 8, 1>(s, row, first),
                 shape => unreachable!("no tile of (rows, vectors) {shape:?}"),
             }
             row += left;

@@ -9,7 +9,7 @@ use super::tile::{Strip, Tile, TileKind};
 use crate::float::Float;
 use crate::simd::Simd;
 
-/// A strip of tiles, each shape, (width, panels: rows), compiled for itself.
+/// A strip of tiles, each shape, (width, panels: rows), compiled for itself; with left operands of tiles where it is `TILED`.
 macro_rules! strip {
     ($s:ident, $product:ident, $of:ident: $(($width:literal, $count:literal: $($rows:literal)*))*) => {{
         let Strip { panel, count, depth, first, rows, tiles } = $of;
@@ -18,7 +18,7 @@ macro_rules! strip {
                 let product = $product;
                 $s.call(Tiles::<_, _, _, $rows, $count, $width> { a, product, panel, depth, first, tiles });
             }
-            ($width, $count, $rows, Left::Tiles(a)) if N::IN_BACKWARD => {
+            ($width, $count, $rows, Left::Tiles(a)) if N::IN_BACKWARD && const { Self::TILED[$width] } => {
                 let (a, product) = (a.data, $product);
                 $s.call(Tiles::<_, _, _, $rows, $count, $width> { a, product, panel, depth, first, tiles });
             })*)*
@@ -29,7 +29,7 @@ macro_rules! strip {
 
 /// The width that costs least for some vectors, with those that fill the last panel; of each width the rate of its tile was
 /// measured, in percent of the best one's.
-fn least_cost(vectors: usize, rates: [(usize, usize); 4]) -> usize {
+fn least_cost<const N: usize>(vectors: usize, rates: [(usize, usize); N]) -> usize {
     let cost = |&(width, rate): &(usize, usize)| vectors.next_multiple_of(width) * 100 / rate;
     rates.into_iter().min_by_key(cost).map_or(1, |(width, _)| width)
 }
@@ -38,6 +38,10 @@ fn least_cost(vectors: usize, rates: [(usize, usize); 4]) -> usize {
 /// registers: larger tiles would be no faster, and were a sixth of the library.
 #[derive(Clone, Copy, Debug)]
 pub struct OneRow;
+
+impl OneRow {
+    const TILED: [bool; 5] = [true; 5];
+}
 
 impl Tile for OneRow {
     const KIND: TileKind = TileKind::OneRow;
@@ -71,6 +75,10 @@ impl Tile for OneRow {
 /// Twelve sums in 16 registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers16;
+
+impl Registers16 {
+    const TILED: [bool; 5] = [true; 5];
+}
 
 impl Tile for Registers16 {
     const KIND: TileKind = TileKind::Registers16;
@@ -120,6 +128,12 @@ impl Tile for Registers16 {
 #[derive(Clone, Copy, Debug)]
 pub struct Registers32;
 
+impl Registers32 {
+    /// Widths whose left operands may be tiles, which backward has alone and which [`Tile::best_width`] chooses: a kernel
+    /// for each more width is a hundredth of the library.
+    const TILED: [bool; 5] = [false, true, false, true, false];
+}
+
 impl Tile for Registers32 {
     const KIND: TileKind = TileKind::Registers32;
 
@@ -129,7 +143,7 @@ impl Tile for Registers32 {
     }
 
     fn best_width(columns: usize, lanes: usize) -> usize {
-        least_cost(columns.div_ceil(lanes), [(3, 100), (4, 98), (2, 98), (1, 96)])
+        least_cost(columns.div_ceil(lanes), [(3, 100), (1, 96)])
     }
 
     #[inline(always)]
@@ -141,14 +155,14 @@ impl Tile for Registers32 {
     fn panels_at_once(rows: usize, width: usize) -> usize {
         match (rows, width) {
             (1, 1..=3) | (2, 1) => 4,
-            (1, 4) | (2, 2 | 3) | (3.., 1) => 2,
+            (1, 4) | (2, 2 | 3) | (3 | 4, 1) => 2,
             _ => 1,
         }
     }
 
     #[inline(always)]
     fn strip<F: Float, S: Simd<F>, N: Weight<F>>(s: S, product: &mut Product<'_, '_, F, N>, of: Strip) {
-        strip!(s, product, of: (1, 1: 1 2 3 4 5 6 7 8)(1, 2: 2 3 4 5 6 7 8)(1, 4: 1 2)(2, 1: 1 2 3 4 5 6 7 8)(2, 2: 2)
+        strip!(s, product, of: (1, 1: 1 2 3 4 5 6 7 8)(1, 2: 2 3 4)(1, 4: 1 2)(2, 1: 1 2 3 4 5 6 7 8)(2, 2: 2)
                (2, 4: 1)(3, 1: 1 2 3 4 5 6 7 8)(3, 2: 2)(3, 4: 1)(4, 1: 1 2 3 4 5 6)(4, 2: 1));
     }
 }

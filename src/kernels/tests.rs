@@ -407,7 +407,7 @@ fn sizes_come_from_the_tile() {
             Columns::new::<f32>(isa, 40).right_len(5) / 40usize.next_multiple_of(3 * lanes),
         )
     };
-    assert_eq!(sizes().0, if lanes > 1 { 2 } else { 1 });
+    assert_eq!(sizes().0, if own_tile() == TileKind::Registers16 { 2 } else { 1 });
     assert_eq!(with_tiles_of_tests(sizes), (3, 40usize.next_multiple_of(3 * lanes), 6));
     assert_eq!(Layout::new::<f32>(isa, Purpose::Forward, 3).wide(), 3 * lanes);
 }

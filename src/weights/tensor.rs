@@ -148,6 +148,12 @@ impl<F: Float> Tensor<F> {
                 self.name().into(),
             );
         }
+        if let Tensor::Bfloat16(numbers) = self {
+            let is_operand = |x: &f32| *x == 0.0 || (x.is_finite() && x.abs() >= Bfloat16::SMALLEST);
+            if let Some(number) = numbers.iter().map(|number| number.to_f32()).find(|x| !is_operand(x)) {
+                return refuse("finite numbers that are 0 or at least 2⁻⁵⁶ in magnitude".into(), number.to_string());
+            }
+        }
         if let Tensor::Int8 { numbers, scales } = self {
             expect_depth(name, shape[1])?;
             if scales.len() != shape[0] {
