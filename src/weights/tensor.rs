@@ -103,7 +103,7 @@ impl<F: Float> Tensor<F> {
             Width::Float16 => {
                 let most = f64::from(Half::MAX);
                 if let Some(w) = w.iter().map(|w| w.to_f64()).find(|w| w.abs() > most) {
-                    return refuse("numbers of −65504 to 65504, the largest of float16,", w.to_string());
+                    return refuse("numbers of −65504 to 65504 (the largest of float16)", w.to_string());
                 }
                 let mut numbers = zeros(w.len(), "quantized weights")?;
                 numbers.iter_mut().zip(w).for_each(|(to, w)| *to = Half::from_f64(w.to_f64()));
@@ -114,7 +114,7 @@ impl<F: Float> Tensor<F> {
                 numbers.iter_mut().zip(w).for_each(|(to, w)| *to = Bfloat16::from_f64(w.to_f64()));
                 let too_large = |(_, number): &(&F, &Bfloat16)| !number.to_f32().is_finite();
                 if let Some((w, _)) = w.iter().zip(&numbers).find(too_large) {
-                    return refuse("numbers of −3.39e38 to 3.39e38, the largest of bfloat16,", w.to_string());
+                    return refuse("numbers of −3.39e38 to 3.39e38 (the largest of bfloat16)", w.to_string());
                 }
                 Ok(Tensor::Bfloat16(numbers))
             }
