@@ -1,8 +1,10 @@
 //! Numbers of bfloat16: the first half of an f32, its sign, its 8 bits of exponent and 7 of mantissa. Here is how numbers are
 //! rounded to them as operands of a product, and nothing of the product itself.
 //!
-//! Of matrix units, whose sums of products have no numbers below the smallest normal one, it is known that they make those 0. An
-//! operand below 2⁻⁵⁶ in magnitude is 0 here, for then no product and no sum of products can be so small: each is a multiple of 2⁻¹²⁶.
+//! Matrix units know no numbers below the smallest normal one, 2⁻¹²⁶, and make such sums 0. So an operand below 2⁻⁵⁶ in magnitude is 0
+//! here: products of the others, and sums of them, are multiples of 2⁻¹²⁶, none of which but 0 is so small.
+
+use crate::half::to_odd;
 
 /// A number of bfloat16.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,15 +40,9 @@ pub(crate) fn round_f32(x: f32) -> f32 {
     if size.is_nan() { f32::NAN } else { kept }
 }
 
-/// The same of an f64, by way of an f32 whose last bit says whether anything was cut off, so that nothing is rounded twice.
+/// The same of an f64.
 pub(crate) fn round_f64(x: f64) -> f64 {
-    let near = x as f32;
-    let wide = f64::from(near);
-    if wide == x || x.is_nan() || !near.is_finite() {
-        return round_f32(near).into();
-    }
-    let towards_zero = near.to_bits() - u32::from(wide.abs() > x.abs());
-    round_f32(f32::from_bits(towards_zero | 1)).into()
+    round_f32(to_odd(x)).into()
 }
 
 #[cfg(test)]

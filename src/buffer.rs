@@ -45,7 +45,7 @@ pub struct Aligned<F> {
 }
 
 /// Bytes of a cache line, and of the widest vector.
-const LINE: usize = 64;
+pub const LINE: usize = 64;
 
 impl<F: Copy + Default> Aligned<F> {
     /// Zeros, or [`Error::Memory`].

@@ -29,16 +29,9 @@ impl Half {
         Self(sign | bits)
     }
 
-    /// The nearest as well: by way of an f32 whose last bit says whether anything was cut off, so that nothing is rounded
-    /// twice.
+    /// The nearest as well.
     pub fn from_f64(x: f64) -> Self {
-        let near = x as f32;
-        let wide = f64::from(near);
-        if wide == x || x.is_nan() {
-            return Self::from_f32(near);
-        }
-        let towards_zero = near.to_bits() - u32::from(wide.abs() > x.abs());
-        Self::from_f32(f32::from_bits(towards_zero | 1))
+        Self::from_f32(to_odd(x))
     }
 
     /// Exactly.
@@ -52,6 +45,18 @@ impl Half {
         };
         f32::from_bits(sign | size)
     }
+}
+
+/// An f32 that is rounded to fewer bits as x would be: exactly x, or the one beside it whose last bit is set, so that it lies in
+/// no middle where x does not and nothing is rounded twice.
+pub(crate) fn to_odd(x: f64) -> f32 {
+    let near = x as f32;
+    let wide = f64::from(near);
+    if wide == x || x.is_nan() {
+        return near;
+    }
+    let towards_zero = near.to_bits() - u32::from(wide.abs() > x.abs());
+    f32::from_bits(towards_zero | 1)
 }
 
 #[cfg(test)]

@@ -102,6 +102,20 @@ fn digest<F: Dispatch>(isa: Isa, cell: Cell) -> u64 {
     digest.0
 }
 
+/// That each instruction set gives the digests written beside each kind, of f32 and of f64.
+fn expect_bits<T: Copy + std::fmt::Debug>(written: &[(T, [u64; 2])], digests: impl Fn(Isa, T) -> [u64; 2]) {
+    let mut wrong = vec![];
+    for isa in Isa::available() {
+        for &(kind, expected) in written {
+            let got = digests(isa, kind);
+            if got != expected {
+                wrong.push(format!("{} {kind:?}: [{:#018x}, {:#018x}]", isa.name(), got[0], got[1]));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "other bits than those written here:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn every_cell_has_its_bits_written_here() {
     assert_eq!(DIGESTS.map(|(cell, _)| cell), common::CELLS);
@@ -112,16 +126,7 @@ fn every_cell_has_its_bits_written_here() {
 #[test]
 #[cfg_attr(miri, ignore = "hours")]
 fn every_instruction_set_gives_the_bits_written_here() {
-    let mut wrong = vec![];
-    for isa in Isa::available() {
-        for (cell, expected) in DIGESTS {
-            let got = [digest::<f32>(isa, cell), digest::<f64>(isa, cell)];
-            if got != expected {
-                wrong.push(format!("{} {cell:?}: [{:#018x}, {:#018x}]", isa.name(), got[0], got[1]));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "other bits than those written here:\n{}", wrong.join("\n"));
+    expect_bits(&DIGESTS, |isa, cell| [digest::<f32>(isa, cell), digest::<f64>(isa, cell)]);
 }
 
 /// Outputs and final states of every shape with quantized weights, for each cell.
@@ -153,16 +158,7 @@ const QUANTIZED: [(Width, [u64; 2]); 3] = [
 #[cfg_attr(miri, ignore = "hours")]
 fn every_instruction_set_gives_the_bits_of_quantized_weights_written_here() {
     assert_eq!(QUANTIZED.map(|(width, _)| width), *Width::ALL);
-    let mut wrong = vec![];
-    for isa in Isa::available() {
-        for (width, expected) in QUANTIZED {
-            let got = [quantized::<f32>(isa, width), quantized::<f64>(isa, width)];
-            if got != expected {
-                wrong.push(format!("{} {width:?}: [{:#018x}, {:#018x}]", isa.name(), got[0], got[1]));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "other bits than those written here:\n{}", wrong.join("\n"));
+    expect_bits(&QUANTIZED, |isa, width| [quantized::<f32>(isa, width), quantized::<f64>(isa, width)]);
 }
 
 /// The weights that a seed gives are part of the promise too.

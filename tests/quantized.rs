@@ -4,8 +4,8 @@
 mod common;
 
 use common::{bits, cast, cells, numbers};
-use gru_rs::kernels::bytes::{BytesOutput, BytesScratch, PackedBytes};
-use gru_rs::kernels::product::{At, Bias, Outputs, Rows};
+use gru_rs::kernels::bytes::{BytesScratch, PackedBytes};
+use gru_rs::kernels::product::{Affine, At, Bias, Outputs, Rows};
 use gru_rs::nn::linear::Linear;
 use gru_rs::simd::BytesIsa;
 use gru_rs::{Batch, Bfloat16, Cell, Config, Dispatch, Half, Isa, Reset, Rnn, Tensor, Training, Width};
@@ -117,8 +117,9 @@ proptest! {
             scratch.make_room(rows, &packed).unwrap();
             let mut y = vec![0.5f32; rows * columns];
             let a = Rows { data: &x, at: At::Stride { offset: 0, stride: depth } };
-            let c = Outputs { data: &mut y, row: columns, panel: columns };
-            scratch.multiply(float, a, rows, &packed, BytesOutput { c, bias: Bias::NONE, panels: 1, backwards: rows % 2 == 1 });
+            let (c, backwards) = (Outputs { data: &mut y, row: columns, panel: columns }, rows % 2 == 1);
+            let of = Affine { x: a, rows, panels: 0..1, backwards, bias: Bias::NONE, y: c };
+            scratch.multiply(float, of, &packed);
             for (y, x) in y.chunks_exact(columns).zip(x.chunks_exact(depth)) {
                 let (q, s) = to_bytes(x);
                 for (y, w) in y.iter().zip(w.chunks_exact(depth)) {

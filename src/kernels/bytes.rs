@@ -9,7 +9,7 @@
 //! their sums made is known to [`super::bytes_tile`] and not here.
 
 use super::bytes_tile::{BytesPanels, BytesTileKind, Sums};
-use super::product::{Bias, Outputs, Rows};
+use super::product::{Affine, Bias, Rows};
 use crate::buffer::{Aligned, zeros};
 use crate::error::Result;
 use crate::float::Float;
@@ -84,13 +84,13 @@ impl<F: Dispatch> BytesScratch<F> {
         grow(&mut self.sums, rows.min(ROWS) * w.columns())
     }
 
-    /// C = B + A W, or C + A W. There must be room.
-    pub fn multiply(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>, mut c: BytesOutput<'_, F>) {
-        self.round(isa, a, rows, w);
-        for first in (0..rows).step_by(ROWS) {
-            let some = first..rows.min(first + ROWS);
-            self.sum(some.clone(), w, c.backwards);
-            self.scale(isa, some, w, &mut c);
+    /// The product, of all panels that the matrix has. There must be room.
+    pub fn multiply(&mut self, isa: Isa, mut of: Affine<'_, '_, F>, w: &PackedBytes<F>) {
+        self.round(isa, of.x, of.rows, w);
+        for first in (0..of.rows).step_by(ROWS) {
+            let some = first..of.rows.min(first + ROWS);
+            self.sum(some.clone(), w, of.backwards);
+            self.scale(isa, some, w, &mut of);
         }
     }
 
@@ -101,8 +101,8 @@ impl<F: Dispatch> BytesScratch<F> {
     }
 
     /// What [`Self::multiply`] does, of sums that are there.
-    pub fn add(&mut self, isa: Isa, rows: usize, w: &PackedBytes<F>, mut c: BytesOutput<'_, F>) {
-        self.scale(isa, 0..rows, w, &mut c);
+    pub fn add(&mut self, isa: Isa, mut of: Affine<'_, '_, F>, w: &PackedBytes<F>) {
+        self.scale(isa, 0..of.rows, w, &mut of);
     }
 
     fn round(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedBytes<F>) {
@@ -116,28 +116,14 @@ impl<F: Dispatch> BytesScratch<F> {
         w.isa.dispatch(Sums { a, rows: rows.len(), w: panels, sums, backwards });
     }
 
-    fn scale(&mut self, isa: Isa, rows: Range<usize>, w: &PackedBytes<F>, c: &mut BytesOutput<'_, F>) {
-        let BytesOutput { c: Outputs { data, row, panel }, bias, panels, .. } = c;
-        let (scales, wide) = (&w.scales[..], w.used / (*panels).max(1));
+    fn scale(&mut self, isa: Isa, rows: Range<usize>, w: &PackedBytes<F>, of: &mut Affine<'_, '_, F>) {
+        let (panels, panel, bias) = (of.panels.len(), of.y.panel, of.bias);
+        let (scales, wide) = (&w.scales[..], w.used / panels.max(1));
         for (i, sums) in rows.zip(self.sums.chunks_exact(w.columns().max(1))) {
-            let (out, scale) = (&mut data[i * *row..], self.scales[i]);
-            let (panel, bias, panels) = (*panel, *bias, *panels);
+            let (out, scale) = (&mut of.y.data[i * of.y.row..], self.scales[i]);
             F::dispatch(isa, Scale { sums, scale, scales, out, panel, wide, bias, panels });
         }
     }
-}
-
-/// Where results lie, and what they begin with.
-#[derive(Debug)]
-pub struct BytesOutput<'a, F> {
-    /// Row by row, panel by panel.
-    pub c: Outputs<'a, F>,
-    /// What the results begin with.
-    pub bias: Bias<'a, F>,
-    /// Panels, all that the matrix has.
-    pub panels: usize,
-    /// Last group of columns first: a walk to and fro finds the last ones still in cache.
-    pub backwards: bool,
 }
 
 /// One row's sums to numbers.

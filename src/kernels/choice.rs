@@ -39,10 +39,12 @@ impl TileKind {
         if let Some(kind) = super::tests::chosen(isa, purpose) {
             return kind;
         }
-        match (purpose, F::registers(isa)) {
-            (Purpose::Forward | Purpose::Backward | Purpose::Outer, 0) => Self::OneRow,
-            (Purpose::Forward | Purpose::Backward | Purpose::Outer, 32) => Self::Registers32,
-            (Purpose::Forward | Purpose::Backward | Purpose::Outer, _) => Self::Registers16,
+        match purpose {
+            Purpose::Forward | Purpose::Backward | Purpose::Outer => match F::registers(isa) {
+                0 => Self::OneRow,
+                32 => Self::Registers32,
+                _ => Self::Registers16,
+            },
         }
     }
 

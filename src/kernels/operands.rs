@@ -147,3 +147,29 @@ pub struct Product<'a, 'c, F, N = F> {
     /// C
     pub c: Outputs<'c, F>,
 }
+
+/// y = b + W x, or y += W x, for some rows x and some panels of W.
+#[derive(Debug)]
+pub struct Affine<'a, 'c, F> {
+    /// x
+    pub x: Rows<'a, F>,
+    /// Rows of x and y.
+    pub rows: usize,
+    /// Which panels; see `PackedMatrix::panels_at_once`.
+    pub panels: Range<usize>,
+    /// Last panel first: a walk to and fro finds the last panels still in cache.
+    pub backwards: bool,
+    /// What sums begin with.
+    pub bias: Bias<'a, F>,
+    /// y
+    pub y: Outputs<'c, F>,
+}
+
+impl<'a, 'c, F: Float> Affine<'a, 'c, F> {
+    /// As a product of floats, each output one chain.
+    #[inline]
+    pub fn product<N: Weight<F>>(self, w: Panels<'a, N>) -> Product<'a, 'c, F, N> {
+        let Self { x, rows, panels, backwards, bias, y } = self;
+        Product { a: Left::Rows(x), rows, w, panels, backwards, sum: Sum::Chain(bias), c: y }
+    }
+}

@@ -1,17 +1,16 @@
 //! Weights laid out for [`super::product`], as their tile wants them. It knows rows, columns and panels; which rows
 //! belong to which gate is told by the caller, and how a panel holds its numbers is known to [`super::tile`].
 
-use super::bytes::{BytesOutput, BytesScratch, PackedBytes, ROWS};
+use super::bytes::{BytesScratch, PackedBytes, ROWS};
 use super::choice::with_tile;
-use super::pairs::{PackedPairs, PairsOutput, PairsScratch};
-use super::product::{Bias, Left, Outputs, Panels, Product, Rows, Sum, Weight};
+use super::pairs::{PackedPairs, PairsScratch};
+use super::product::{Affine, Panels, Rows};
 use super::tile::{Layout, Purpose, Tile};
 use crate::buffer::Aligned;
 use crate::error::Result;
 use crate::half::Half;
 use crate::simd::{Dispatch, Isa};
 use crate::weights::Matrix;
-use std::ops::Range;
 
 /// A packed matrix that owns its numbers.
 #[derive(Debug)]
@@ -60,31 +59,6 @@ pub struct Operands<F> {
     pairs: PairsScratch<F>,
 }
 
-/// y = b + W x, or y += W x, for some rows x and some panels of W.
-#[derive(Debug)]
-pub struct Affine<'a, 'c, F> {
-    /// x
-    pub x: Rows<'a, F>,
-    /// Rows of x and y.
-    pub rows: usize,
-    /// Which panels; see [`PackedMatrix::panels_at_once`].
-    pub panels: Range<usize>,
-    /// Last panel first: a walk to and fro finds the last panels still in cache.
-    pub backwards: bool,
-    /// What sums begin with.
-    pub bias: Bias<'a, F>,
-    /// y
-    pub y: Outputs<'c, F>,
-}
-
-impl<'c, F: Dispatch> Affine<'_, 'c, F> {
-    #[inline]
-    fn by_floats<N: Weight<F>>(self, isa: Isa, w: Panels<'_, N>) {
-        let Self { x, rows, panels, backwards, bias, y } = self;
-        F::dispatch(isa, Product { a: Left::Rows(x), rows, w, panels, backwards, sum: Sum::Chain(bias), c: y });
-    }
-}
-
 /// What a matrix is kept in changes how it is multiplied. Only here is known which kind does what.
 impl<F: Dispatch> PackedMatrix<F> {
     /// How many panels are best asked for at a time; a matrix of bytes is always multiplied whole.
@@ -115,17 +89,10 @@ impl<F: Dispatch> PackedMatrix<F> {
     #[inline]
     pub fn multiply(&self, isa: Isa, of: Affine<'_, '_, F>, scratch: &mut Operands<F>) {
         match self {
-            Self::Float(w) => of.by_floats(isa, w.panels()),
-            Self::Float16(w) => of.by_floats(isa, w.panels()),
-            Self::Int8(w) => {
-                let Affine { x, rows, panels, backwards, bias, y: c } = of;
-                scratch.bytes.multiply(isa, x, rows, w, BytesOutput { c, bias, panels: panels.len(), backwards });
-            }
-            Self::Bfloat16(w) => {
-                let Affine { x, rows, panels, backwards, bias, y: c } = of;
-                let width = w.vectors() / panels.len().max(1);
-                scratch.pairs.multiply(isa, x, rows, w, PairsOutput { c, bias, width, backwards });
-            }
+            Self::Float(w) => F::dispatch(isa, of.product(w.panels())),
+            Self::Float16(w) => F::dispatch(isa, of.product(w.panels())),
+            Self::Int8(w) => scratch.bytes.multiply(isa, of, w),
+            Self::Bfloat16(w) => scratch.pairs.multiply(isa, of, w),
         }
     }
 
@@ -149,8 +116,7 @@ impl<F: Dispatch> PackedMatrix<F> {
     /// What [`Self::multiply`] does, of products that were made ahead.
     pub fn add(&self, isa: Isa, of: Affine<'_, '_, F>, scratch: &mut Operands<F>) {
         if let Self::Int8(w) = self {
-            let Affine { rows, panels, backwards, bias, y: c, .. } = of;
-            scratch.bytes.add(isa, rows, w, BytesOutput { c, bias, panels: panels.len(), backwards });
+            scratch.bytes.add(isa, of, w);
         }
     }
 }
@@ -163,17 +129,19 @@ pub fn by_units<F: Dispatch>(
     let layout = Layout::new::<F>(isa, Purpose::Forward, row_blocks.len());
     let Layout { lanes, width, .. } = layout;
     let padded = units.next_multiple_of(lanes) * width;
+    // The row of W that is a column here, if it is of a unit.
+    let row_of = |column: usize| {
+        let unit = column / (width * lanes) * lanes + column % lanes;
+        (unit < units).then(|| row_blocks[column / lanes % width] + unit)
+    };
     Ok(match w {
         Matrix::Float(w) => PackedMatrix::Float(panels_by_units(w, row_blocks, units, depth, layout)?),
         Matrix::Float16(w) => PackedMatrix::Float16(panels_by_units(w, row_blocks, units, depth, layout)?),
         Matrix::Int8(w, scales) => PackedMatrix::Int8(PackedBytes::new(isa.bytes(), depth, padded, |column| {
-            let unit = column / (width * lanes) * lanes + column % lanes;
-            let row = row_blocks[column / lanes % width] + unit;
-            (unit < units).then(|| (&w[row * depth..], scales[row]))
+            row_of(column).map(|row| (&w[row * depth..], scales[row]))
         })?),
-        Matrix::Bfloat16(w) => PackedMatrix::Bfloat16(PackedPairs::new(lanes, depth, padded, |column| {
-            let unit = column / (width * lanes) * lanes + column % lanes;
-            (unit < units).then(|| &w[(row_blocks[column / lanes % width] + unit) * depth..][..depth])
+        Matrix::Bfloat16(w) => PackedMatrix::Bfloat16(PackedPairs::new((lanes, width), depth, padded, |column| {
+            row_of(column).map(|row| &w[row * depth..][..depth])
         })?),
     })
 }

@@ -10,7 +10,7 @@
 //! small that a sum of their products would be one ([`crate::bfloat16`]). The numbers of a float64 network are summed in f64.
 
 use super::each_row::each_row;
-use super::product::{Bias, Outputs, Rows};
+use super::product::{Affine, Rows};
 use crate::bfloat16::Bfloat16;
 use crate::buffer::{Aligned, zeros};
 use crate::error::Result;
@@ -27,13 +27,16 @@ pub struct PackedPairs {
     data: Aligned<Pair>,
     depth: usize,
     lanes: usize,
+    /// Vectors of a panel, and of all panels.
+    width: usize,
     vectors: usize,
 }
 
 impl PackedPairs {
-    /// For sums of `depth` products; column c's numbers are found by `column`, none for one that nobody reads.
+    /// For sums of `depth` products, in panels of `width` vectors; column c's numbers are found by `column`, none for one
+    /// that nobody reads.
     pub fn new<'w>(
-        lanes: usize, depth: usize, columns: usize, column: impl Fn(usize) -> Option<&'w [Bfloat16]>,
+        (lanes, width): (usize, usize), depth: usize, columns: usize, column: impl Fn(usize) -> Option<&'w [Bfloat16]>,
     ) -> Result<Self> {
         let (pairs, vectors) = (depth.next_multiple_of(BLOCK) / 2, columns.div_ceil(lanes));
         let mut data: Aligned<Pair> = Aligned::zeros(vectors * pairs * lanes, "packed weights")?;
@@ -44,12 +47,16 @@ impl PackedPairs {
                 vector[j * lanes + c % lanes] = Pair::new(even, odd);
             }
         }
-        Ok(Self { data, depth, lanes, vectors })
+        Ok(Self { data, depth, lanes, width, vectors })
     }
 
-    /// Vectors of columns.
-    pub fn vectors(&self) -> usize {
-        self.vectors
+    /// Where a vector lies in a row of the results, and what it begins with: nothing for what is there.
+    #[inline(always)]
+    fn place<'a, F>(&self, vector: usize, of: &Affine<'a, '_, F>) -> (usize, &'a [F]) {
+        let (panel, v) = (vector / self.width, vector % self.width);
+        let begin = panel * of.bias.panel + v * self.lanes;
+        let bias = if v < of.bias.from { &[][..] } else { &of.bias.data[begin..] };
+        (panel * of.y.panel + v * self.lanes, bias)
     }
 
     /// Terms with those that fill the last block.
@@ -73,26 +80,13 @@ impl<F: Dispatch> PairsScratch<F> {
         Ok(())
     }
 
-    /// C = B + A W, or C + A W. There must be room.
-    pub fn multiply(&mut self, isa: Isa, a: Rows<'_, F>, rows: usize, w: &PackedPairs, mut c: PairsOutput<'_, F>) {
+    /// The product, of all panels that the matrix has. There must be room.
+    pub fn multiply(&mut self, isa: Isa, mut of: Affine<'_, '_, F>, w: &PackedPairs) {
         assert!(w.lanes == F::lanes(isa), "W is packed for other vectors");
-        let x = &mut self.rows[..rows * w.deep()];
-        F::dispatch(isa, Round { a, depth: w.depth, row: w.deep(), to: &mut x[..] });
-        F::dispatch(isa, Pairs { x, rows, w, c: &mut c });
+        let x = &mut self.rows[..of.rows * w.deep()];
+        F::dispatch(isa, Round { a: of.x, depth: w.depth, row: w.deep(), to: &mut x[..] });
+        F::dispatch(isa, Pairs { x, w, of: &mut of });
     }
-}
-
-/// Where results lie, and what they begin with.
-#[derive(Debug)]
-pub struct PairsOutput<'a, F> {
-    /// Row by row, panel by panel.
-    pub c: Outputs<'a, F>,
-    /// What the results begin with.
-    pub bias: Bias<'a, F>,
-    /// Vectors of a panel.
-    pub width: usize,
-    /// Last vector first: a walk to and fro finds the last ones still in cache.
-    pub backwards: bool,
 }
 
 /// Rows as operands.
@@ -118,20 +112,19 @@ impl<F: Float> Kernel<F> for Round<'_, F> {
 }
 
 /// The product of rounded rows.
-struct Pairs<'a, 'c, F> {
-    x: &'a [F],
-    rows: usize,
-    w: &'a PackedPairs,
-    c: &'a mut PairsOutput<'c, F>,
+struct Pairs<'s, 'a, 'c, F> {
+    x: &'s [F],
+    w: &'s PackedPairs,
+    of: &'s mut Affine<'a, 'c, F>,
 }
 
-impl<F: Float> Kernel<F> for Pairs<'_, '_, F> {
+impl<F: Float> Kernel<F> for Pairs<'_, '_, '_, F> {
     type Out = ();
 
     /// Few rows share their vectors' operands with several vectors, so that there are sums enough under way.
     #[inline(always)]
     fn run<S: Simd<F>>(mut self, s: S) {
-        let at_once = match (S::REGISTERS, self.rows) {
+        let at_once = match (S::REGISTERS, self.of.rows) {
             (0, _) => 1,
             (_, 1) => 4,
             (32, 2) if Self::TALL => 4,
@@ -141,7 +134,7 @@ impl<F: Float> Kernel<F> for Pairs<'_, '_, F> {
         };
         let (all, turns) = (self.w.vectors, self.w.vectors.div_ceil(at_once));
         for turn in 0..turns {
-            let first = at_once * if self.c.backwards { turns - 1 - turn } else { turn };
+            let first = at_once * if self.of.backwards { turns - 1 - turn } else { turn };
             if first + at_once <= all {
                 self.strip(s, first..first + at_once);
             } else {
@@ -151,7 +144,7 @@ impl<F: Float> Kernel<F> for Pairs<'_, '_, F> {
     }
 }
 
-impl<F: Float> Pairs<'_, '_, F> {
+impl<F: Float> Pairs<'_, '_, '_, F> {
     /// Whether there are tiles of more than two rows. A float64 network in bfloat16 is there to be compared with.
     const TALL: bool = size_of::<F>() == 4;
 
@@ -160,11 +153,11 @@ impl<F: Float> Pairs<'_, '_, F> {
     fn strip<S: Simd<F>>(&mut self, s: S, vectors: Range<usize>) {
         let (tallest, first) = (if Self::TALL { S::REGISTERS / 4 } else { 2 }, vectors.start);
         if S::REGISTERS == 0 {
-            return (0..self.rows).for_each(|row| self.tile::<S, 1, 1>(s, row, first));
+            return (0..self.of.rows).for_each(|row| self.tile::<S, 1, 1>(s, row, first));
         }
         let mut row = 0;
-        while row < self.rows {
-            let left = (self.rows - row).min(tallest);
+        while row < self.of.rows {
+            let left = (self.of.rows - row).min(tallest);
             match (left, vectors.len()) {
                 (1, 4) => self.tile::<S, 1, 4>(s, row, first),
                 (2, 4) if Self::TALL && S::REGISTERS == 32 => self.tile::<S, 2, 4>(s, row, first),
@@ -187,20 +180,20 @@ impl<F: Float> Pairs<'_, '_, F> {
 
     #[inline(always)]
     fn tile<S: Simd<F>, const M: usize, const V: usize>(&mut self, s: S, row: usize, vector: usize) {
-        s.call(Tile::<F, M, V> { x: self.x, w: self.w, c: &mut *self.c, row, vector });
+        s.call(Tile::<F, M, V> { x: self.x, w: self.w, of: &mut *self.of, row, vector });
     }
 }
 
 /// M rows by V vectors.
-struct Tile<'a, 'c, F, const M: usize, const V: usize> {
-    x: &'a [F],
-    w: &'a PackedPairs,
-    c: &'a mut PairsOutput<'c, F>,
+struct Tile<'s, 'a, 'c, F, const M: usize, const V: usize> {
+    x: &'s [F],
+    w: &'s PackedPairs,
+    of: &'s mut Affine<'a, 'c, F>,
     row: usize,
     vector: usize,
 }
 
-impl<F: Float, const M: usize, const V: usize> Kernel<F> for Tile<'_, '_, F, M, V> {
+impl<F: Float, const M: usize, const V: usize> Kernel<F> for Tile<'_, '_, '_, F, M, V> {
     type Out = ();
 
     #[inline(always)]
@@ -211,13 +204,14 @@ impl<F: Float, const M: usize, const V: usize> Kernel<F> for Tile<'_, '_, F, M, 
             rows[i] = &self.x[(self.row + i) * deep..][..deep];
         }
         let mut w: [&[Pair]; V] = [&[]; V];
-        let mut total = [[s.splat(F::ZERO); V]; M];
+        let (mut places, mut total) = ([0; V], [[s.splat(F::ZERO); V]; M]);
         for v in 0..V {
             let len = deep / 2 * S::LANES;
             w[v] = &self.w.data[(self.vector + v) * len..][..len];
-            let (at, bias) = self.c.place(self.vector + v, S::LANES);
+            let (at, bias) = self.w.place(self.vector + v, self.of);
+            places[v] = self.row * self.of.y.row + at;
             each_row!(i of M => {
-                let begin = if bias.is_empty() { &self.c.c.data[(self.row + i) * self.c.c.row + at..] } else { bias };
+                let begin = if bias.is_empty() { &self.of.y.data[places[v] + i * self.of.y.row..] } else { bias };
                 total[i][v] = s.flush(s.load(begin), least);
             });
         }
@@ -245,28 +239,18 @@ impl<F: Float, const M: usize, const V: usize> Kernel<F> for Tile<'_, '_, F, M, 
             });
         }
         for v in 0..V {
-            let (at, _) = self.c.place(self.vector + v, S::LANES);
             each_row!(i of M => {
-                s.store(total[i][v], &mut self.c.c.data[(self.row + i) * self.c.c.row + at..]);
+                s.store(total[i][v], &mut self.of.y.data[places[v] + i * self.of.y.row..]);
             });
         }
-    }
-}
-
-impl<F: Float> PairsOutput<'_, F> {
-    /// Where a vector lies in a row, and what it begins with: nothing for what is there.
-    #[inline(always)]
-    fn place(&self, vector: usize, lanes: usize) -> (usize, &[F]) {
-        let (panel, v) = (vector / self.width, vector % self.width);
-        let bias = if v < self.bias.from { &[][..] } else { &self.bias.data[panel * self.bias.panel + v * lanes..] };
-        (panel * self.c.panel + v * lanes, bias)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::product::At;
+    use crate::kernels::product::{Bias, Outputs};
+    use crate::kernels::tests::{below, numbers, rows_of};
     use crate::rng::Rng;
 
     /// The sum as the page says it, one number at a time.
@@ -283,12 +267,9 @@ mod tests {
         y
     }
 
-    fn numbers<F: Float>(count: usize, size: f64, rng: &mut Rng) -> Vec<F> {
-        (0..count).map(|_| F::from_f64(size * rng.symmetric())).collect()
-    }
-
-    fn below(most: u64, rng: &mut Rng) -> usize {
-        1 + (rng.next_u64() % most) as usize
+    /// Of that size.
+    fn sized<F: Float>(count: usize, size: f64, rng: &mut Rng) -> Vec<F> {
+        numbers::<F>(count, rng).into_iter().map(|x| x * F::from_f64(size)).collect()
     }
 
     /// With rows, columns and k on both sides of every tile's and block's; numbers near the smallest operands among them.
@@ -296,23 +277,28 @@ mod tests {
         let (rows, depth, panels, width) = (below(20, rng), below(150, rng), below(6, rng), below(4, rng));
         let (lanes, columns) = (F::lanes(isa), panels * width * F::lanes(isa));
         let size = [1.0, 1.0, 1e-16, 1e30][below(4, rng) - 1];
-        let x = numbers::<F>(rows * (depth + 3), size, rng);
-        let w: Vec<_> = numbers::<F>(columns * depth, size.min(1.0), rng)
+        let x = sized::<F>(rows * (depth + 3), size, rng);
+        let w: Vec<_> = sized::<F>(columns * depth, size.min(1.0), rng)
             .into_iter()
             .map(|w| Bfloat16::from_f64(w.to_f64()))
             .collect();
-        let bias = numbers::<F>(columns, size * size.min(1.0), rng);
+        let bias = sized::<F>(columns, size * size.min(1.0), rng);
         let from = [0, 1, usize::MAX][below(3, rng) - 1];
-        let there = numbers::<F>(rows * columns, size * size.min(1.0), rng);
+        let there = sized::<F>(rows * columns, size * size.min(1.0), rng);
 
-        let packed = PackedPairs::new(lanes, depth, columns, |c| Some(&w[c * depth..][..depth])).unwrap();
+        let packed = PackedPairs::new((lanes, width), depth, columns, |c| Some(&w[c * depth..][..depth])).unwrap();
         let mut scratch = PairsScratch::default();
         scratch.make_room(rows, &packed).unwrap();
         let (mut y, panel) = (there.clone(), width * lanes);
-        let c = Outputs { data: &mut y[..], row: columns, panel };
-        let to = PairsOutput { c, bias: Bias { data: &bias, panel, from }, width, backwards: rows % 2 == 0 };
-        let a = Rows { data: &x[..], at: At::Stride { offset: 0, stride: depth + 3 } };
-        scratch.multiply(isa, a, rows, &packed, to);
+        let of = Affine {
+            x: rows_of(&x, depth + 3),
+            rows,
+            panels: 0..panels,
+            backwards: rows % 2 == 0,
+            bias: Bias { data: &bias, panel, from },
+            y: Outputs { data: &mut y, row: columns, panel },
+        };
+        scratch.multiply(isa, of, &packed);
 
         for (n, (got, there)) in y.iter().zip(&there).enumerate() {
             let (row, column) = (n / columns, n % columns);

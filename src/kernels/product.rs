@@ -12,7 +12,7 @@
 
 use super::choice::with_tile;
 use super::layout::tile_heights;
-pub use super::operands::{At, BLOCK, Bias, Left, LeftTiles, Outputs, Panels, Product, Rows, Sum, Weight};
+pub use super::operands::{Affine, At, BLOCK, Bias, Left, LeftTiles, Outputs, Panels, Product, Rows, Sum, Weight};
 use super::tile::{Strip, Tile};
 use crate::float::Float;
 use crate::simd::{Kernel, Simd};

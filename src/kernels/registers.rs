@@ -39,16 +39,12 @@ fn least_cost<const N: usize>(vectors: usize, rates: [(usize, usize); N]) -> usi
 #[derive(Clone, Copy, Debug)]
 pub struct OneRow;
 
-impl OneRow {
-    const TILED: [bool; 5] = [true; 5];
-}
-
 impl Tile for OneRow {
     const KIND: TileKind = TileKind::OneRow;
 
     #[inline(always)]
     fn fits<F: Float, S: Simd<F>>() -> bool {
-        S::LANES == 1
+        S::REGISTERS == 0
     }
 
     /// The widest without padding.
@@ -75,10 +71,6 @@ impl Tile for OneRow {
 /// Twelve sums in 16 registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers16;
-
-impl Registers16 {
-    const TILED: [bool; 5] = [true; 5];
-}
 
 impl Tile for Registers16 {
     const KIND: TileKind = TileKind::Registers16;
@@ -123,19 +115,15 @@ impl Tile for Registers16 {
     }
 }
 
-/// 24 sums in 32 registers: a panel of three vectors is read once for 8 rows, a third as often as by [`Registers16`], so that
+/// 24 sums in 32 registers: a panel of three vectors is read once for 8 rows, a quarter as often as by [`Registers16`], so that
 /// it may come from the second cache, and as few as three rows fill the registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Registers32;
 
-impl Registers32 {
-    /// Widths whose left operands may be tiles, which backward has alone and which [`Tile::best_width`] chooses: a kernel
-    /// for each more width is a hundredth of the library.
-    const TILED: [bool; 5] = [false, true, false, true, false];
-}
-
 impl Tile for Registers32 {
     const KIND: TileKind = TileKind::Registers32;
+    /// Those that `best_width` chooses: the kernels of each more are a hundredth of the library.
+    const TILED: [bool; 5] = [false, true, false, true, false];
 
     #[inline(always)]
     fn fits<F: Float, S: Simd<F>>() -> bool {

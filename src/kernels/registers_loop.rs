@@ -3,12 +3,10 @@
 
 use super::each_row::each_row;
 use super::product::{At, Bias, Panels, Product, Rows, Sum, Weight};
+use crate::buffer::LINE;
 use crate::float::Float;
 use crate::simd::{Grid, Kernel, Simd, rows_at};
 use std::ops::Range;
-
-/// Bytes of a line of the cache.
-const LINE: usize = 64;
 
 /// Bytes of a matrix beyond which the second cache may not hold it from step to step.
 const LARGE: usize = 1 << 18;

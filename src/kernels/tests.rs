@@ -1,11 +1,11 @@
 //! Tiles that differ from the real ones in everything that the seam leaves open, and what must not depend on it: bits.
 //! They stand behind the same doors, so that whole layers can be run on them (`model/tiles.rs`). They must not be fast.
 
-use super::bytes::{BytesOutput, BytesScratch, PackedBytes};
+use super::bytes::{BytesScratch, PackedBytes};
 use super::bytes_tile::{BytesPanels, BytesTile, BytesTileKind, Fours, Sums};
 use super::outer::Columns;
-use super::pack::{self, Affine, Operands, PackedMatrix};
-use super::product::{At, BLOCK, Bias, Left, Outputs, Panels, Product, Rows, Sum, Weight};
+use super::pack::{self, Operands, PackedMatrix};
+use super::product::{Affine, At, BLOCK, Bias, Left, Outputs, Panels, Product, Rows, Sum, Weight};
 use super::registers::{OneRow, Registers16, Registers32};
 use super::tile::{Layout, Purpose, Strip, Tile, TileKind};
 use crate::float::Float;
@@ -163,15 +163,15 @@ impl BytesTile for BytesOfTests {
     }
 }
 
-fn numbers<F: Float>(count: usize, rng: &mut Rng) -> Vec<F> {
+pub(super) fn numbers<F: Float>(count: usize, rng: &mut Rng) -> Vec<F> {
     (0..count).map(|_| F::from_f64(rng.symmetric())).collect()
 }
 
-fn below(most: u64, rng: &mut Rng) -> usize {
+pub(super) fn below(most: u64, rng: &mut Rng) -> usize {
     1 + (rng.next_u64() % most) as usize
 }
 
-fn rows_of<F>(data: &[F], stride: usize) -> Rows<'_, F> {
+pub(super) fn rows_of<F>(data: &[F], stride: usize) -> Rows<'_, F> {
     Rows { data, at: At::Stride { offset: 0, stride } }
 }
 
@@ -270,9 +270,9 @@ fn sums_of_bytes_do_not_depend_on_the_tile() {
                 let mut scratch = BytesScratch::default();
                 scratch.make_room(rows, &packed).unwrap();
                 let mut y = vec![0.5f32; rows * columns];
-                let c = Outputs { data: &mut y, row: columns, panel: columns };
-                let to = BytesOutput { c, bias: Bias::NONE, panels: 1, backwards: rows % 2 == 1 };
-                scratch.multiply(Isa::chosen().unwrap(), rows_of(&x, depth), rows, &packed, to);
+                let (to, backwards) = (Outputs { data: &mut y, row: columns, panel: columns }, rows % 2 == 1);
+                let of = Affine { x: rows_of(&x, depth), rows, panels: 0..1, backwards, bias: Bias::NONE, y: to };
+                scratch.multiply(Isa::chosen().unwrap(), of, &packed);
                 y
             });
         }

@@ -22,6 +22,8 @@ pub trait Tile {
     const KIND: TileKind;
     /// Terms after which a chain moves on to the next tile, so that a panel's part stays in the first-level cache.
     const DEPTH: usize = BLOCK;
+    /// Widths of panels whose left operands may be tiles, which backward has alone.
+    const TILED: [bool; 5] = [true; 5];
     /// Up to so many rows of a left operand that lies row by row go to [`Self::few`].
     const FEW: usize = 0;
 

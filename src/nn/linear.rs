@@ -7,8 +7,8 @@
 use crate::buffer::{Aligned, zeros};
 use crate::error::Result;
 use crate::kernels::outer::Columns;
-use crate::kernels::pack::{self, Affine, Operands, PackedMatrix};
-use crate::kernels::product::{At, BLOCK, Bias, Left, Outputs, Product, Rows, Sum};
+use crate::kernels::pack::{self, Operands, PackedMatrix};
+use crate::kernels::product::{Affine, At, BLOCK, Bias, Left, Outputs, Product, Rows, Sum};
 use crate::kernels::sums::ColumnSums;
 use crate::parallel;
 use crate::simd::{Dispatch, Isa};

@@ -135,29 +135,17 @@ pub trait Dispatch: Float {
     fn registers(isa: Isa) -> usize;
 }
 
-/// Something with the token of an instruction set, and with its type.
+/// Something with the token of an instruction set.
 macro_rules! with_token {
-    ($isa:ident, $simd:ident: $set:ident => $result:expr) => {
+    ($isa:ident, $simd:ident => $result:expr) => {
         match $isa.0 {
-            Token::Scalar($simd) => {
-                type $set = Scalar;
-                $result
-            }
+            Token::Scalar($simd) => $result,
             #[cfg(target_arch = "x86_64")]
-            Token::Avx2($simd) => {
-                type $set = Avx2;
-                $result
-            }
+            Token::Avx2($simd) => $result,
             #[cfg(target_arch = "x86_64")]
-            Token::Avx512($simd) => {
-                type $set = Avx512;
-                $result
-            }
+            Token::Avx512($simd) => $result,
             #[cfg(target_arch = "aarch64")]
-            Token::Neon($simd) => {
-                type $set = Neon;
-                $result
-            }
+            Token::Neon($simd) => $result,
         }
     };
 }
@@ -166,13 +154,19 @@ macro_rules! dispatch {
     ($float:ident) => {
         impl Dispatch for $float {
             fn dispatch<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Out {
-                with_token!(isa, simd: Set => <Set as Simd<$float>>::call(simd, kernel))
+                with_token!(isa, simd => Simd::<$float>::call(simd, kernel))
             }
             fn lanes(isa: Isa) -> usize {
-                with_token!(isa, _simd: Set => <Set as Simd<$float>>::LANES)
+                fn lanes<S: Simd<$float>>(_: S) -> usize {
+                    S::LANES
+                }
+                with_token!(isa, simd => lanes(simd))
             }
             fn registers(isa: Isa) -> usize {
-                with_token!(isa, _simd: Set => <Set as Simd<$float>>::REGISTERS)
+                fn registers<S: Simd<$float>>(_: S) -> usize {
+                    S::REGISTERS
+                }
+                with_token!(isa, simd => registers(simd))
             }
         }
     };

@@ -71,15 +71,7 @@ pub trait Simd<F: Float>: Copy + Send + Sync + 'static {
     /// The first `LANES` numbers of 16 bits, exactly. Panics when there are fewer.
     fn load_half(self, x: &[Half]) -> Self::V;
     /// The first `LANES` pairs, exactly: their first numbers, and their second ones. Panics when there are fewer.
-    #[inline(always)]
-    fn load_pairs(self, x: &[Pair]) -> [Self::V; 2] {
-        let mut numbers = [[F::ZERO; MAX_LANES]; 2];
-        for (lane, pair) in x[..Self::LANES].iter().enumerate() {
-            numbers[0][lane] = F::from_f64(pair.even().into());
-            numbers[1][lane] = F::from_f64(pair.odd().into());
-        }
-        numbers.map(|numbers| self.load(&numbers))
-    }
+    fn load_pairs(self, x: &[Pair]) -> [Self::V; 2];
     /// Each lane's [`Float::flush`].
     fn flush(self, a: Self::V, limit: Self::V) -> Self::V;
     /// Each lane's [`Float::shift_to_exponent`].

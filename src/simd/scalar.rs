@@ -2,7 +2,7 @@
 //! that has none of them. `mul_add` may be a library call there: right, and slow.
 
 use super::bytes::{Bytes, BytesKernel, dot};
-use super::{Kernel, Simd};
+use super::{Kernel, Pair, Simd};
 use crate::float::Float;
 use crate::half::Half;
 
@@ -62,6 +62,10 @@ impl<F: Float> Simd<F> for Scalar {
     #[inline(always)]
     fn min(self, a: F, b: F) -> F {
         if a < b { a } else { b }
+    }
+    #[inline(always)]
+    fn load_pairs(self, x: &[Pair]) -> [F; 2] {
+        [x[0].even(), x[0].odd()].map(|x| F::from_f64(x.into()))
     }
     #[inline(always)]
     fn load_half(self, x: &[Half]) -> F {
