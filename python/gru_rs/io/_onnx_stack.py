@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._arrays import BFLOAT16
 from .._layers import GRU, LSTM
+from .._quantize import SCALE, to_tensors
 from .._words import CELLS
 from ._layouts import ONNX
 from ._onnx_functions import FUNCTIONS, SLOPES
@@ -39,12 +39,8 @@ _LARGEST = 100.0
 
 def kept_of(network: Network) -> dict[str, Kept]:
     """The parameters of a network as they are kept, by name."""
-    found = {}
-    for (name, _, _, shape), (word, arrays) in zip(network._names, network._tensors(), strict=True):
-        bits = {"float16": np.dtype(np.float16), "bfloat16": BFLOAT16}
-        numbers = arrays[0].view(bits.get(word, arrays[0].dtype))
-        found[name] = Kept(numbers.reshape(shape), arrays[1] if len(arrays) == 2 else None)
-    return found
+    tensors = to_tensors(network._names, network._tensors())
+    return {name: Kept(tensors[name], tensors.get(name + SCALE)) for name, *_ in network._names}
 
 
 def word_of(network: Any) -> str:
