@@ -215,6 +215,31 @@ def test_pruned_weights():
     np.testing.assert_array_equal(again.params["weight_hh_l0"], LAYERS[0].params["weight_hh_l0"] * mask)
 
 
+@pytest.mark.parametrize("form", ["old norm", "new norm", "pruned"])
+@pytest.mark.parametrize("layer", [LAYERS[0], LAYERS[2]], ids=repr)
+def test_a_weight_beside_what_it_is_made_of(form, layer):
+    """As a program may keep both: they are one weight, or nobody knows which of them is meant."""
+    state, name = layer.state_dict(), "weight_hh_l0"
+    v = state[name]
+    norm = np.linalg.norm(v, axis=1, keepdims=True)
+    mask = np.ones_like(v)
+    mask[0] = 0
+    parts = {
+        "old norm": {f"{name}_g": norm, f"{name}_v": 3 * v},
+        "new norm": {
+            f"parametrizations.{name}.original0": norm,
+            f"parametrizations.{name}.original1": 3 * v,
+        },
+        "pruned": {f"{name}_orig": v, f"{name}_mask": mask},
+    }[form]
+    right = v * mask if form == "pruned" else v
+    again = gru_rs.from_torch(state | parts | {name: right})
+    np.testing.assert_allclose(again.params[name], right, rtol=1e-6)
+    for wrong in (1.1 * right, right[:-1], np.full_like(right, np.nan)):
+        with pytest.raises(ValueError, match=f"{name}: expected a weight or what it is made of, got both"):
+            gru_rs.from_torch(state | parts | {name: wrong})
+
+
 @pytest.mark.parametrize("form", ["fastai", "fastai without", "AWD-LSTM"])
 def test_weights_before_dropout(form):
     """What the layer has when it is not trained, whatever dropout made of it last."""

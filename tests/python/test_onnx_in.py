@@ -151,6 +151,23 @@ def test_a_local_function():
     same(one, run(whole, {"X": X}), X)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_local_function_sees_nothing_outside(nested):
+    """In its place it would find the graph's weights, which no engine gives it."""
+    node = gru(inputs=["x", "w", "R", "B"], outputs=["y"])
+    inputs = ["x", "w"]
+    if nested:
+        branch = graph_of([node], {}, [], [value("y")], "branch")
+        node = helper.make_node("If", ["c"], ["y"], then_branch=branch, else_branch=branch)
+        inputs.append("c")
+    once = helper.make_function("my", "Cell", inputs, ["y"], [node], [helper.make_opsetid("", 17)])
+    call = helper.make_node("Cell", ["X", "W", "c"][: len(inputs)], ["Y"], domain="my")
+    whole = model([call], WEIGHTS | {"c": np.array(True)}, functions=[once])
+    whole.opset_import.append(helper.make_opsetid("my", 1))
+    with pytest.raises(ValueError, match="got 'R', which Cell reads and does not have"):
+        gru_rs.from_onnx(whole)
+
+
 def test_an_initializer_that_is_an_input_is_its_default():
     for ir in (3, 8):
         inputs = [

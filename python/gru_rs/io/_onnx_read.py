@@ -214,10 +214,26 @@ def _inlined(model: onnx.ModelProto, most: int) -> onnx.ModelProto:
         if (size := _bytes(model.graph.node, sizes)) > most:
             msg = f"expected at most {most} bytes of them in their places, got {size}"
             raise ValueError(msg)
+        for function in model.functions:
+            _expect_closed(function)
         return onnx.inliner.inline_local_functions(model)
     except Exception as error:  # a circle, the checker's, and C++'s
         msg = f"source: expected a model whose local functions can be put in their places, got {error}"
         raise ValueError(msg) from error
+
+
+def _expect_closed(function: onnx.FunctionProto) -> None:
+    """What a function reads is its own: in its place it would find names of the graph around it."""
+    nodes, own = list(all_nodes(function.node)), set(function.input)
+    for node in nodes:
+        own.update(node.output)
+        for graph in graphs_of(node, 0):
+            own.update(one.name for one in graph.input)
+            tensors = [*graph.initializer, *(one.values for one in graph.sparse_initializer)]
+            own.update(one.name for one in tensors)
+    for name in (name for node in nodes for name in node.input if name and name not in own):
+        msg = f"{name!r}, which {function.name} reads and does not have"
+        raise ValueError(msg)
 
 
 def _bytes(nodes: Any, sizes: dict[tuple[str, str], int]) -> int:

@@ -45,6 +45,8 @@ _PACKED = re.compile(r"_all_weight_values\.(\d{1,6})\.param|_packed_weight_(ih|h
 _TWICE = re.compile(rf"(\d{{1,6}})\.cell(|_fw|_bw)\.({'|'.join(PARAMETERS)})")
 _PYTORCHS = re.compile(r"(__torch__\.)?(torch\.nn|gru_rs\.torch)\.")
 _MOST_NAMES, _MOST_LEVELS, _SHOWN, _LONGEST = 10**6, 64, 8, 1000
+_ROUNDED = 2.0**-8
+"""How far a weight may be from what it is made of, as a share of the largest: both may be of 16 bits."""
 _MOST_VALUES = 10**7
 """That are looked at: a small file may have one in two others, these in two others, and so on."""
 
@@ -184,9 +186,11 @@ def _resolved(where: str, members: Mapping[str, Any]) -> dict[str, Any]:
         if f"{name}_raw" in own:  # before dropout: what the layer has when it is not trained
             own[name] = own.pop(f"{name}_raw")
         if {f"{name}_g", f"{name}_v"} <= set(own):
-            own[name] = _normed(where + name, own.pop(f"{name}_g"), own.pop(f"{name}_v"))
+            made = _normed(where + name, own.pop(f"{name}_g"), own.pop(f"{name}_v"))
+            own[name] = _as_beside(where + name, own.get(name), made)
         if {f"{name}_orig", f"{name}_mask"} <= set(own):
-            own[name] = _masked(name, own.pop(f"{name}_orig"), own.pop(f"{name}_mask"))
+            made = _masked(name, own.pop(f"{name}_orig"), own.pop(f"{name}_mask"))
+            own[name] = _as_beside(where + name, own.get(name), made)
     for name in {found[1] for found in map(_INDIRECT.fullmatch, list(own)) if found}:
         begin = f"parametrizations.{name}."
         if sorted(o.removeprefix(begin) for o in own if o.startswith(begin)) == ["original0", "original1"]:
@@ -194,7 +198,7 @@ def _resolved(where: str, members: Mapping[str, Any]) -> dict[str, Any]:
             if getattr(pair[0], "shape", ()) == getattr(pair[1], "shape", None):
                 msg = f"{where}expected weight norm of {name}, got two tensors of one shape: give the module"
                 raise ValueError(msg)
-            own[name] = _normed(where + name, *pair)
+            own[name] = _as_beside(where + name, own.get(name), _normed(where + name, *pair))
     if "bias" in own and "weight_hh" in own and not {"bias_ih", "bias_hh"} & set(own):
         _split_bias(own)
     left = sorted(name for name in own if not _OWN.fullmatch(name.removesuffix(SCALE)))
@@ -208,6 +212,17 @@ def _resolved(where: str, members: Mapping[str, Any]) -> dict[str, Any]:
         )
         raise ValueError(msg)
     return own
+
+
+def _as_beside(name: str, plain: Any, made: Array) -> Array:
+    """A weight that is made of its parts; the weight itself, where it is kept as well, is nearly the same."""
+    if plain is not None:
+        given = numbers(name, plain)
+        apart = np.abs(np.subtract(given, made, dtype=np.float64)) if given.shape == made.shape else np.inf
+        if not np.max(apart, initial=0) <= _ROUNDED * np.max(np.abs(made), initial=0):
+            msg = f"{name}: expected a weight or what it is made of, got both, and one is not the other"
+            raise ValueError(msg)
+    return made
 
 
 def _masked(name: str, value: Any, mask: Any) -> Array:
